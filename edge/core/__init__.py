@@ -1,0 +1,1 @@
+"""Values and NumPy: no clock, thread, log, file or topic."""

@@ -1,0 +1,25 @@
+"""Five landmarks -> the crop the embedder knows."""
+
+import cv2
+import numpy as np
+
+from edge.core.geometry import similarity_transform
+
+CROP_PX = 112
+
+# Where the left eye, right eye, nose and the left and right corner of the mouth (left as seen in the picture) lie in
+# a 112x112 crop: the ArcFace template (Deng et al. 2019), which nearly all face embedders and data sets share.
+ARCFACE_TEMPLATE = np.array(
+    [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
+)
+
+
+def align(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """Cut the face out, turned and scaled so that its landmarks fall on the ArcFace template.
+
+    image: (H, W, 3) uint8 RGB; landmarks: (5, 2) float, x and y in pixels of the image.
+    Returns (112, 112, 3) uint8 RGB, black where the face reaches over the picture's border.
+    Raises ValueError where the landmarks are not five different points.
+    """
+    matrix = similarity_transform(landmarks, ARCFACE_TEMPLATE)
+    return cv2.warpAffine(image, matrix, (CROP_PX, CROP_PX), flags=cv2.INTER_LINEAR)

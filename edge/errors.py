@@ -1,0 +1,28 @@
+"""Every error limen raises on purpose, in one tree.
+
+    LimenError                 anything a user can cause; its text is one line that names the input and the limit
+    +-- ImageError             an image that cannot be read, or has the wrong shape
+    +-- ModelError             a model or model card that is missing, broken, or of another kind
+    +-- DataError              a data set: missing pack, empty folder, unreadable crop, malformed pairs
+    +-- ExperimentError        an experiment file, or a checkpoint that belongs to another experiment
+"""
+
+
+class LimenError(Exception):
+    """Something a user can mend; printed as one line, never as a traceback."""
+
+
+class ImageError(LimenError):
+    """An image that cannot be read, or has the wrong shape."""
+
+
+class ModelError(LimenError):
+    """A model or model card that is missing, broken, or of another kind."""
+
+
+class DataError(LimenError):
+    """A data set that is missing, empty or malformed."""
+
+
+class ExperimentError(LimenError):
+    """An experiment file that does not hold, or a checkpoint that belongs to another experiment."""

@@ -1,0 +1,140 @@
+"""One experiment as one frozen value, read from a small TOML file in training/experiments/."""
+
+import difflib
+import hashlib
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from edge.errors import ExperimentError
+
+EXPERIMENTS_DIR = Path(__file__).parent / "experiments"
+
+
+class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A part of an experiment: immutable, and without room for a misspelt key."""
+
+
+class DataConfig(Value, kw_only=True):
+    """What is learned from, and who is kept out of it."""
+
+    source: Literal["packs", "folder", "generated"]
+    packs: tuple[str, ...] = ()
+    teacher: str | None = None  # an ONNX model of the teachers folder; needed by the distillation losses
+    held_out_fraction: float = 0.0  # of the labelled people, measured on in place of learned from
+    leak_cosine_max: float = 0.5  # nearer than this to anybody measured on: left out (teacher cosine)
+    augmentation_strength: float = 1.0
+    generated_people: int = 64  # for source = "generated"
+    generated_looks: int = 8
+
+
+class BackboneConfig(Value, kw_only=True):
+    """The shape of an encoder; see training/models/backbones.py for why these."""
+
+    stem: int
+    widths: tuple[int, ...]  # channels of each stage; the first runs at half the input size, each next at half of that
+    blocks: tuple[int, ...]  # residual blocks of each stage
+    head: int  # channels under the global depthwise convolution
+    dimension: int = 128
+    input_px: int = 112
+    channels: int = 3
+    block: Literal["dense", "depthwise"] = "dense"
+
+
+class LossConfig(Value):
+    """Weights of the terms of the loss; a term of weight 0 is not computed. Margins are in d, so in [0, 4]."""
+
+    distill_cosine: float = 0.0
+    distill_relational: float = 0.0
+    contrastive: float = 0.0
+    triplet: float = 0.0
+    margin_softmax: float = 0.0
+    contrastive_margin: float = 1.0
+    triplet_margin: float = 0.3
+    softmax_margin: float = 0.35
+    softmax_scale: float = 32.0
+
+
+class SamplerConfig(Value):
+    """How a batch is drawn: evenly over all crops, or P people with K crops each (labelled crops only)."""
+
+    kind: Literal["uniform", "people"] = "uniform"
+    batch_size: int = 128
+    crops_per_person: int = 4
+
+    def __post_init__(self) -> None:
+        if self.kind == "people" and self.batch_size % self.crops_per_person:
+            raise ValueError(f"batch_size {self.batch_size} is not a multiple of crops_per_person {self.crops_per_person}")
+
+
+class OptimizerConfig(Value, kw_only=True):
+    """AdamW under a warm-up and a cosine to zero; the length is in images seen, whatever the batch."""
+
+    images: int
+    peak_learning_rate: float = 2e-3
+    warmup_images: int = 20_000
+    weight_decay: float = 0.05
+    gradient_norm_max: float = 5.0
+
+
+class CalibrationConfig(Value):
+    """What the static int8 ranges are read from."""
+
+    crops: int = 400
+
+
+class Experiment(Value, kw_only=True):
+    """Everything that decides what comes out of a training. The same value and machine give the same model."""
+
+    name: str
+    data: DataConfig
+    backbone: BackboneConfig
+    loss: LossConfig
+    sampler: SamplerConfig = SamplerConfig()
+    optimizer: OptimizerConfig
+    calibration: CalibrationConfig = CalibrationConfig()
+    start_from: str | None = None  # the name of a finished experiment whose weights this one starts with
+    seed: int = 2015
+    checkpoint_every_steps: int = 100
+    validate_every_images: int = 65_536
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps, the last partial batch left away."""
+        return self.optimizer.images // self.sampler.batch_size
+
+    def fingerprint(self) -> str:
+        """Twelve hex digits over every value; a checkpoint carries them and refuses another experiment's."""
+        return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()[:12]
+
+
+def load_experiment(name_or_path: str) -> Experiment:
+    """The experiment of that file, or of that name in training/experiments/.
+
+    Raises ExperimentError that names the file and the first key that does not hold, with the nearest known one.
+    """
+    path = Path(name_or_path)
+    if path.suffix != ".toml":
+        path = EXPERIMENTS_DIR / f"{name_or_path}.toml"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in EXPERIMENTS_DIR.glob("*.toml")))
+        raise ExperimentError(f"no experiment '{name_or_path}': there is no file {path}; shipped are: {known}")
+    try:
+        return msgspec.toml.decode(path.read_bytes(), type=Experiment)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ExperimentError(f"{path}: {error}{_nearest_key(str(error))}") from error
+
+
+def _nearest_key(message: str) -> str:
+    """' (did you mean ...?)' where the message complains about an unknown field."""
+    if "unknown field" not in message:
+        return ""
+    wrong = message.split("`")[1]
+    known = {
+        field
+        for part in (Experiment, DataConfig, BackboneConfig, LossConfig, SamplerConfig, OptimizerConfig, CalibrationConfig)
+        for field in part.__struct_fields__
+    }
+    near = difflib.get_close_matches(wrong, sorted(known), n=1)
+    return f" (did you mean `{near[0]}`?)" if near else ""

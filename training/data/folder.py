@@ -1,0 +1,65 @@
+"""A user's own data set: `folder/<person>/*.jpg`, aligned by given landmarks."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from edge.core.align import CROP_PX, align
+from edge.errors import DataError
+from training.data.crops import Crops
+from training.data.packs import decode_image
+
+LANDMARKS = "landmarks.csv"
+COLUMNS = ("file", "x1", "y1", "x2", "y2", "x3", "y3", "x4", "y4", "x5", "y5")
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
+
+
+def read_folder(folder: Path) -> Crops:
+    """Every picture of `folder/<person>/`, as an aligned crop of that person.
+
+    A picture of 112x112 px is taken as aligned already. Any other needs its line in `folder/landmarks.csv`: the path
+    in the folder, then x and y in pixels of both eyes, the nose and both corners of the mouth, left to right.
+    Raises DataError that names the folder or the picture.
+    """
+    if not folder.is_dir():
+        raise DataError(f"there is no folder {folder}")
+    files = sorted(path for path in folder.glob("*/*") if path.suffix.lower() in SUFFIXES)
+    if not files:
+        raise DataError(f"folder {folder} is empty: expected pictures in {folder}/<person>/ ({', '.join(sorted(SUFFIXES))})")
+    landmarks = read_landmarks(folder / LANDMARKS)
+    crops, people, names = [], [], []
+    for path in files:
+        name = path.relative_to(folder).as_posix()
+        image = decode_image(path.read_bytes(), str(path))
+        if image.shape[:2] != (CROP_PX, CROP_PX):
+            if name not in landmarks:
+                raise DataError(
+                    f"{path} is {image.shape[1]}x{image.shape[0]} px, so not an aligned {CROP_PX}x{CROP_PX} crop, "
+                    f"and {folder / LANDMARKS} has no line for {name}"
+                )
+            image = align(image, landmarks[name])
+        crops.append(image)
+        people.append(path.parent.name)
+        names.append(name)
+    return Crops(np.stack(crops), np.array(people), np.array(names))
+
+
+def read_landmarks(path: Path) -> dict[str, np.ndarray]:
+    """`file,x1,y1,...,x5,y5` -> (5, 2) float64 by file; empty where there is no such file.
+
+    Raises DataError that names the file and the line.
+    """
+    if not path.is_file():
+        return {}
+    points: dict[str, np.ndarray] = {}
+    with path.open(newline="", encoding="utf-8") as lines:
+        reader = csv.DictReader(lines)
+        if tuple(reader.fieldnames or ()) != COLUMNS:
+            raise DataError(f"{path} line 1: expected the columns {','.join(COLUMNS)}")
+        for row in reader:
+            try:
+                points[row["file"]] = np.array([float(row[column]) for column in COLUMNS[1:]]).reshape(5, 2)
+            except (TypeError, ValueError) as error:
+                raise DataError(f"{path} line {reader.line_num}: expected ten numbers after the file name") from error
+    return points

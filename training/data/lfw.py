@@ -1,0 +1,80 @@
+"""Labeled Faces in the Wild, and its pairs.txt protocol (Huang et al. 2007). Measured on, never learned from."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edge.errors import DataError
+from training.data.packs import Pack
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Comparisons with their truth.
+
+    first, second: (P,) int64 rows into the crops
+    same:          (P,) bool
+    fold:          (P,) int64, 0..folds-1
+    """
+
+    first: np.ndarray
+    second: np.ndarray
+    same: np.ndarray
+    fold: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+
+@dataclass(frozen=True)
+class LfwPairs:
+    """The LFW crops and the comparisons made on them."""
+
+    pack: Pack
+    images: np.ndarray
+    pairs: Pairs
+
+
+def read_pairs(path: Path, names: list[str]) -> Pairs:
+    """Parse a pairs.txt: `folds pairs_per_fold`, then for each fold its mated and its non-mated lines.
+
+    names are picture paths, `Name/Name_0001.webp`, in row order. Raises DataError that names the file and the line.
+    """
+    if not path.is_file():
+        raise DataError(f"the LFW pairs are missing: no file {path}")
+    row_of = {Path(name).stem: row for row, name in enumerate(names)}
+    lines = path.read_text(encoding="utf-8").splitlines()
+    try:
+        folds, per_fold = (int(word) for word in lines[0].split())
+    except (ValueError, IndexError) as error:
+        raise DataError(f"{path} line 1: expected `folds pairs_per_fold`, got '{(lines or [''])[0][:60]}'") from error
+    first, second, same, fold = [], [], [], []
+    for number, line in enumerate(lines[1:], start=2):
+        words = line.split()
+        if not words:
+            continue
+        if len(words) == 3:
+            keys = f"{words[0]}_{words[1]:0>4}", f"{words[0]}_{words[2]:0>4}"
+        elif len(words) == 4:
+            keys = f"{words[0]}_{words[1]:0>4}", f"{words[2]}_{words[3]:0>4}"
+        else:
+            raise DataError(f"{path} line {number}: expected 3 or 4 words, got {len(words)}")
+        for key in keys:
+            if key not in row_of:
+                raise DataError(f"{path} line {number}: there is no picture {key}")
+        first.append(row_of[keys[0]])
+        second.append(row_of[keys[1]])
+        same.append(len(words) == 3)
+        fold.append((number - 2) // (2 * per_fold))
+    if len(first) != folds * per_fold * 2:
+        raise DataError(f"{path}: line 1 promises {folds * per_fold * 2} pairs, {len(first)} follow")
+    return Pairs(np.array(first), np.array(second), np.array(same), np.array(fold))
+
+
+def read_lfw(data_dir: Path, cache_dir: Path) -> LfwPairs:
+    """The crops of the 6,000 standard pairs."""
+    faces = data_dir / "data" / "faces"
+    pack = Pack(faces / "lfw_crops.zip", cache_dir)
+    crops = pack.read()
+    return LfwPairs(pack, crops.images, read_pairs(faces / "lfw_pairs.txt", [str(name) for name in crops.names]))

@@ -1,0 +1,107 @@
+"""Face packs: zips of 112x112 WebP crops, labelled `<person>/n.webp` or unlabelled `n.webp`."""
+
+import hashlib
+import json
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from edge.errors import DataError
+from training.data.crops import CROP_PX, UNLABELLED, Crops
+
+# Whose numbers a labelled pack uses: the two cuts of CelebA share theirs, so one person is one person in both.
+# A pack that is not named here is unlabelled whatever its folders say (glint24's labels are too noisy to learn from).
+PEOPLE_OF = {"celeba_wild": "celeba", "celeba_small": "celeba", "pins": "pins"}
+
+
+@dataclass(frozen=True)
+class Pack:
+    """One zip of crops on disk; decoded once into a memory-mapped array beside the other caches.
+
+    Raises DataError where the zip is missing, empty, not a zip, or holds an image that cannot be decoded to 112x112.
+    """
+
+    path: Path
+    cache_dir: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.stem
+
+    def members(self) -> list[zipfile.ZipInfo]:
+        """Every image in the zip, in the zip's own order."""
+        if not self.path.is_file():
+            raise DataError(f"pack '{self.name}' is missing: no file {self.path}")
+        try:
+            with zipfile.ZipFile(self.path) as archive:
+                members = [member for member in archive.infolist() if not member.is_dir()]
+        except zipfile.BadZipFile as error:
+            raise DataError(f"pack '{self.name}' is not a readable zip: {self.path} ({error})") from error
+        if not members:
+            raise DataError(f"pack '{self.name}' is empty: {self.path} holds no image")
+        return members
+
+    def digest(self) -> str:
+        """Twelve hex digits that change when any name or byte in the pack does (from the zip's own checksums)."""
+        listing = "\n".join(f"{member.filename} {member.CRC}" for member in self.members())
+        return hashlib.sha256(listing.encode()).hexdigest()[:12]
+
+    def read(self) -> Crops:
+        """All crops; decoding happens on the first call and is cached."""
+        names = [member.filename for member in self.members()]
+        cached = self.cache_dir / "crops" / f"{self.name}-{self.digest()}.npy"
+        if not cached.is_file():
+            self._decode_to(cached, names)
+        people = PEOPLE_OF.get(self.name)
+        return Crops(
+            images=np.load(cached, mmap_mode="r"),
+            people=np.array([f"{people}/{name.split('/')[0]}" if people else UNLABELLED for name in names]),
+            names=np.array([f"{self.name}/{name}" for name in names]),
+        )
+
+    def _decode_to(self, target: Path, names: list[str]) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_suffix(".partial")
+        images = np.lib.format.open_memmap(
+            partial, mode="w+", dtype=np.uint8, shape=(len(names), CROP_PX, CROP_PX, 3)
+        )
+        with zipfile.ZipFile(self.path) as archive, ThreadPoolExecutor(2) as pool:
+            encoded = (read_member(archive, self.name, name) for name in names)
+            crops = pool.map(lambda pair: decode_crop(pair[1], f"{self.name}/{pair[0]}"), zip(names, encoded, strict=True))
+            for row, crop in enumerate(tqdm(crops, total=len(names), desc=f"decode {self.name}", unit="crop")):
+                images[row] = crop
+        images.flush()
+        partial.replace(target)  # a decode that was killed half way leaves no cache behind that looks whole
+        target.with_suffix(".json").write_text(json.dumps({"pack": self.name, "crops": len(names)}))
+
+
+def read_member(archive: zipfile.ZipFile, pack: str, name: str) -> bytes:
+    """The bytes of one member. Raises DataError that names the pack and the member."""
+    try:
+        return archive.read(name)
+    except KeyError as error:
+        raise DataError(f"pack '{pack}' has no member {name}") from error
+    except (zipfile.BadZipFile, OSError, EOFError) as error:
+        raise DataError(f"pack '{pack}': {name} is corrupt ({error})") from error
+
+
+def decode_image(encoded: bytes, name: str) -> np.ndarray:
+    """Encoded image bytes -> (H, W, 3) uint8 RGB. Raises DataError that names the image."""
+    buffer = np.frombuffer(encoded, dtype=np.uint8)
+    image = cv2.imdecode(buffer, cv2.IMREAD_COLOR_RGB) if buffer.size else None
+    if image is None:
+        raise DataError(f"{name} is not a readable image ({len(encoded)} bytes)")
+    return image
+
+
+def decode_crop(encoded: bytes, name: str) -> np.ndarray:
+    """Encoded image bytes -> (112, 112, 3) uint8 RGB. Raises DataError that names the image and its size."""
+    image = decode_image(encoded, name)
+    if image.shape[:2] != (CROP_PX, CROP_PX):
+        raise DataError(f"{name} is {image.shape[1]}x{image.shape[0]} px; crops are {CROP_PX}x{CROP_PX}")
+    return image

@@ -1,0 +1,85 @@
+"""The batch of a step, as a pure function of the experiment and the step: that is what makes a resume exact."""
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from edge.errors import DataError
+from training.config import Experiment, SamplerConfig
+from training.data.augment import door_camera
+from training.data.training_set import Rows
+from training.learner import EmbeddingBatch
+
+
+class UniformSampler:
+    """Every crop once per epoch, in an order drawn anew for each."""
+
+    def __init__(self, crops: int, batch_size: int, seed: int) -> None:
+        self.crops, self.batch_size, self.seed = crops, batch_size, seed
+        self._epoch, self._order = -1, np.empty(0, dtype=np.int64)
+
+    def __call__(self, step: int) -> np.ndarray:
+        """(batch_size,) int64 rows."""
+        places = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
+        return np.array([self._row(int(place)) for place in places])
+
+    def _row(self, place: int) -> int:
+        epoch, within = divmod(place, self.crops)
+        if epoch != self._epoch:
+            self._epoch, self._order = epoch, np.random.default_rng([self.seed, epoch]).permutation(self.crops)
+        return int(self._order[within])
+
+
+class PeopleSampler:
+    """P people with K crops each (P x K, Hermans et al. 2017): every batch holds mated pairs."""
+
+    def __init__(self, people: np.ndarray, batch_size: int, crops_per_person: int, seed: int) -> None:
+        numbers, counts = np.unique(people[people >= 0], return_counts=True)
+        usable = numbers[counts >= 2]  # one crop alone makes no mated pair
+        self.wanted, self.each, self.seed = batch_size // crops_per_person, crops_per_person, seed
+        if len(usable) < self.wanted:
+            raise DataError(f"a batch wants {self.wanted} people with two crops or more; the data has {len(usable)}")
+        order = np.argsort(people, kind="stable")
+        starts = np.searchsorted(people[order], usable)
+        ends = np.searchsorted(people[order], usable, side="right")
+        self.crops_of = [order[start:end] for start, end in zip(starts, ends, strict=True)]
+
+    def __call__(self, step: int) -> np.ndarray:
+        """(P * K,) int64 rows, the K of a person side by side."""
+        rng = np.random.default_rng([self.seed, step])
+        chosen = rng.choice(len(self.crops_of), self.wanted, replace=False)
+        return np.concatenate(
+            [
+                rng.choice(self.crops_of[person], self.each, replace=len(self.crops_of[person]) < self.each)
+                for person in chosen
+            ]
+        )
+
+
+def make_sampler(config: SamplerConfig, people: np.ndarray, seed: int) -> UniformSampler | PeopleSampler:
+    """The sampler the experiment asks for, over rows with these person numbers, (N,) int64."""
+    if config.kind == "people":
+        return PeopleSampler(people, config.batch_size, config.crops_per_person, seed)
+    return UniformSampler(len(people), config.batch_size, seed)
+
+
+class EmbeddingSteps(Dataset):
+    """Batches by step number; of several ranks, each gets its own share of the same global batch."""
+
+    def __init__(self, rows: Rows, people: np.ndarray, experiment: Experiment, rank: int = 0, world: int = 1) -> None:
+        self.rows, self.people = rows, people
+        self.sampler = make_sampler(experiment.sampler, people, experiment.seed)
+        self.seed, self.strength = experiment.seed, experiment.data.augmentation_strength
+        # Whole people to one rank: a P x K batch that is dealt out crop by crop has fewer mated pairs on each.
+        self.share = np.array_split(np.arange(experiment.sampler.batch_size), world)[rank]
+
+    def __getitem__(self, step: int) -> EmbeddingBatch:
+        rows = self.sampler(step)[self.share]
+        images = np.stack(
+            [
+                door_camera(self.rows.crop(row), np.random.default_rng([self.seed, step, place]), self.strength)
+                for place, row in zip(self.share, rows, strict=True)
+            ]
+        )
+        teacher = None if self.rows.teacher is None else torch.from_numpy(self.rows.teacher[rows])
+        return EmbeddingBatch(torch.from_numpy(images), torch.from_numpy(self.people[rows]), teacher)

@@ -1,0 +1,100 @@
+"""Teachers: large face models whose embeddings a small one learns to give. Asked once per crop, then cached."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from edge.errors import DataError
+from training.data.packs import Pack
+
+
+@dataclass(frozen=True)
+class TeacherInput:
+    """How a teacher wants its pixels: channel order, and (pixel - offset) / scale."""
+
+    bgr: bool
+    offset: float
+    scale: float
+
+
+TEACHERS = {
+    "kw_mobilefacenet": TeacherInput(bgr=True, offset=127.5, scale=127.5),
+    "facegate_mobilefacenet": TeacherInput(bgr=False, offset=127.5, scale=127.5),
+    "liguiyuan_mobilefacenet": TeacherInput(bgr=False, offset=0.0, scale=1.0),
+}
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """One ONNX face model of the teachers folder, by name.
+
+    Raises DataError where the name is unknown or the file is missing.
+    """
+
+    name: str
+    folder: Path
+    cache_dir: Path
+
+    def __post_init__(self) -> None:
+        if self.name not in TEACHERS:
+            raise DataError(f"teacher '{self.name}' is unknown; known are {', '.join(TEACHERS)}")
+        if not self.path.is_file():
+            raise DataError(f"teacher '{self.name}' is missing: no file {self.path}")
+
+    @property
+    def path(self) -> Path:
+        return self.folder / f"{self.name}.onnx"
+
+    def embed(self, images: np.ndarray, batch_size: int = 32) -> np.ndarray:
+        """(N, 112, 112, 3) uint8 RGB -> (N, 128) float32 of unit length."""
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 2
+        session = onnxruntime.InferenceSession(self.path, options, providers=["CPUExecutionProvider"])
+        entry = session.get_inputs()[0]
+        fixed_batch = entry.shape[0] if isinstance(entry.shape[0], int) else batch_size
+        wants = TEACHERS[self.name]
+        rows = []
+        for start in tqdm(range(0, len(images), fixed_batch), desc=f"ask {self.name}", unit="batch"):
+            crops = np.asarray(images[start : start + fixed_batch], dtype=np.float32)
+            if wants.bgr:
+                crops = crops[..., ::-1]
+            pixels = (crops.transpose(0, 3, 1, 2) - wants.offset) / wants.scale
+            rows.append(session.run(None, {entry.name: np.ascontiguousarray(pixels, dtype=np.float32)})[0])
+        return unit_length(np.concatenate(rows).reshape(len(images), -1))
+
+    def embed_pack(self, pack: Pack) -> np.ndarray:
+        """(N, 128) float32 of unit length, in the order of the pack's own list; computed once."""
+        shipped = self._shipped_rows(pack)
+        if shipped is not None:
+            return shipped
+        cached = self.cache_dir / "teachers" / f"{self.name}-{pack.name}-{pack.digest()}.npy"
+        if not cached.is_file():
+            cached.parent.mkdir(parents=True, exist_ok=True)
+            partial = cached.with_suffix(".partial.npy")
+            np.save(partial, self.embed(pack.read().images))
+            partial.replace(cached)
+        return np.load(cached)
+
+    def _shipped_rows(self, pack: Pack) -> np.ndarray | None:
+        """Embeddings that came with the teacher, `<short name>_embeddings.npz`, if they cover this pack."""
+        ready = self.folder / f"{self.name.split('_')[0]}_embeddings.npz"
+        if not ready.is_file():
+            return None
+        with np.load(ready) as archive:
+            if pack.name not in archive:
+                return None
+            rows = archive[pack.name]
+        count = len(pack.members())
+        if len(rows) != count:
+            raise DataError(f"{ready.name} has {len(rows)} rows for pack '{pack.name}', which holds {count} crops")
+        return unit_length(rows.astype(np.float32))
+
+
+def unit_length(vectors: np.ndarray) -> np.ndarray:
+    """(N, D) -> (N, D) float32, each row divided by its norm."""
+    vectors = np.asarray(vectors, dtype=np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -1,0 +1,99 @@
+"""The embedder's part of a training: its data, its network, and how good it is while it learns."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+
+from edge.errors import ExperimentError
+from training.config import Experiment, load_experiment
+from training.data.lfw import Pairs
+from training.data.steps import EmbeddingSteps
+from training.data.teacher import unit_length
+from training.data.training_set import Places, TrainingSet
+from training.evaluate.verification import best_tau, pair_distances, ten_fold_accuracy
+from training.learner import EmbeddingLearner, to_network
+from training.losses import EmbeddingLoss
+from training.models.backbones import Backbone
+from training.trainer import CHECKPOINT, RunPlan, fit, read_checkpoint
+
+
+def fit_embedder(
+    experiment: Experiment, training_set: TrainingSet, plan: RunPlan, fabric: Fabric, runs_dir: Path
+) -> nn.Module:
+    """Train the experiment's embedder to its end and return the learner."""
+    people = training_set.person_numbers
+    torch.manual_seed(experiment.seed)
+    learner = EmbeddingLearner(
+        Backbone(experiment.backbone),
+        EmbeddingLoss(
+            experiment.loss,
+            people=int(people.max()) + 1,
+            dimension=experiment.backbone.dimension,
+            has_teacher=training_set.train.teacher is not None,
+        ),
+    )
+    if experiment.start_from and not (plan.run_dir / CHECKPOINT).is_file():
+        learner.backbone.load_state_dict(trained_backbone(load_experiment(experiment.start_from), runs_dir).state_dict())
+    steps = EmbeddingSteps(training_set.train, people, experiment, fabric.global_rank, fabric.world_size)
+    watched = held_out_pairs(training_set)
+    return fit(
+        learner, steps, experiment, plan, fabric, lambda learner: watch(learner.backbone, training_set, watched)
+    )
+
+
+def trained_backbone(experiment: Experiment, runs_dir: Path) -> Backbone:
+    """The backbone of a finished run, at rest, on the CPU. Raises ExperimentError where the run is not finished."""
+    path = runs_dir / experiment.name / CHECKPOINT
+    checkpoint = read_checkpoint(path, experiment)
+    if checkpoint["step"] < experiment.steps:
+        raise ExperimentError(
+            f"run '{experiment.name}' is at step {checkpoint['step']} of {experiment.steps}: let fit finish it first"
+        )
+    prefix = "backbone."
+    backbone = Backbone(experiment.backbone)
+    backbone.load_state_dict(
+        {name.removeprefix(prefix): value for name, value in checkpoint["module"].items() if name.startswith(prefix)}
+    )
+    return backbone.eval()
+
+
+@torch.no_grad()
+def embed_float(backbone: nn.Module, images: np.ndarray, batch_size: int = 128) -> np.ndarray:
+    """(N, 112, 112, 3) uint8 RGB -> (N, D) float32 of unit length, by the network as trained."""
+    device = next(backbone.parameters()).device
+    rows = []
+    for start in range(0, len(images), batch_size):
+        batch = torch.from_numpy(np.array(images[start : start + batch_size])).to(device)
+        rows.append(backbone(to_network(batch)).float().cpu().numpy())
+    return unit_length(np.concatenate(rows))
+
+
+def held_out_pairs(training_set: TrainingSet, count: int = 6000, seed: int = 0) -> Pairs:
+    """Half mated and half non-mated pairs, drawn from the held-out people; empty where there are none."""
+    people = training_set.held_out.people
+    rng = np.random.default_rng(seed)
+    if len(np.unique(people)) < 2:
+        return Pairs(*(np.empty(0, dtype=kind) for kind in (np.int64, np.int64, bool, np.int64)))
+    first, second = (rng.integers(0, len(people), count * 40) for _ in range(2))
+    same = (people[first] == people[second]) & (first != second)
+    mated = np.flatnonzero(same)[: count // 2]
+    non_mated = np.flatnonzero(people[first] != people[second])[: len(mated)]
+    chosen = np.concatenate([mated, non_mated])
+    return Pairs(first[chosen], second[chosen], same[chosen], np.arange(len(chosen)) % 10)
+
+
+def watch(backbone: nn.Module, training_set: TrainingSet, pairs: Pairs) -> dict[str, float]:
+    """Accuracy on held-out people and on LFW. For looking at: nothing is chosen by it."""
+    metrics = {}
+    if len(pairs):
+        distances = pair_distances(embed_float(backbone, training_set.held_out.images()), pairs)
+        right = (distances <= best_tau(distances, pairs.same)) == pairs.same
+        metrics["held_out_accuracy"] = round(float(right.mean()), 5)
+    if training_set.lfw is not None:
+        lfw = training_set.lfw
+        distances = pair_distances(embed_float(backbone, lfw.images), lfw.pairs)
+        metrics["lfw_accuracy"] = round(ten_fold_accuracy(distances, lfw.pairs)[0], 5)
+    return metrics

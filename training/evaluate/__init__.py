@@ -1,0 +1,1 @@
+"""How good the similarity function is, measured on what ships."""

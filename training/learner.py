@@ -1,0 +1,40 @@
+"""A network together with what it is asked to do: a batch in, named losses out."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from training.losses import EmbeddingLoss
+from training.models.backbones import Backbone
+
+
+class EmbeddingBatch(NamedTuple):
+    """One step's pictures and what is known of them.
+
+    images:  (B, px, px, channels) uint8
+    people:  (B,) int64, -1 where nobody says who it is
+    teacher: (B, D) float32 of unit length, or None
+    """
+
+    images: Tensor
+    people: Tensor
+    teacher: Tensor | None
+
+
+def to_network(images: Tensor) -> Tensor:
+    """(B, H, W, C) uint8 -> (B, C, H, W) float32 in [-1, 1): (pixel - 128) / 128, what int8 sees as pixel - 128."""
+    return ((images.float() - 128.0) / 128.0).permute(0, 3, 1, 2)  # a view: the memory stays channels-last
+
+
+class EmbeddingLearner(nn.Module):
+    """The Siamese network: one encoder for every side of a comparison, and the loss over the batch."""
+
+    def __init__(self, backbone: Backbone, loss: EmbeddingLoss) -> None:
+        super().__init__()
+        self.backbone = backbone.to(memory_format=torch.channels_last)
+        self.loss = loss
+
+    def forward(self, batch: EmbeddingBatch) -> dict[str, Tensor]:
+        """Losses by name; "total" is what is minimised."""
+        return self.loss(self.backbone(to_network(batch.images)), batch.people, batch.teacher)

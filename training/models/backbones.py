@@ -1,0 +1,96 @@
+"""The encoder f(x): a plain residual network of dense 3x3 convolutions and ReLU."""
+
+import torch
+from torch import Tensor, nn
+
+from training.config import BackboneConfig
+
+
+def conv_bn(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
+    """Convolution and batch normalisation, which export folds into one operation."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False), nn.BatchNorm2d(outputs)
+    )
+
+
+class DenseBlock(nn.Module):
+    """x + conv3x3(relu(conv3x3(x))), then ReLU (He et al. 2015, basic block)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = conv_bn(width, width, 3)
+        self.second = conv_bn(width, width, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(x + self.second(torch.relu(self.first(x))))
+
+
+class DepthwiseBlock(nn.Module):
+    """x + project(depthwise3x3(expand(x))), expansion 2, linear at the end (Sandler et al. 2018; Chen et al. 2018)."""
+
+    def __init__(self, width: int, expansion: int = 2) -> None:
+        super().__init__()
+        wide = width * expansion
+        self.expand = conv_bn(width, wide, 1)
+        self.depthwise = conv_bn(wide, wide, 3, groups=wide)
+        self.project = conv_bn(wide, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.project(torch.relu(self.depthwise(torch.relu(self.expand(x)))))
+
+
+BLOCKS = {"dense": DenseBlock, "depthwise": DepthwiseBlock}
+
+
+class Backbone(nn.Module):
+    """(B, channels, px, px) float32 in [-1, 1) -> (B, dimension) float32, not yet of unit length.
+
+    Unit length is made after dequantization, in NumPy: an int8 normalisation would cost accuracy and an operation.
+    """
+
+    def __init__(self, config: BackboneConfig) -> None:
+        super().__init__()
+        width = config.stem
+        layers: list[nn.Module] = [conv_bn(config.channels, width, 3, stride=2), nn.ReLU()]
+        for stage, (stage_width, blocks) in enumerate(zip(config.widths, config.blocks, strict=True)):
+            if stage > 0:  # the first stage works at the stem's size and width
+                layers += [conv_bn(width, stage_width, 3, stride=2), nn.ReLU()]
+                width = stage_width
+            layers += [BLOCKS[config.block](width) for _ in range(blocks)]
+        self.features = nn.Sequential(*layers, conv_bn(width, config.head, 1), nn.ReLU())
+        # A learned weight for every place in place of average pooling: an aligned face has its eyes where eyes are.
+        final_px = config.input_px
+        for _ in config.widths:
+            final_px = (final_px + 1) // 2
+        self.pool = nn.Sequential(
+            nn.Conv2d(config.head, config.head, final_px, groups=config.head, bias=False), nn.BatchNorm2d(config.head)
+        )
+        self.project = nn.Conv2d(config.head, config.dimension, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.project(self.pool(self.features(x))).flatten(1)
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Learned numbers in the model."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def count_macs(model: nn.Module, config: BackboneConfig) -> int:
+    """Multiply-accumulates of one image through the convolutions."""
+    total = 0
+
+    def count(layer: nn.Conv2d, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal total
+        total += output.shape[2] * output.shape[3] * layer.weight.numel()
+
+    hooks = [layer.register_forward_hook(count) for layer in model.modules() if isinstance(layer, nn.Conv2d)]
+    training = model.training
+    model.eval()
+    with torch.no_grad():
+        device = next(model.parameters()).device
+        model(torch.zeros(1, config.channels, config.input_px, config.input_px, device=device))
+    model.train(training)
+    for hook in hooks:
+        hook.remove()
+    return total

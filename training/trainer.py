@@ -1,0 +1,214 @@
+"""The training loop, step in order; the same on a CPU, a GPU, or several machines (Lightning Fabric does the engine).
+
+Exact resume: the batch of a step depends on the experiment and the step alone, so a checkpoint is the step, the
+weights and the optimizer. A run that was killed goes back to its last checkpoint and sees the same batches again.
+"""
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+from edge.errors import ExperimentError
+from training.config import Experiment, OptimizerConfig
+
+CHECKPOINT = "checkpoint.pt"
+LOG = "log.jsonl"
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """Where a run keeps itself, and how it uses the machine. None of it changes what is learned."""
+
+    run_dir: Path
+    loader_workers: int = 1
+    quiet: bool = False
+
+
+def learning_rate(step: int, experiment: Experiment) -> float:
+    """Linear warm-up, then half a cosine down to zero (Loshchilov & Hutter 2017)."""
+    config: OptimizerConfig = experiment.optimizer
+    warmup = max(1, config.warmup_images // experiment.sampler.batch_size)
+    if step < warmup:
+        return config.peak_learning_rate * (step + 1) / warmup
+    progress = (step - warmup) / max(1, experiment.steps - warmup)
+    return config.peak_learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def make_optimizer(learner: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
+    """AdamW; scales, shifts and biases are not decayed."""
+    matrices = [parameter for parameter in learner.parameters() if parameter.ndim > 1]
+    vectors = [parameter for parameter in learner.parameters() if parameter.ndim <= 1]
+    groups = [
+        {"params": matrices, "weight_decay": config.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW([group for group in groups if group["params"]], lr=config.peak_learning_rate)
+
+
+def fit(
+    learner: nn.Module,
+    steps: Dataset,
+    experiment: Experiment,
+    plan: RunPlan,
+    fabric: Fabric,
+    validate: Callable[[nn.Module], dict[str, float]],
+) -> nn.Module:
+    """Train to the end of the experiment, from its checkpoint if there is one, and return the learner.
+
+    steps answers the batch of a step; learner(batch) answers its losses by name, of which "total" is minimised.
+    Raises ExperimentError where the checkpoint belongs to another experiment.
+    """
+    module, optimizer = fabric.setup(learner, make_optimizer(learner, experiment.optimizer))
+    start = load_checkpoint(fabric, plan.run_dir, experiment, module, optimizer)
+    log = Log(plan.run_dir / LOG, start) if fabric.is_global_zero else None
+    loader = DataLoader(
+        steps,
+        batch_size=None,
+        sampler=range(start, experiment.steps),
+        num_workers=plan.loader_workers,
+        worker_init_fn=one_thread_in_worker,
+        prefetch_factor=4 if plan.loader_workers else None,
+    )
+    progress = tqdm(
+        total=experiment.steps * experiment.sampler.batch_size,
+        initial=start * experiment.sampler.batch_size,
+        desc=experiment.name,
+        unit="image",
+        unit_scale=True,
+        disable=plan.quiet or not fabric.is_global_zero,
+    )
+    module.train()
+    validate_every = max(1, experiment.validate_every_images // experiment.sampler.batch_size)
+    for step, batch in zip(range(start, experiment.steps), loader, strict=True):
+        batch = fabric.to_device(batch)
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, experiment)
+        losses = module(batch)
+        fabric.backward(losses["total"])
+        fabric.clip_gradients(module, optimizer, max_norm=experiment.optimizer.gradient_norm_max)
+        optimizer.step()
+        optimizer.zero_grad()
+
+        done = step + 1
+        last = done == experiment.steps
+        images = done * experiment.sampler.batch_size
+        progress.update(experiment.sampler.batch_size)
+        if done % 20 == 0 or last:
+            means = {name: float(fabric.all_reduce(value.detach(), reduce_op="mean")) for name, value in losses.items()}
+            progress.set_postfix({"loss": f"{means['total']:.4f}"})
+            if log:
+                log.write(step=done, images=images, learning_rate=learning_rate(step, experiment), **means)
+        if done % validate_every == 0 or last:
+            if log:
+                log.write(step=done, images=images, **validated(learner, validate, fabric))
+            fabric.barrier()
+        if done % experiment.checkpoint_every_steps == 0 or last:
+            save_checkpoint(fabric, plan.run_dir, experiment, module, optimizer, done)
+    progress.close()
+    return learner
+
+
+def validated(
+    learner: nn.Module, validate: Callable[[nn.Module], dict[str, float]], fabric: Fabric
+) -> dict[str, float]:
+    """What validate says of the learner at rest; the learner goes on training after."""
+    learner.eval()
+    started = time.monotonic()
+    with torch.no_grad(), fabric.autocast():
+        metrics = validate(learner)
+    learner.train()
+    return metrics | {"validate_seconds": round(time.monotonic() - started, 1)}
+
+
+def one_thread_in_worker(_worker: int) -> None:
+    """Loader workers share the cores with the training: nothing in them may start a thread per core."""
+    import cv2
+
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+
+
+def save_checkpoint(
+    fabric: Fabric, run_dir: Path, experiment: Experiment, module: nn.Module, optimizer: torch.optim.Optimizer, step: int
+) -> None:
+    """Write beside, then rename: a kill in the middle of it leaves the last checkpoint whole."""
+    partial = run_dir / f"{CHECKPOINT}.partial"
+    fabric.save(
+        partial,
+        {
+            "experiment": experiment.name,
+            "fingerprint": experiment.fingerprint(),
+            "step": step,
+            "module": module,
+            "optimizer": optimizer,
+        },
+    )
+    if fabric.is_global_zero:
+        os.replace(partial, run_dir / CHECKPOINT)
+    fabric.barrier()
+
+
+def load_checkpoint(
+    fabric: Fabric, run_dir: Path, experiment: Experiment, module: nn.Module, optimizer: torch.optim.Optimizer
+) -> int:
+    """The step to go on from: 0, or the checkpoint's after its weights were put in place."""
+    path = run_dir / CHECKPOINT
+    if not path.is_file():
+        return 0
+    checkpoint = read_checkpoint(path, experiment)
+    module.load_state_dict(checkpoint["module"])
+    optimizer.load_state_dict(checkpoint["optimizer"])
+    return int(checkpoint["step"])
+
+
+def read_checkpoint(path: Path, experiment: Experiment) -> dict:
+    """The checkpoint as saved. Raises ExperimentError where it is missing, broken, or another experiment's."""
+    if not path.is_file():
+        raise ExperimentError(f"experiment '{experiment.name}' has no checkpoint {path}: fit it first")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        found = checkpoint["experiment"], checkpoint["fingerprint"]
+    except Exception as error:  # torch.load raises whatever pickle, zip or tensor code met
+        raise ExperimentError(f"checkpoint {path} cannot be read: {str(error).splitlines()[0]}") from error
+    if found[1] != experiment.fingerprint():
+        raise ExperimentError(
+            f"checkpoint {path} belongs to experiment '{found[0]}' ({found[1]}), not to '{experiment.name}' "
+            f"({experiment.fingerprint()}): remove it to start anew, or give another --runs"
+        )
+    return checkpoint
+
+
+class Log:
+    """One JSON object a line; a resumed run first drops the lines it is about to live again."""
+
+    def __init__(self, path: Path, start_step: int) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        kept = [line for line in read_log(path) if line["step"] <= start_step]
+        path.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        self._file = path.open("a", buffering=1)
+
+    def write(self, **values: float) -> None:
+        """Append one line."""
+        self._file.write(json.dumps(values) + "\n")
+
+
+def read_log(path: Path) -> list[dict]:
+    """All whole lines of a log; a last line that a kill cut off is dropped."""
+    lines = []
+    if path.is_file():
+        for line in path.read_text().splitlines():
+            try:
+                lines.append(json.loads(line))
+            except json.JSONDecodeError:
+                continue
+    return lines
