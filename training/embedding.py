@@ -12,7 +12,8 @@ from training.config import Experiment, load_experiment
 from training.data.lfw import Pairs
 from training.data.steps import EmbeddingSteps
 from training.data.teacher import unit_length
-from training.data.training_set import Places, TrainingSet
+from training.data.training_set import TrainingSet
+from training.evaluate.pairs import drawn_pairs
 from training.evaluate.verification import best_tau, pair_distances, ten_fold_accuracy
 from training.learner import EmbeddingLearner, to_network
 from training.losses import EmbeddingLoss
@@ -38,7 +39,7 @@ def fit_embedder(
     if experiment.start_from and not (plan.run_dir / CHECKPOINT).is_file():
         learner.backbone.load_state_dict(trained_backbone(load_experiment(experiment.start_from), runs_dir).state_dict())
     steps = EmbeddingSteps(training_set.train, people, experiment, fabric.global_rank, fabric.world_size)
-    watched = held_out_pairs(training_set)
+    watched = drawn_pairs(training_set.held_out.people) if len(training_set.held_out) else None
     return fit(
         learner, steps, experiment, plan, fabric, lambda learner: watch(learner.backbone, training_set, watched)
     )
@@ -71,24 +72,10 @@ def embed_float(backbone: nn.Module, images: np.ndarray, batch_size: int = 128) 
     return unit_length(np.concatenate(rows))
 
 
-def held_out_pairs(training_set: TrainingSet, count: int = 6000, seed: int = 0) -> Pairs:
-    """Half mated and half non-mated pairs, drawn from the held-out people; empty where there are none."""
-    people = training_set.held_out.people
-    rng = np.random.default_rng(seed)
-    if len(np.unique(people)) < 2:
-        return Pairs(*(np.empty(0, dtype=kind) for kind in (np.int64, np.int64, bool, np.int64)))
-    first, second = (rng.integers(0, len(people), count * 40) for _ in range(2))
-    same = (people[first] == people[second]) & (first != second)
-    mated = np.flatnonzero(same)[: count // 2]
-    non_mated = np.flatnonzero(people[first] != people[second])[: len(mated)]
-    chosen = np.concatenate([mated, non_mated])
-    return Pairs(first[chosen], second[chosen], same[chosen], np.arange(len(chosen)) % 10)
-
-
-def watch(backbone: nn.Module, training_set: TrainingSet, pairs: Pairs) -> dict[str, float]:
+def watch(backbone: nn.Module, training_set: TrainingSet, pairs: Pairs | None) -> dict[str, float]:
     """Accuracy on held-out people and on LFW. For looking at: nothing is chosen by it."""
     metrics = {}
-    if len(pairs):
+    if pairs is not None:
         distances = pair_distances(embed_float(backbone, training_set.held_out.images()), pairs)
         right = (distances <= best_tau(distances, pairs.same)) == pairs.same
         metrics["held_out_accuracy"] = round(float(right.mean()), 5)

@@ -1,0 +1,1 @@
+"""Models on the device: int8 TFLite in, NumPy out."""

@@ -1,0 +1,41 @@
+"""The encoding f(x): an aligned crop in, a 128-D unit vector out."""
+
+from pathlib import Path
+
+import numpy as np
+
+from edge.errors import ImageError, ModelError
+from edge.inference.card import EmbedderCard, read_card
+from edge.inference.runtime import Graph
+
+MODELS_DIR = Path(__file__).parent.parent / "models"
+STANDARD = MODELS_DIR / "embedder.tflite"
+LITE = MODELS_DIR / "embedder-lite.tflite"  # for the Pi Zero 2 W
+
+
+class Embedder:
+    """The shipped (or your own) embedding model, with its card.
+
+    Raises ModelError where the model or its card is missing or one does not fit the other.
+    """
+
+    def __init__(self, model: Path = STANDARD, threads: int = 1) -> None:
+        self.card: EmbedderCard = read_card(model)
+        self._graph = Graph(model, threads)
+        self.crop_shape = self._graph.input_shape
+        if self.crop_shape[:2] != (self.card.input.height, self.card.input.width):
+            raise ModelError(f"model {model} takes {self.crop_shape}, its card says {self.card.input}")
+
+    def embed(self, crop: np.ndarray) -> np.ndarray:
+        """The encoding of one aligned crop.
+
+        crop: (112, 112, 3) uint8 RGB (the card says the size). Returns (128,) float32 of unit length.
+        Raises ImageError where the crop has another shape or type.
+        """
+        if crop.shape != self.crop_shape or crop.dtype != np.uint8:
+            raise ImageError(f"expected a crop of {self.crop_shape} uint8, got {crop.shape} {crop.dtype}")
+        encoding = self._graph.run(np.ascontiguousarray(crop))[0].reshape(-1)  # (1, D) -> (D,)
+        length = float(np.linalg.norm(encoding))
+        if length == 0.0:
+            raise ModelError(f"model {self.card.name} answered the zero vector: it cannot be brought to unit length")
+        return encoding / length

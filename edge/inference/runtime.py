@@ -1,0 +1,62 @@
+"""The one place that knows which TFLite runtime is installed."""
+
+from pathlib import Path
+
+import numpy as np
+
+from edge.errors import ModelError
+
+
+def interpreter_class() -> type:
+    """The Interpreter of LiteRT, or of tflite-runtime where LiteRT has no wheel.
+
+    Raises ModelError that says what to install where there is neither.
+    """
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError:
+        try:
+            from tflite_runtime.interpreter import Interpreter
+        except ImportError as error:
+            raise ModelError(
+                "no TFLite runtime: install ai-edge-litert (64-bit, Python 3.11 to 3.13) or tflite-runtime"
+            ) from error
+    return Interpreter
+
+
+class Graph:
+    """A loaded int8 model with one image input: (1, H, W, C) int8 in, its outputs out.
+
+    Raises ModelError where the file is missing, is not a TFLite model, or takes another kind of input.
+    """
+
+    def __init__(self, path: Path, threads: int = 1) -> None:
+        if not path.is_file():
+            raise ModelError(f"model {path} is missing")
+        try:
+            self._interpreter = interpreter_class()(model_path=str(path), num_threads=threads)
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise ModelError(f"model {path} is not a TFLite model this runtime can load: {error}") from error
+        inputs = self._interpreter.get_input_details()
+        if len(inputs) != 1 or inputs[0]["dtype"] != np.int8 or len(inputs[0]["shape"]) != 4:
+            found = ", ".join(f"{tuple(entry['shape'])} {np.dtype(entry['dtype'])}" for entry in inputs)
+            raise ModelError(f"model {path} must take one (1, H, W, C) int8 image; it takes {found}")
+        self._input = inputs[0]["index"]
+        self._outputs = self._interpreter.get_output_details()
+        self.input_shape: tuple[int, int, int] = tuple(int(size) for size in inputs[0]["shape"][1:])
+        self.input_scale, self.input_zero_point = inputs[0]["quantization"]
+
+    def run(self, image: np.ndarray) -> list[np.ndarray]:
+        """(H, W, C) uint8 -> every output as float32, dequantized, in the model's own order.
+
+        The caller answers for the shape; the models take pixel - 128.
+        """
+        self._interpreter.set_tensor(self._input, (image ^ 0x80).view(np.int8)[None])  # pixel - 128, in one operation
+        self._interpreter.invoke()
+        return [self._read(output) for output in self._outputs]
+
+    def _read(self, output: dict) -> np.ndarray:
+        values = self._interpreter.get_tensor(output["index"])
+        scale, zero_point = output["quantization"]
+        return (values.astype(np.float32) - zero_point) * scale if scale else values.astype(np.float32)

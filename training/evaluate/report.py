@@ -1,0 +1,48 @@
+"""One self-contained HTML file for people, with its figures beside it as PNG."""
+
+import base64
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader
+
+from edge.inference.card import EmbedderCard
+from training.evaluate import figures
+from training.evaluate.evaluation import Evaluation
+from training.trainer import LOG, read_log
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def write_report(card: EmbedderCard, evaluation: Evaluation, run_dir: Path) -> Path:
+    """Write `report.html`, its PNG figures and `evaluation.json` into the run's folder; answer the HTML's path."""
+    log = read_log(run_dir / LOG)
+    pictures = {"strangers": figures.impostor_figure(evaluation.impostor_distances, card.impostors.distance_at_fmr)}
+    results = []
+    for key, label, comparisons in (
+        ("lfw", "LFW", evaluation.lfw),
+        ("held-out", "held-out people", evaluation.held_out),
+    ):
+        if comparisons is None:
+            continue
+        results.append((label, asdict(comparisons.result)))
+        pictures[f"{key}-roc"] = figures.roc_figure(comparisons, label)
+        pictures[f"{key}-det"] = figures.det_figure(comparisons, label)
+        pictures[f"{key}-distances"] = figures.histogram_figure(comparisons, label)
+    if log:
+        pictures["learning"] = figures.growth_figure(log)
+    for name, data in pictures.items():
+        (run_dir / f"{name}.png").write_bytes(data)
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True)
+    page = environment.get_template("report.html").render(
+        card=card,
+        results=results,
+        parity=card.measured["parity"],
+        figures=[(name, base64.b64encode(data).decode()) for name, data in pictures.items()],
+        growth=[line for line in log if "lfw_accuracy" in line or "held_out_accuracy" in line],
+    )
+    (run_dir / "evaluation.json").write_text(json.dumps(evaluation.numbers(), indent=2))
+    path = run_dir / "report.html"
+    path.write_text(page, encoding="utf-8")
+    return path

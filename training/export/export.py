@@ -1,0 +1,51 @@
+"""Export, the whole way: convert, quantize, measure what came out, and only then put it where it ships from."""
+
+import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+from edge.inference.card import EmbedderCard, card_path
+from edge.inference.embedder import Embedder
+from training.config import Experiment
+from training.data.training_set import TrainingSet
+from training.embedding import trained_backbone
+from training.evaluate.evaluation import Evaluation, evaluate
+from training.export.card import measured_card, unmeasured_card, write_card
+from training.export.convert import calibration_images, to_float_tflite, to_int8_tflite
+from training.export.output import output_into
+from training.export.parity import Parity, parity
+from training.models.backbones import count_macs, count_parameters
+
+
+def export_embedder(
+    experiment: Experiment, training_set: TrainingSet, runs_dir: Path, models_dir: Path | None
+) -> tuple[EmbedderCard, Evaluation, Parity]:
+    """Write `<experiment>.tflite` and its card into the run's folder and, once measured, into models_dir if given.
+
+    Raises ExperimentError where the run is not finished, DataError where nobody was held out to measure on.
+    """
+    backbone = trained_backbone(experiment, runs_dir)
+    run_dir = runs_dir / experiment.name
+    config = experiment.backbone
+    float_model, model = run_dir / "float.tflite", run_dir / f"{experiment.name}.tflite"
+    seen = calibration_images(training_set.train, experiment.calibration.crops, experiment.seed)
+    with output_into(run_dir / "export.log"):
+        to_float_tflite(backbone, (config.input_px, config.input_px, config.channels), float_model)
+        to_int8_tflite(float_model, seen, model)
+
+    card = unmeasured_card(
+        experiment, model, count_macs(backbone, config), count_parameters(backbone), training_set.account
+    )
+    write_card(card, model)
+    evaluation = evaluate(Embedder(model), training_set)
+    cost = parity(backbone, evaluation, training_set)
+    card = measured_card(card, model, evaluation, cost)
+    write_card(card, model)
+    (run_dir / "parity.json").write_text(json.dumps(asdict(cost), indent=2))
+
+    if models_dir is not None:
+        models_dir.mkdir(parents=True, exist_ok=True)
+        for file in (model, card_path(model)):
+            shutil.copyfile(file, models_dir / file.name)
+    return card, evaluation, cost
