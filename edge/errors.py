@@ -1,10 +1,10 @@
 """Every error limen raises on purpose, in one tree.
 
-    LimenError                 anything a user can cause; its text is one line that names the input and the limit
-    +-- ImageError             an image that cannot be read, or has the wrong shape
-    +-- ModelError             a model or model card that is missing, broken, or of another kind
-    +-- DataError              a data set: missing pack, empty folder, unreadable crop, malformed pairs
-    +-- ExperimentError        an experiment file, or a checkpoint that belongs to another experiment
+LimenError                 anything a user can cause; its text is one line that names the input and the limit
++-- ImageError             an image that cannot be read, or has the wrong shape
++-- ModelError             a model or model card that is missing, broken, or of another kind
++-- DataError              a data set: missing pack, empty folder, unreadable crop, malformed pairs
++-- ExperimentError        an experiment file, or a checkpoint that belongs to another experiment
 """
 
 

@@ -29,11 +29,13 @@ class Workspace:
     runs_dir: Path
 
     def run_dir(self, experiment: "Experiment") -> Path:
+        """The experiment's own folder, made if it is not there."""
         folder = self.runs_dir / experiment.name
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def gather(self, experiment: "Experiment") -> "TrainingSet":
+        """What the experiment learns from and is measured on."""
         from training.data.training_set import Places, gather
 
         return gather(experiment, Places(self.data_dir, self.cache_dir))
@@ -43,6 +45,7 @@ class Commands(click.Group):
     """A group whose commands print a LimenError as one line and end with status 1."""
 
     def invoke(self, ctx: click.Context) -> object:
+        """Run the command that was asked for."""
         try:
             return super().invoke(ctx)
         except LimenError as error:
@@ -62,7 +65,9 @@ def in_workspace(command: Callable[..., None]) -> Callable[..., None]:
         kind = click.Path(file_okay=False, path_type=Path)
         return click.option(name, key, type=kind, default=Path(default), show_default=True, help=text)
 
-    decorated = folder("--runs", "runs_dir", "runs", "Checkpoints, logs and reports, a folder per experiment.")(with_workspace)
+    decorated = folder("--runs", "runs_dir", "runs", "Checkpoints, logs and reports, a folder per experiment.")(
+        with_workspace
+    )
     decorated = folder("--cache", "cache_dir", ".cache", "Decoded packs and teacher embeddings.")(decorated)
     decorated = folder(
         "--data",
@@ -135,7 +140,9 @@ def export(experiment: "Experiment", workspace: Workspace, models_dir: Path | No
 
 @main.command()
 @in_workspace
-@click.option("--model", type=click.Path(dir_okay=False, path_type=Path), help="Another .tflite  [default: the shipped one]")
+@click.option(
+    "--model", type=click.Path(dir_okay=False, path_type=Path), help="Another .tflite  [default: the shipped one]"
+)
 def evaluate(experiment: "Experiment", workspace: Workspace, model: Path | None) -> None:
     """Measure an int8 model on LFW and on the people EXPERIMENT holds out."""
     from edge.inference.embedder import Embedder
@@ -147,7 +154,9 @@ def evaluate(experiment: "Experiment", workspace: Workspace, model: Path | None)
 
 @main.command()
 @in_workspace
-@click.option("--model", type=click.Path(dir_okay=False, path_type=Path), help="Another .tflite  [default: the shipped one]")
+@click.option(
+    "--model", type=click.Path(dir_okay=False, path_type=Path), help="Another .tflite  [default: the shipped one]"
+)
 def report(experiment: "Experiment", workspace: Workspace, model: Path | None) -> None:
     """Measure an int8 model and write report.html with ROC, DET and histograms into the run's folder."""
     from edge.inference.embedder import Embedder

@@ -65,7 +65,9 @@ class SamplerConfig(Value):
 
     def __post_init__(self) -> None:
         if self.kind == "people" and self.batch_size % self.crops_per_person:
-            raise ValueError(f"batch_size {self.batch_size} is not a multiple of crops_per_person {self.crops_per_person}")
+            raise ValueError(
+                f"batch_size {self.batch_size} is not a multiple of crops_per_person {self.crops_per_person}"
+            )
 
 
 class OptimizerConfig(Value, kw_only=True):
@@ -133,7 +135,15 @@ def _nearest_key(message: str) -> str:
     wrong = message.split("`")[1]
     known = {
         field
-        for part in (Experiment, DataConfig, BackboneConfig, LossConfig, SamplerConfig, OptimizerConfig, CalibrationConfig)
+        for part in (
+            Experiment,
+            DataConfig,
+            BackboneConfig,
+            LossConfig,
+            SamplerConfig,
+            OptimizerConfig,
+            CalibrationConfig,
+        )
         for field in part.__struct_fields__
     }
     near = difflib.get_close_matches(wrong, sorted(known), n=1)

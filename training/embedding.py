@@ -37,12 +37,12 @@ def fit_embedder(
         ),
     )
     if experiment.start_from and not (plan.run_dir / CHECKPOINT).is_file():
-        learner.backbone.load_state_dict(trained_backbone(load_experiment(experiment.start_from), runs_dir).state_dict())
+        learner.backbone.load_state_dict(
+            trained_backbone(load_experiment(experiment.start_from), runs_dir).state_dict()
+        )
     steps = EmbeddingSteps(training_set.train, people, experiment, fabric.global_rank, fabric.world_size)
     watched = drawn_pairs(training_set.held_out.people) if len(training_set.held_out) else None
-    return fit(
-        learner, steps, experiment, plan, fabric, lambda learner: watch(learner.backbone, training_set, watched)
-    )
+    return fit(learner, steps, experiment, plan, fabric, lambda learner: watch(learner.backbone, training_set, watched))
 
 
 def trained_backbone(experiment: Experiment, runs_dir: Path) -> Backbone:

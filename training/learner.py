@@ -1,25 +1,11 @@
 """A network together with what it is asked to do: a batch in, named losses out."""
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, nn
 
+from training.data.steps import EmbeddingBatch
 from training.losses import EmbeddingLoss
 from training.models.backbones import Backbone
-
-
-class EmbeddingBatch(NamedTuple):
-    """One step's pictures and what is known of them.
-
-    images:  (B, px, px, channels) uint8
-    people:  (B,) int64, -1 where nobody says who it is
-    teacher: (B, D) float32 of unit length, or None
-    """
-
-    images: Tensor
-    people: Tensor
-    teacher: Tensor | None
 
 
 def to_network(images: Tensor) -> Tensor:

@@ -6,7 +6,6 @@ weights and the optimizer. A run that was killed goes back to its last checkpoin
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -69,7 +68,7 @@ def fit(
     Raises ExperimentError where the checkpoint belongs to another experiment.
     """
     module, optimizer = fabric.setup(learner, make_optimizer(learner, experiment.optimizer))
-    start = load_checkpoint(fabric, plan.run_dir, experiment, module, optimizer)
+    start = load_checkpoint(plan.run_dir, experiment, module, optimizer)
     log = Log(plan.run_dir / LOG, start) if fabric.is_global_zero else None
     loader = DataLoader(
         steps,
@@ -90,10 +89,9 @@ def fit(
     module.train()
     validate_every = max(1, experiment.validate_every_images // experiment.sampler.batch_size)
     for step, batch in zip(range(start, experiment.steps), loader, strict=True):
-        batch = fabric.to_device(batch)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, experiment)
-        losses = module(batch)
+        losses = module(fabric.to_device(batch))
         fabric.backward(losses["total"])
         fabric.clip_gradients(module, optimizer, max_norm=experiment.optimizer.gradient_norm_max)
         optimizer.step()
@@ -139,7 +137,12 @@ def one_thread_in_worker(_worker: int) -> None:
 
 
 def save_checkpoint(
-    fabric: Fabric, run_dir: Path, experiment: Experiment, module: nn.Module, optimizer: torch.optim.Optimizer, step: int
+    fabric: Fabric,
+    run_dir: Path,
+    experiment: Experiment,
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    step: int,
 ) -> None:
     """Write beside, then rename: a kill in the middle of it leaves the last checkpoint whole."""
     partial = run_dir / f"{CHECKPOINT}.partial"
@@ -154,13 +157,11 @@ def save_checkpoint(
         },
     )
     if fabric.is_global_zero:
-        os.replace(partial, run_dir / CHECKPOINT)
+        partial.replace(run_dir / CHECKPOINT)
     fabric.barrier()
 
 
-def load_checkpoint(
-    fabric: Fabric, run_dir: Path, experiment: Experiment, module: nn.Module, optimizer: torch.optim.Optimizer
-) -> int:
+def load_checkpoint(run_dir: Path, experiment: Experiment, module: nn.Module, optimizer: torch.optim.Optimizer) -> int:
     """The step to go on from: 0, or the checkpoint's after its weights were put in place."""
     path = run_dir / CHECKPOINT
     if not path.is_file():

@@ -5,6 +5,7 @@ It is made by `limen-train export`, lies beside the .tflite file, and is never e
 
 import hashlib
 import math
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -61,7 +62,7 @@ class EmbedderCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if not points or not points[0][0] <= fmr <= points[-1][0]:
             low, high = (points[0][0], points[-1][0]) if points else (0, 0)
             raise ModelError(f"model {self.name}: tau is measured for FMR {low:g} to {high:g}, not for {fmr:g}")
-        for (low, near), (high, far) in zip(points, points[1:], strict=False):
+        for (low, near), (high, far) in pairwise(points):
             if fmr <= high:
                 share = (math.log10(fmr) - math.log10(low)) / (math.log10(high) - math.log10(low))
                 return near + share * (far - near)

@@ -29,7 +29,9 @@ class Crops:
                 f"crops must be (N, {CROP_PX}, {CROP_PX}, 3) uint8, got {self.images.shape} {self.images.dtype}"
             )
         if not len(self.images) == len(self.people) == len(self.names):
-            raise DataError(f"{len(self.images)} crops, {len(self.people)} people, {len(self.names)} names: not one each")
+            raise DataError(
+                f"{len(self.images)} crops, {len(self.people)} people, {len(self.names)} names: not one each"
+            )
 
     def __len__(self) -> int:
         return len(self.images)

@@ -26,7 +26,9 @@ def read_folder(folder: Path) -> Crops:
         raise DataError(f"there is no folder {folder}")
     files = sorted(path for path in folder.glob("*/*") if path.suffix.lower() in SUFFIXES)
     if not files:
-        raise DataError(f"folder {folder} is empty: expected pictures in {folder}/<person>/ ({', '.join(sorted(SUFFIXES))})")
+        raise DataError(
+            f"folder {folder} is empty: expected pictures in {folder}/<person>/ ({', '.join(sorted(SUFFIXES))})"
+        )
     landmarks = read_landmarks(folder / LANDMARKS)
     crops, people, names = [], [], []
     for path in files:

@@ -31,6 +31,7 @@ class Pack:
 
     @property
     def name(self) -> str:
+        """The zip's name, without its ending."""
         return self.path.stem
 
     def members(self) -> list[zipfile.ZipInfo]:
@@ -67,12 +68,12 @@ class Pack:
     def _decode_to(self, target: Path, names: list[str]) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_suffix(".partial")
-        images = np.lib.format.open_memmap(
-            partial, mode="w+", dtype=np.uint8, shape=(len(names), CROP_PX, CROP_PX, 3)
-        )
+        images = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=(len(names), CROP_PX, CROP_PX, 3))
         with zipfile.ZipFile(self.path) as archive, ThreadPoolExecutor(2) as pool:
             encoded = (read_member(archive, self.name, name) for name in names)
-            crops = pool.map(lambda pair: decode_crop(pair[1], f"{self.name}/{pair[0]}"), zip(names, encoded, strict=True))
+            crops = pool.map(
+                lambda pair: decode_crop(pair[1], f"{self.name}/{pair[0]}"), zip(names, encoded, strict=True)
+            )
             for row, crop in enumerate(tqdm(crops, total=len(names), desc=f"decode {self.name}", unit="crop")):
                 images[row] = crop
         images.flush()

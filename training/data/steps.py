@@ -1,14 +1,29 @@
 """The batch of a step, as a pure function of the experiment and the step: that is what makes a resume exact."""
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from edge.errors import DataError
 from training.config import Experiment, SamplerConfig
 from training.data.augment import door_camera
 from training.data.training_set import Rows
-from training.learner import EmbeddingBatch
+
+
+class EmbeddingBatch(NamedTuple):
+    """One step's pictures and what is known of them.
+
+    images:  (B, px, px, channels) uint8
+    people:  (B,) int64, -1 where nobody says who it is
+    teacher: (B, D) float32 of unit length, or None
+    """
+
+    images: Tensor
+    people: Tensor
+    teacher: Tensor | None
 
 
 class UniformSampler:

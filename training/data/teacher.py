@@ -45,6 +45,7 @@ class Teacher:
 
     @property
     def path(self) -> Path:
+        """Where the ONNX file lies."""
         return self.folder / f"{self.name}.onnx"
 
     def embed(self, images: np.ndarray, batch_size: int = 32) -> np.ndarray:

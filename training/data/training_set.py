@@ -24,9 +24,11 @@ class Places:
     cache_dir: Path
 
     def pack(self, name: str) -> Pack:
+        """The face pack of that name."""
         return Pack(self.data_dir / "data" / "faces" / f"{name}.zip", self.cache_dir)
 
     def teacher(self, name: str) -> Teacher:
+        """The teacher of that name."""
         return Teacher(name, self.data_dir / "teachers", self.cache_dir)
 
 

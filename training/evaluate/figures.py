@@ -2,9 +2,9 @@
 
 import io
 
-import matplotlib
+import matplotlib as mpl
 
-matplotlib.use("Agg")  # no window: this runs on machines without a screen
+mpl.use("Agg")  # no window: this runs on machines without a screen
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -12,7 +12,7 @@ from training.evaluate.evaluation import Evaluation, compared
 
 @dataclass(frozen=True)
 class Parity:
-    """Cosines between the float and the int8 encoding of the same crop, and verification accuracy of both (fractions)."""
+    """Cosines between the float and the int8 encoding of the same crop, and accuracy of both on pairs (fractions)."""
 
     measured_on: str
     crops: int

@@ -22,6 +22,7 @@ class DenseBlock(nn.Module):
         self.second = conv_bn(width, width, 3)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, width, H, W) -> the same shape."""
         return torch.relu(x + self.second(torch.relu(self.first(x))))
 
 
@@ -36,6 +37,7 @@ class DepthwiseBlock(nn.Module):
         self.project = conv_bn(wide, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, width, H, W) -> the same shape."""
         return x + self.project(torch.relu(self.depthwise(torch.relu(self.expand(x)))))
 
 
@@ -68,6 +70,7 @@ class Backbone(nn.Module):
         self.project = nn.Conv2d(config.head, config.dimension, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Encode a batch; shapes as above."""
         return self.project(self.pool(self.features(x))).flatten(1)
 
 

@@ -1,0 +1,65 @@
+"""Fixtures of all tests: small packs made on the spot, and the shared material where there is any."""
+
+import zipfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from training.config import BackboneConfig, DataConfig, Experiment, LossConfig, OptimizerConfig, SamplerConfig
+from training.data.generated import draw_face
+
+ROOT = Path(__file__).parent.parent
+SHARED = ROOT.parent / "shared"
+
+
+@pytest.fixture
+def shared() -> Path:
+    if not (SHARED / "data" / "faces" / "lfw_crops.zip").is_file():
+        pytest.skip("../shared is not here: this test measures on its LFW crops")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def cache_dir() -> Path:
+    """The project's own cache, so that packs are decoded once and not once a test run."""
+    return ROOT / ".cache"
+
+
+def webp(image: np.ndarray) -> bytes:
+    return cv2.imencode(".webp", image[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, 101])[1].tobytes()
+
+
+@pytest.fixture
+def make_pack(tmp_path):
+    """make_pack(name, {member: bytes}) -> the path of a zip pack."""
+
+    def make(name: str, members: dict[str, bytes]) -> Path:
+        path = tmp_path / f"{name}.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            for member, data in members.items():
+                archive.writestr(member, data)
+        return path
+
+    return make
+
+
+@pytest.fixture
+def face() -> np.ndarray:
+    return draw_face(np.random.default_rng(7))
+
+
+@pytest.fixture
+def tiny() -> Experiment:
+    """A few seconds of training on drawn faces."""
+    return Experiment(
+        name="tiny",
+        data=DataConfig(source="generated", held_out_fraction=0.25, generated_people=48, generated_looks=6),
+        backbone=BackboneConfig(stem=8, widths=(8, 8, 16, 32), blocks=(0, 0, 1, 0), head=32),
+        loss=LossConfig(margin_softmax=1.0, softmax_margin=0.1, softmax_scale=8.0),
+        sampler=SamplerConfig(kind="people", batch_size=32, crops_per_person=2),
+        optimizer=OptimizerConfig(images=32 * 60, warmup_images=320),
+        checkpoint_every_steps=5,
+        validate_every_images=32 * 1000,
+    )

@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+
+from training.data.augment import DEGRADATIONS, door_camera
+
+
+@pytest.mark.parametrize(("degrade", "probability"), DEGRADATIONS)
+def test_every_degradation_changes_the_picture_and_keeps_its_shape(degrade, probability, face):
+    assert 0 < probability < 1
+    before = face.copy()
+    for seed in range(20):
+        seen = degrade(face, np.random.default_rng(seed))
+        assert seen.shape == face.shape
+        assert seen.dtype == np.uint8
+        assert not np.array_equal(seen, face)
+    assert np.array_equal(face, before)  # the clean crop stays clean: it is a row of a shared memory map
+
+
+def test_the_same_generator_gives_the_same_picture(face):
+    seen = [door_camera(face, np.random.default_rng([1, 2])) for _ in range(2)]
+    assert np.array_equal(*seen)
+    assert not np.array_equal(seen[0], door_camera(face, np.random.default_rng([1, 3])))
+
+
+def test_strength_0_only_moves_the_face(face):
+    for seed in range(20):
+        seen = door_camera(face, np.random.default_rng(seed), strength=0)
+        assert abs(float(seen.mean()) - float(face.mean())) < 12  # no light was taken or given
+
+
+def test_infrared_is_grey(face):
+    infrared = dict((degrade.__name__, degrade) for degrade, _ in DEGRADATIONS)["infrared"]
+    seen = infrared(face, np.random.default_rng(0))
+    assert np.array_equal(seen[..., 0], seen[..., 1])
+    assert np.array_equal(seen[..., 0], seen[..., 2])
+
+
+def test_an_occluded_face_keeps_its_eyes(face):
+    covered = dict((degrade.__name__, degrade) for degrade, _ in DEGRADATIONS)["covered"]
+    seen = covered(face, np.random.default_rng(0))
+    assert np.array_equal(seen[:45], face[:45])
+    assert (seen[100:] == seen[105, 56]).all()

@@ -1,0 +1,58 @@
+import cv2
+import numpy as np
+import pytest
+
+from edge.core.align import ARCFACE_TEMPLATE
+from edge.errors import DataError
+from training.data.folder import COLUMNS, read_folder
+
+
+def save(path, image):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), image[..., ::-1])
+
+
+def test_aligned_crops_are_taken_as_they_are_and_photographs_by_their_landmarks(tmp_path, face):
+    save(tmp_path / "ada" / "1.png", face)
+    photograph = np.zeros((300, 400, 3), dtype=np.uint8)
+    photograph[80 : 80 + 112, 150 : 150 + 112] = face
+    save(tmp_path / "bob" / "porch.png", photograph)
+    points = (ARCFACE_TEMPLATE + [150, 80]).ravel()
+    (tmp_path / "landmarks.csv").write_text(
+        ",".join(COLUMNS) + "\nbob/porch.png," + ",".join(f"{value}" for value in points) + "\n"
+    )
+    crops = read_folder(tmp_path)
+    assert crops.people.tolist() == ["ada", "bob"]
+    assert np.array_equal(crops.images[0], face)
+    assert np.abs(crops.images[1].astype(int) - face).mean() < 1  # the same face, found again by its landmarks
+
+
+def test_a_photograph_without_landmarks_is_named(tmp_path):
+    save(tmp_path / "bob" / "porch.png", np.zeros((300, 400, 3), dtype=np.uint8))
+    with pytest.raises(DataError, match=r"porch\.png is 400x300 px.*has no line for bob/porch\.png"):
+        read_folder(tmp_path)
+
+
+def test_an_empty_folder_and_a_missing_one_are_named(tmp_path):
+    with pytest.raises(DataError, match="is empty: expected pictures in"):
+        read_folder(tmp_path)
+    with pytest.raises(DataError, match=r"there is no folder .*absent"):
+        read_folder(tmp_path / "absent")
+
+
+def test_a_file_that_is_no_picture_is_named(tmp_path):
+    (tmp_path / "ada").mkdir()
+    (tmp_path / "ada" / "1.jpg").write_bytes(b"hello")
+    with pytest.raises(DataError, match=r"1\.jpg is not a readable image \(5 bytes\)"):
+        read_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [("file,x\n", "line 1: expected the columns"), (",".join(COLUMNS) + "\nbob/1.png,1,2,x\n", "line 2: expected ten")],
+)
+def test_malformed_landmarks_are_named_with_their_line(tmp_path, face, text, complaint):
+    save(tmp_path / "ada" / "1.png", face)
+    (tmp_path / "landmarks.csv").write_text(text)
+    with pytest.raises(DataError, match=complaint):
+        read_folder(tmp_path)
