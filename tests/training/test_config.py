@@ -15,7 +15,9 @@ def test_every_shipped_experiment_holds_and_is_named_as_its_file(path):
     assert experiment == load_experiment(str(path))
 
 
-@pytest.mark.parametrize(("name", "parameters", "macs"), [("embedder", 1.7e6, 0.25e9), ("embedder-lite", 1.7e6, 0.08e9)])
+@pytest.mark.parametrize(
+    ("name", "parameters", "macs"), [("embedder", 1.7e6, 0.25e9), ("embedder-lite", 1.7e6, 0.08e9)]
+)
 def test_the_shipped_networks_stay_within_what_the_devices_can_do(name, parameters, macs):
     config = load_experiment(name).backbone
     backbone = Backbone(config)
@@ -41,7 +43,10 @@ def test_macs_are_counted_as_by_hand(tiny):
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        (("held_out_fraction", "heldout_fraction"), r"unknown field `heldout_fraction`.*did you mean `held_out_fraction`"),
+        (
+            ("held_out_fraction", "heldout_fraction"),
+            r"unknown field `heldout_fraction`.*did you mean `held_out_fraction`",
+        ),
         (("images = 12_800", 'images = "many"'), r"Expected `int`, got `str`.*optimizer\.images"),
         (('source = "generated"', 'source = "cloud"'), r"Invalid enum value 'cloud'"),
         (("batch_size = 64", "batch_size = 63"), r"batch_size 63 is not a multiple of crops_per_person 4"),
@@ -57,7 +62,7 @@ def test_what_does_not_hold_is_named_with_the_file(tmp_path, change, complaint):
 
 
 def test_an_unknown_experiment_is_answered_with_those_there_are():
-    with pytest.raises(ExperimentError, match="no experiment 'embeder'.*shipped are: embedder, embedder-lite, smoke"):
+    with pytest.raises(ExperimentError, match=r"no experiment 'embeder'.*shipped are: embedder, embedder-lite, smoke"):
         load_experiment("embeder")
 
 

@@ -17,7 +17,7 @@ def test_aligned_crops_are_taken_as_they_are_and_photographs_by_their_landmarks(
     photograph = np.zeros((300, 400, 3), dtype=np.uint8)
     photograph[80 : 80 + 112, 150 : 150 + 112] = face
     save(tmp_path / "bob" / "porch.png", photograph)
-    points = (ARCFACE_TEMPLATE + [150, 80]).ravel()
+    points = (ARCFACE_TEMPLATE + np.array([150, 80])).ravel()
     (tmp_path / "landmarks.csv").write_text(
         ",".join(COLUMNS) + "\nbob/porch.png," + ",".join(f"{value}" for value in points) + "\n"
     )

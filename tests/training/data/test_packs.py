@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from tests.conftest import webp
 
 from edge.errors import DataError
+from tests.conftest import webp
 from training.data.packs import Pack
 
 

@@ -1,0 +1,123 @@
+"""On the shipped models: no stand-in for inference."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from edge.errors import ImageError, ModelError
+from edge.inference.card import card_path, read_card
+from edge.inference.embedder import LITE, STANDARD, Embedder
+from training.data.augment import door_camera
+
+SHIPPED = pytest.mark.parametrize("model", [STANDARD, LITE], ids=lambda path: path.stem)
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A model and its card, to be spoilt."""
+    for file in (STANDARD, card_path(STANDARD)):
+        shutil.copyfile(file, tmp_path / file.name)
+    return tmp_path / STANDARD.name
+
+
+@SHIPPED
+def test_an_encoding_is_a_128_d_unit_vector_and_the_same_every_time(model, face):
+    embedder = Embedder(model)
+    encoding = embedder.embed(face)
+    assert encoding.shape == (128,)
+    assert encoding.dtype == np.float32
+    assert float(np.linalg.norm(encoding)) == pytest.approx(1, abs=1e-6)
+    assert np.array_equal(encoding, embedder.embed(face))
+
+
+@SHIPPED
+def test_a_face_stays_nearer_to_itself_than_to_a_mirror_of_noise(model, face):
+    embedder = Embedder(model)
+    again = door_camera(face, np.random.default_rng(1), strength=0.3)
+    noise = np.random.default_rng(0).integers(0, 256, face.shape, dtype=np.uint8)
+    here = embedder.embed(face)
+    assert np.square(here - embedder.embed(again)).sum() < np.square(here - embedder.embed(noise)).sum()
+
+
+@SHIPPED
+def test_every_pixel_value_reaches_the_network(model):
+    graph = Embedder(model)._graph
+    assert graph.input_scale == pytest.approx(1 / 128)
+    assert graph.input_zero_point == 0
+
+
+@SHIPPED
+def test_the_file_is_small_and_the_card_is_complete(model):
+    card = read_card(model)
+    assert model.stat().st_size == card.bytes <= 2 * 1024 * 1024
+    assert card.measured["xnnpack"]["whole"]
+    assert card.measured["parity"]["cosine_mean"] >= 0.99
+    assert list(card.impostors.distance_at_fmr) == ["0.01", "0.003", "0.001", "0.0003", "0.0001", "3e-05", "1e-05"]
+    assert "research" in card.terms
+
+
+@SHIPPED
+def test_tau_follows_the_wanted_false_match_rate(model):
+    card = read_card(model)
+    for fmr, distance in card.impostors.distance_at_fmr.items():
+        assert card.tau(float(fmr)) == pytest.approx(distance)
+    rates = np.geomspace(1e-5, 1e-2, 50)
+    taus = [card.tau(float(rate)) for rate in rates]
+    assert taus == sorted(taus)
+    assert 0 < taus[0] < taus[-1] < 2
+    for beyond in (1e-6, 0.5, 0):
+        with pytest.raises(ModelError, match=r"tau is measured for FMR 1e-05 to 0\.01"):
+            card.tau(beyond)
+
+
+@pytest.mark.parametrize("spoilt", [np.zeros((111, 112, 3), np.uint8), np.zeros((112, 112, 3), np.float32)])
+def test_a_crop_of_another_kind_is_refused_with_both_kinds(spoilt):
+    with pytest.raises(ImageError, match=r"expected a crop of \(112, 112, 3\) uint8, got"):
+        Embedder().embed(spoilt)
+
+
+def test_another_files_card_is_refused(copy):
+    copy.write_bytes(copy.read_bytes() + b"\0")
+    with pytest.raises(ModelError, match=r"model card .*embedder\.json is for [0-9a-f]{12}, but embedder\.tflite is"):
+        Embedder(copy)
+
+
+def test_a_card_that_does_not_hold_is_named_with_its_key(copy):
+    card = json.loads(card_path(copy).read_text())
+    card_path(copy).write_text(json.dumps(card | {"confidence": 1}))
+    with pytest.raises(ModelError, match=r"embedder\.json: .*unknown field `confidence`"):
+        Embedder(copy)
+
+
+def test_a_missing_model_and_a_missing_card_are_named(copy):
+    card_path(copy).unlink()
+    with pytest.raises(ModelError, match=r"has no card embedder\.json beside it"):
+        Embedder(copy)
+    copy.unlink()
+    with pytest.raises(ModelError, match=r"model .*embedder\.tflite is missing"):
+        Embedder(copy)
+
+
+def test_a_file_that_is_no_model_is_named(copy):
+    import hashlib
+
+    copy.write_bytes(b"TFL3 it is not")
+    card = json.loads(card_path(copy).read_text())
+    card_path(copy).write_text(json.dumps(card | {"sha256": hashlib.sha256(copy.read_bytes()).hexdigest()}))
+    with pytest.raises(ModelError, match="is not a TFLite model this runtime can load"):
+        Embedder(copy)
+
+
+def test_a_fresh_interpreter_embeds_without_torch_or_training():
+    code = (
+        "import sys, numpy\n"
+        "from edge.inference.embedder import Embedder\n"
+        "Embedder().embed(numpy.zeros((112, 112, 3), numpy.uint8))\n"
+        "print([name for name in sys.modules if name.split('.')[0] in ('torch', 'training', 'tensorflow')])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

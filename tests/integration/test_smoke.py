@@ -1,0 +1,88 @@
+"""Fit, export, evaluate and report on drawn faces: the whole chain, on any machine."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from edge.inference.card import read_card
+from edge.inference.embedder import Embedder
+from training.data.generated import generated_people
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory):
+    runs = tmp_path_factory.mktemp("runs")
+    command = [
+        sys.executable,
+        "-m",
+        "training",
+        "run",
+        "smoke",
+        "--runs",
+        str(runs),
+        "--workers",
+        "0",
+        "--threads",
+        "1",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "int8 keeps a cosine of" in done.stdout
+    return runs / "smoke"
+
+
+def test_it_learned_to_tell_people_apart_that_it_never_saw(run_dir):
+    numbers = json.loads((run_dir / "evaluation.json").read_text())
+    assert numbers["held_out"]["accuracy"] > 0.85
+    assert numbers["lfw"] is None
+
+
+def test_int8_says_what_float_says(run_dir):
+    parity = json.loads((run_dir / "parity.json").read_text())
+    assert parity["cosine_mean"] > 0.99
+    assert abs(parity["accuracy_float"] - parity["accuracy_int8"]) < 0.02
+
+
+def test_the_whole_graph_is_one_piece_for_xnnpack(run_dir):
+    assert read_card(run_dir / "smoke.tflite").measured["xnnpack"] == {
+        "operations": 21,
+        "delegated_pieces": 1,
+        "whole": True,
+    }
+
+
+def test_the_device_loads_it_and_keeps_people_apart(run_dir):
+    embedder = Embedder(run_dir / "smoke.tflite")
+    crops = generated_people(people=12, looks=2, seed=99)  # none of them was in the training
+    encodings = np.stack([embedder.embed(crop) for crop in crops.images]).reshape(12, 2, -1)
+    distances = 2 - 2 * encodings[:, 0] @ encodings[:, 1].T  # (12, D) @ (D, 12) -> (12, 12)
+    assert (distances.argmin(axis=1) == np.arange(12)).mean() >= 0.75
+    assert "drawings" in embedder.card.terms
+
+
+def test_the_report_carries_its_figures_and_says_where_the_numbers_come_from(run_dir):
+    page = (run_dir / "report.html").read_text()
+    figures = sorted(path.name for path in run_dir.glob("*.png"))
+    assert figures == [
+        "held-out-det.png",
+        "held-out-distances.png",
+        "held-out-roc.png",
+        "learning.png",
+        "strangers.png",
+    ]
+    assert page.count("data:image/png;base64,") == len(figures)
+    assert "http" not in page  # self-contained
+    for size in [(run_dir / name).stat().st_size for name in figures]:
+        assert size > 5000
+
+
+def test_evaluate_and_export_say_the_same_again(run_dir):
+    options = ["--runs", str(run_dir.parent), "--model", str(run_dir / "smoke.tflite")]
+    done = subprocess.run(
+        [sys.executable, "-m", "training", "evaluate", "smoke", *options], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == json.loads((run_dir / "evaluation.json").read_text())

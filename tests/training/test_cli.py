@@ -1,0 +1,64 @@
+"""A bad input gets one line that names it."""
+
+import pytest
+from click.testing import CliRunner
+
+from training.cli import main
+from training.config import EXPERIMENTS_DIR
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def one_line(result, *words):
+    assert result.exit_code == 1, result.output
+    assert not isinstance(result.exception, Exception) or isinstance(result.exception, SystemExit)
+    assert len(result.output.strip().splitlines()) == 1
+    for word in words:
+        assert word in result.output
+
+
+@pytest.mark.parametrize("command", ["fit", "export", "evaluate", "report", "run"])
+def test_every_command_explains_itself(command):
+    result = run(command, "--help")
+    assert result.exit_code == 0
+    assert "EXPERIMENT" in result.output
+    assert "--data" in result.output
+
+
+@pytest.mark.parametrize("command", ["fit", "export", "evaluate", "report", "run"])
+def test_an_unknown_experiment(command):
+    one_line(run(command, "embeder"), "no experiment 'embeder'", "embedder-lite")
+
+
+def test_a_missing_pack(tmp_path):
+    one_line(run("fit", "embedder", "--data", tmp_path, "--runs", tmp_path), "teacher 'kw_mobilefacenet' is missing")
+    (tmp_path / "teachers").mkdir()
+    (tmp_path / "teachers" / "kw_mobilefacenet.onnx").write_bytes(b"")
+    one_line(run("fit", "embedder", "--data", tmp_path, "--runs", tmp_path), "pack 'lfw_crops' is missing")
+
+
+def test_a_run_that_is_not_finished(tmp_path):
+    one_line(
+        run("export", "smoke", "--runs", tmp_path, "--cache", tmp_path), "'smoke' has no checkpoint", "fit it first"
+    )
+
+
+def test_a_model_that_is_not_there(tmp_path):
+    one_line(run("evaluate", "smoke", "--model", tmp_path / "a.tflite", "--runs", tmp_path), "a.tflite is missing")
+    (tmp_path / "b.tflite").write_bytes(b"TFL3 it is not")
+    one_line(run("evaluate", "smoke", "--model", tmp_path / "b.tflite"), "has no card b.json beside it")
+
+
+def test_an_empty_folder_of_ones_own(tmp_path):
+    experiment = tmp_path / "mine.toml"
+    text = (
+        (EXPERIMENTS_DIR / "smoke.toml")
+        .read_text()
+        .replace('name = "smoke"', 'name = "mine"')
+        .replace('"generated"', '"folder"')
+    )
+    experiment.write_text(text)
+    (tmp_path / "pictures").mkdir()
+    one_line(run("fit", experiment, "--data", tmp_path / "pictures", "--runs", tmp_path), "pictures is empty")
