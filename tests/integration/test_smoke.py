@@ -15,19 +15,8 @@ from training.data.generated import generated_people
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory):
     runs = tmp_path_factory.mktemp("runs")
-    command = [
-        sys.executable,
-        "-m",
-        "training",
-        "run",
-        "smoke",
-        "--runs",
-        str(runs),
-        "--workers",
-        "0",
-        "--threads",
-        "1",
-    ]
+    options = ["--runs", str(runs), "--workers", "0", "--threads", "1", "--quiet"]
+    command = [sys.executable, "-m", "training", "run", "smoke", *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "int8 keeps a cosine of" in done.stdout

@@ -48,7 +48,8 @@ def test_points_that_are_one_point_are_refused():
 
 
 def test_a_face_anywhere_in_a_frame_comes_out_as_its_crop(face):
-    matrix = cv2.getRotationMatrix2D((56, 56), 20, 1.7) + [[0, 0, 150], [0, 0, 90]]
+    matrix = cv2.getRotationMatrix2D((56, 56), 20, 1.7)
+    matrix[:, 2] += (150, 90)
     frame = cv2.warpAffine(face, matrix, (480, 360))
     landmarks = ARCFACE_TEMPLATE @ matrix[:, :2].T + matrix[:, 2]
     crop = align(frame, landmarks)

@@ -29,12 +29,12 @@ def test_strength_0_only_moves_the_face(face):
 
 
 def test_infrared_is_grey(face):
-        seen = infrared(face, np.random.default_rng(0))
+    seen = infrared(face, np.random.default_rng(0))
     assert np.array_equal(seen[..., 0], seen[..., 1])
     assert np.array_equal(seen[..., 0], seen[..., 2])
 
 
 def test_an_occluded_face_keeps_its_eyes(face):
-        seen = covered(face, np.random.default_rng(0))
+    seen = covered(face, np.random.default_rng(0))
     assert np.array_equal(seen[:45], face[:45])
     assert (seen[100:] == seen[105, 56]).all()

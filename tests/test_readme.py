@@ -1,0 +1,85 @@
+"""Every command and block in the README runs."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
+ENVIRONMENT = ("python3 -m venv", ". .venv/bin/activate", "pip install")  # this test runs inside what they made
+LONG = ("limen-train run embedder", "limen-train fit embedder")  # hours: their help and their experiment are checked
+
+
+def commands():
+    for language, block in BLOCKS:
+        if language == "sh":
+            yield from (line for line in block.splitlines() if line and not line.startswith("#"))
+
+
+def test_the_readme_has_its_two_commands_first():
+    first, second = [block for language, block in BLOCKS if language == "sh"][:2]
+    assert "limen-train run smoke" in first
+    assert second.strip().endswith("pytest")
+
+
+@pytest.mark.parametrize("command", sorted(set(commands())))
+def test_a_command_of_the_readme_runs(command, tmp_path):
+    if command.startswith(ENVIRONMENT) or command == "pytest":
+        assert command in (ROOT / ".ci" / "run").read_text() or command.endswith("'.[training]'")
+        return
+    words = shlex.split(command.split("  #")[0])
+    if command.startswith(LONG):
+        words = [*words, "--help"]
+    if "../shared" in command and not (ROOT.parent / "shared").is_dir():
+        pytest.skip("../shared is not here: this command measures on it")
+    programs = {"limen-train": [sys.executable, "-m", "training"], "python": [sys.executable]}
+    assert words[0] in programs, f"no way to run {command!r}: teach this test"
+    if words[0] == "limen-train" and "--help" not in words:
+        words += ["--runs", str(tmp_path)]
+    if words[1] == "run" and "--help" not in words:
+        words += ["--threads", "1", "--workers", "0"]  # the tests may share two cores with anything
+    done = subprocess.run(
+        [*programs[words[0]], *words[1:]], cwd=ROOT, capture_output=True, text=True, check=False, timeout=600
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("block", [block for language, block in BLOCKS if language == "python"])
+def test_a_python_block_of_the_readme_runs(block, tmp_path, monkeypatch, face):
+    import cv2
+
+    monkeypatch.chdir(tmp_path)
+    cv2.imwrite("alice.png", face[..., ::-1])
+    cv2.imwrite("visitor.png", face[..., ::-1])
+    exec(compile(block, "README.md", "exec"), {})  # noqa: S102 -- the README is ours
+
+
+@pytest.mark.parametrize("block", [block for language, block in BLOCKS if language == "toml"])
+def test_an_experiment_in_the_readme_holds(block, tmp_path):
+    from training.config import load_experiment
+
+    path = tmp_path / "mine.toml"
+    path.write_text(block)
+    assert load_experiment(str(path)).optimizer.images > 0
+
+
+def test_the_numbers_in_the_readme_are_those_on_the_cards():
+    from edge.inference.card import read_card
+    from edge.inference.embedder import LITE, STANDARD
+
+    for model in (STANDARD, LITE):
+        card = read_card(model)
+        lfw = card.measured["lfw"]
+        (row,) = [line for line in README.splitlines() if line.startswith(f"| `{model.name}`")]
+        assert [cell.strip() for cell in row.split("|")[3:-1]] == [
+            f"{100 * lfw['accuracy']:.2f} %",
+            f"{100 * lfw['tar_at_far']['0.001']:.2f} %",
+            f"{card.parameters / 1e6:.2f} M",
+            f"{card.macs / 1e6:.0f}",
+            f"{card.bytes / 1e6:.2f} MB",
+        ]
