@@ -2,6 +2,7 @@
 
 import functools
 import json
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -199,6 +200,7 @@ def train(
     from training.embedding import fit_embedder
     from training.trainer import RunPlan
 
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces the precision that was asked for
     torch.set_num_threads(threads or max(1, (os.cpu_count() or 1) // devices))
     fabric = Fabric(
         accelerator="auto",
@@ -220,7 +222,10 @@ def train(
             f"{training_set.account['held_out_people']} held-out people",
             err=True,
         )
-    fit_embedder(experiment, training_set, RunPlan(run_dir, workers, quiet), fabric, workspace.runs_dir)
+    try:
+        fit_embedder(experiment, training_set, RunPlan(run_dir, workers, quiet), fabric, workspace.runs_dir)
+    except KeyboardInterrupt as stop:
+        raise click.ClickException(f"{experiment.name} was stopped; the same command goes on from {run_dir}") from stop
     return fabric.is_global_zero
 
 

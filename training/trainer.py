@@ -203,6 +203,11 @@ class Log:
         self._file.write(json.dumps(values) + "\n")
 
 
+def looks_of(log: list[dict]) -> list[dict]:
+    """The lines that say how good the learner was, not how well a batch went."""
+    return [line for line in log if "total" not in line]
+
+
 def read_log(path: Path) -> list[dict]:
     """All whole lines of a log; a last line that a kill cut off is dropped."""
     lines = []

@@ -1,12 +1,15 @@
 """Labeled Faces in the Wild, and its pairs.txt protocol (Huang et al. 2007). Measured on, never learned from."""
 
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from edge.errors import DataError
-from training.data.packs import Pack
+from training.data.packs import Pack, decode_image, read_member
+
+PHOTO_PX = 250
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,31 @@ def read_pairs(path: Path, names: list[str]) -> Pairs:
     if len(first) != folds * per_fold * 2:
         raise DataError(f"{path}: line 1 promises {folds * per_fold * 2} pairs, {len(first)} follow")
     return Pairs(np.array(first), np.array(second), np.array(same), np.array(fold))
+
+
+@dataclass(frozen=True)
+class LfwPhotos:
+    """Unaligned LFW photographs and the comparisons on them: for measuring detector, alignment and embedder in one.
+
+    images: (N, 250, 250, 3) uint8 RGB
+    """
+
+    names: list[str]
+    images: np.ndarray
+    pairs: Pairs
+
+
+def read_lfw_photos(data_dir: Path) -> LfwPhotos:
+    """The photographs of the first two folds. Raises DataError that names what is missing or corrupt."""
+    faces = data_dir / "data" / "faces"
+    pack = Pack(faces / "lfw_photos.zip", cache_dir=data_dir)  # not cached: read once, 1,583 photographs
+    names = [member.filename for member in pack.members()]
+    with zipfile.ZipFile(pack.path) as archive:
+        images = [decode_image(read_member(archive, pack.name, name), f"{pack.name}/{name}") for name in names]
+    odd = {image.shape for image in images} - {(PHOTO_PX, PHOTO_PX, 3)}
+    if odd:
+        raise DataError(f"{pack.path}: LFW photographs are {PHOTO_PX}x{PHOTO_PX} px, found {sorted(odd)}")
+    return LfwPhotos(names, np.stack(images), read_pairs(faces / "lfw_photos_pairs.txt", names))
 
 
 def read_lfw(data_dir: Path, cache_dir: Path) -> LfwPairs:

@@ -102,6 +102,9 @@ def _from_packs(experiment: Experiment, places: Places) -> TrainingSet:
     config = experiment.data
     if not config.packs:
         raise DataError(f"experiment '{experiment.name}' names no packs")
+    measured_on = [name for name in config.packs if name.startswith("lfw")]
+    if measured_on:
+        raise DataError(f"experiment '{experiment.name}': {', '.join(measured_on)} is measured on, never learned from")
     packs = [places.pack(name) for name in config.packs]
     teacher = places.teacher(config.teacher) if config.teacher else None
     lfw = read_lfw(places.data_dir, places.cache_dir)

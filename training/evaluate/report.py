@@ -40,7 +40,7 @@ def write_report(card: EmbedderCard, evaluation: Evaluation, run_dir: Path) -> P
         results=results,
         parity=card.measured["parity"],
         figures=[(name, base64.b64encode(data).decode()) for name, data in pictures.items()],
-        growth=[line for line in log if "lfw_accuracy" in line or "held_out_accuracy" in line],
+        growth=card.learned_from["growth"],
     )
     (run_dir / "evaluation.json").write_text(json.dumps(evaluation.numbers(), indent=2))
     path = run_dir / "report.html"

@@ -17,7 +17,9 @@ from training.export.partitions import xnnpack_partitions
 TOOLCHAIN = ("torch", "litert-torch", "ai-edge-quantizer", "ai-edge-litert", "numpy", "opencv-python-headless")
 
 
-def unmeasured_card(experiment: Experiment, model: Path, macs: int, parameters: int, account: dict) -> EmbedderCard:
+def unmeasured_card(
+    experiment: Experiment, model: Path, macs: int, parameters: int, account: dict, growth: list[dict]
+) -> EmbedderCard:
     """The card of a model just quantized: enough for edge.inference to load it and have it measured."""
     data = experiment.data
     px = experiment.backbone.input_px
@@ -37,6 +39,7 @@ def unmeasured_card(experiment: Experiment, model: Path, macs: int, parameters: 
             "packs": {pack: PACK_TERMS.get(pack, "not stated") for pack in data.packs} or data.source,
             "teacher": {data.teacher: TEACHER_TERMS[data.teacher]} if data.teacher else None,
             "account": account,
+            "growth": growth,
         },
         terms=terms(data.source, data.teacher),
         measured={},

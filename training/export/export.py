@@ -16,6 +16,7 @@ from training.export.convert import calibration_images, to_float_tflite, to_int8
 from training.export.output import output_into
 from training.export.parity import Parity, parity
 from training.models.backbones import count_macs, count_parameters
+from training.trainer import LOG, looks_of, read_log
 
 
 def export_embedder(
@@ -35,7 +36,12 @@ def export_embedder(
         to_int8_tflite(float_model, seen, model)
 
     card = unmeasured_card(
-        experiment, model, count_macs(backbone, config), count_parameters(backbone), training_set.account
+        experiment,
+        model,
+        count_macs(backbone, config),
+        count_parameters(backbone),
+        training_set.account,
+        growth=looks_of(read_log(run_dir / LOG)),
     )
     write_card(card, model)
     evaluation = evaluate(Embedder(model), training_set)
