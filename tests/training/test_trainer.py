@@ -14,6 +14,7 @@ import torch
 from edge.errors import ExperimentError
 from training.config import OptimizerConfig, SamplerConfig, load_experiment
 from training.embedding import trained_backbone
+from training.models.backbones import Backbone
 from training.trainer import CHECKPOINT, LOG, learning_rate, read_checkpoint, read_log
 
 
@@ -70,6 +71,7 @@ def test_two_processes_learn_what_one_does(tiny, tmp_path):
     learned = one[0] - one[-1]
     assert learned > 0.3  # it did learn something to compare
     assert np.abs(one - two).max() < 0.1 * learned
+    assert trained_backbone(large, tmp_path / "two").state_dict().keys() == Backbone(large.backbone).state_dict().keys()
 
 
 def test_another_experiments_checkpoint_is_refused_by_name(experiment_file, tiny, tmp_path):
