@@ -3,13 +3,19 @@
 import difflib
 import hashlib
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from edge.errors import ExperimentError
 
 EXPERIMENTS_DIR = Path(__file__).parent / "experiments"
+
+
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+Weight = Annotated[float, msgspec.Meta(ge=0.0)]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]*$")]  # it names a folder and a file
 
 
 class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -22,46 +28,60 @@ class DataConfig(Value, kw_only=True):
     source: Literal["packs", "folder", "generated"]
     packs: tuple[str, ...] = ()
     teacher: str | None = None  # an ONNX model of the teachers folder; needed by the distillation losses
-    held_out_fraction: float = 0.0  # of the labelled people, measured on in place of learned from
+    held_out_fraction: Share = 0.0  # of the labelled people, measured on in place of learned from
     leak_cosine_max: float = 0.5  # nearer than this to anybody measured on: left out (teacher cosine)
-    augmentation_strength: float = 1.0
-    generated_people: int = 64  # for source = "generated"
-    generated_looks: int = 8
+    augmentation_strength: Share = 1.0
+    generated_people: Count = 64  # for source = "generated"
+    generated_looks: Count = 8
 
 
 class BackboneConfig(Value, kw_only=True):
     """The shape of an encoder; see training/models/backbones.py for why these."""
 
-    stem: int
-    widths: tuple[int, ...]  # channels of each stage; the first runs at half the input size, each next at half of that
-    blocks: tuple[int, ...]  # residual blocks of each stage
-    head: int  # channels under the global depthwise convolution
-    dimension: int = 128
-    input_px: int = 112
-    channels: int = 3
+    stem: Count
+    widths: tuple[
+        Count, ...
+    ]  # channels of each stage; the first runs at half the input size, each next at half of that
+    blocks: tuple[Annotated[int, msgspec.Meta(ge=0)], ...]  # residual blocks of each stage
+    head: Count  # channels under the global depthwise convolution
+    dimension: Count = 128
+    input_px: Count = 112
+    channels: Count = 3
     block: Literal["dense", "depthwise"] = "dense"
+
+    def __post_init__(self) -> None:
+        if len(self.widths) != len(self.blocks) or not self.widths:
+            raise ValueError(f"widths {list(self.widths)} and blocks {list(self.blocks)} are not one of each per stage")
+        if self.widths[0] != self.stem:
+            raise ValueError(
+                f"the first stage keeps the stem's {self.stem} channels; widths starts with {self.widths[0]}"
+            )
 
 
 class LossConfig(Value):
     """Weights of the terms of the loss; a term of weight 0 is not computed. Margins are in d, so in [0, 4]."""
 
-    distill_cosine: float = 0.0
-    distill_relational: float = 0.0
-    contrastive: float = 0.0
-    triplet: float = 0.0
-    margin_softmax: float = 0.0
+    distill_cosine: Weight = 0.0
+    distill_relational: Weight = 0.0
+    contrastive: Weight = 0.0
+    triplet: Weight = 0.0
+    margin_softmax: Weight = 0.0
     contrastive_margin: float = 1.0
     triplet_margin: float = 0.3
     softmax_margin: float = 0.35
     softmax_scale: float = 32.0
+
+    def __post_init__(self) -> None:
+        if not any((self.distill_cosine, self.distill_relational, self.contrastive, self.triplet, self.margin_softmax)):
+            raise ValueError("every term of the loss has weight 0: there is nothing to learn")
 
 
 class SamplerConfig(Value):
     """How a batch is drawn: evenly over all crops, or P people with K crops each (labelled crops only)."""
 
     kind: Literal["uniform", "people"] = "uniform"
-    batch_size: int = 128
-    crops_per_person: int = 4
+    batch_size: Count = 128
+    crops_per_person: Count = 4
 
     def __post_init__(self) -> None:
         if self.kind == "people" and self.batch_size % self.crops_per_person:
@@ -73,23 +93,23 @@ class SamplerConfig(Value):
 class OptimizerConfig(Value, kw_only=True):
     """AdamW under a warm-up and a cosine to zero; the length is in images seen, whatever the batch."""
 
-    images: int
+    images: Count
     peak_learning_rate: float = 2e-3
-    warmup_images: int = 20_000
-    weight_decay: float = 0.05
+    warmup_images: Annotated[int, msgspec.Meta(ge=0)] = 20_000
+    weight_decay: Weight = 0.05
     gradient_norm_max: float = 5.0
 
 
 class CalibrationConfig(Value):
     """What the static int8 ranges are read from."""
 
-    crops: int = 400
+    crops: Count = 400
 
 
 class Experiment(Value, kw_only=True):
     """Everything that decides what comes out of a training. The same value and machine give the same model."""
 
-    name: str
+    name: Name
     data: DataConfig
     backbone: BackboneConfig
     loss: LossConfig
@@ -98,8 +118,14 @@ class Experiment(Value, kw_only=True):
     calibration: CalibrationConfig = CalibrationConfig()
     start_from: str | None = None  # the name of a finished experiment whose weights this one starts with
     seed: int = 2015
-    checkpoint_every_steps: int = 100
-    validate_every_images: int = 65_536
+    checkpoint_every_steps: Count = 100
+    validate_every_images: Count = 65_536
+
+    def __post_init__(self) -> None:
+        if not self.steps:
+            raise ValueError(
+                f"optimizer.images {self.optimizer.images} is less than one batch of {self.sampler.batch_size}"
+            )
 
     @property
     def steps(self) -> int:
@@ -107,7 +133,7 @@ class Experiment(Value, kw_only=True):
         return self.optimizer.images // self.sampler.batch_size
 
     def fingerprint(self) -> str:
-        """Twelve hex digits over every value; a checkpoint carries them and refuses another experiment's."""
+        """Twelve hex digits over every value that is not the default; a checkpoint of another experiment has others."""
         return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()[:12]
 
 

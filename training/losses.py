@@ -73,12 +73,22 @@ class EmbeddingLoss(nn.Module):
             terms["distill_relational"] = config.distill_relational, distill_relational(student, teacher)
         labelled = people >= 0
         known, who = student[labelled], people[labelled]
+        if not labelled.any():  # a term over nobody is 0, but still a function of the weights
+            nothing = student.sum() * 0 + sum(weights.sum() * 0 for weights in self.parameters())
+            terms |= {
+                name: (1.0, nothing) for name in ("contrastive", "triplet", "margin_softmax") if getattr(config, name)
+            }
+            return self._weighted(terms)
         if config.contrastive:
             terms["contrastive"] = config.contrastive, self.contrastive(known, who)
         if config.triplet:
             terms["triplet"] = config.triplet, self.triplet(known, who, self.semihard(known, who))
         if self.margin_softmax is not None:
             terms["margin_softmax"] = config.margin_softmax, self.margin_softmax(known, who)
+        return self._weighted(terms)
+
+    @staticmethod
+    def _weighted(terms: dict[str, tuple[float, Tensor]]) -> dict[str, Tensor]:
         losses = {name: value for name, (_, value) in terms.items()}
         losses["total"] = torch.stack([weight * value for weight, value in terms.values()]).sum()
         return losses

@@ -61,14 +61,19 @@ def fit(
     plan: RunPlan,
     fabric: Fabric,
     validate: Callable[[nn.Module], dict[str, float]],
+    data_digest: str,
 ) -> nn.Module:
     """Train to the end of the experiment, from its checkpoint if there is one, and return the learner.
 
-    steps answers the batch of a step; learner(batch) answers its losses by name, of which "total" is minimised.
-    Raises ExperimentError where the checkpoint belongs to another experiment.
+    steps answers the batch of a step; learner(batch) answers its losses by name, of which "total" is minimised;
+    data_digest says which data steps draws from.
+    Raises ExperimentError where the checkpoint belongs to another experiment, other data, or another machine's step.
     """
     module, optimizer = fabric.setup(learner, make_optimizer(learner, experiment.optimizer))
-    start = load_checkpoint(plan.run_dir, experiment, module, optimizer)
+    start = load_checkpoint(plan.run_dir, experiment, module, optimizer, data_digest)
+    starts = fabric.all_gather(torch.tensor(start)).reshape(-1).tolist()
+    if len(set(starts)) > 1:
+        raise ExperimentError(f"processes found different checkpoints, of steps {starts}: give all the same --runs")
     log = Log(plan.run_dir / LOG, start) if fabric.is_global_zero else None
     loader = DataLoader(
         steps,
@@ -111,7 +116,7 @@ def fit(
                 log.write(step=done, images=images, **validated(learner, validate, fabric))
             fabric.barrier()
         if done % experiment.checkpoint_every_steps == 0 or last:
-            save_checkpoint(fabric, plan.run_dir, experiment, module, optimizer, done)
+            save_checkpoint(fabric, plan.run_dir, experiment, module, optimizer, done, data_digest)
     progress.close()
     return learner
 
@@ -143,6 +148,7 @@ def save_checkpoint(
     module: nn.Module,
     optimizer: torch.optim.Optimizer,
     step: int,
+    data_digest: str,
 ) -> None:
     """Write beside, then rename: a kill in the middle of it leaves the last checkpoint whole."""
     partial = run_dir / f"{CHECKPOINT}.partial"
@@ -151,6 +157,7 @@ def save_checkpoint(
         {
             "experiment": experiment.name,
             "fingerprint": experiment.fingerprint(),
+            "data": data_digest,
             "step": step,
             "module": module,
             "optimizer": optimizer,
@@ -161,12 +168,19 @@ def save_checkpoint(
     fabric.barrier()
 
 
-def load_checkpoint(run_dir: Path, experiment: Experiment, module: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+def load_checkpoint(
+    run_dir: Path, experiment: Experiment, module: nn.Module, optimizer: torch.optim.Optimizer, data_digest: str
+) -> int:
     """The step to go on from: 0, or the checkpoint's after its weights were put in place."""
     path = run_dir / CHECKPOINT
     if not path.is_file():
         return 0
     checkpoint = read_checkpoint(path, experiment)
+    if checkpoint["data"] != data_digest:
+        raise ExperimentError(
+            f"checkpoint {path} saw other pictures or names ({checkpoint['data']}) than there are now ({data_digest}): "
+            "put them back, or remove it to start anew"
+        )
     module.load_state_dict(checkpoint["module"])
     optimizer.load_state_dict(checkpoint["optimizer"])
     return int(checkpoint["step"])
@@ -195,7 +209,9 @@ class Log:
     def __init__(self, path: Path, start_step: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         kept = [line for line in read_log(path) if line["step"] <= start_step]
-        path.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        partial = path.with_suffix(".partial")
+        partial.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        partial.replace(path)
         self._file = path.open("a", buffering=1)
 
     def write(self, **values: float) -> None:

@@ -26,12 +26,14 @@ class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Impostors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Distances between different people, from all cross-person pairs of people held out from training.
 
+    suspected_same_person: how many of the pairs a teacher takes for one person listed under two names; they are in.
     distance_at_fmr: FMR, written as text, -> the d that this share of the pairs lies at or below.
     """
 
     people: int
     crops: int
     pairs: int
+    suspected_same_person: int | None
     distance_at_fmr: dict[str, float]
 
 

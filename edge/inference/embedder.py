@@ -25,6 +25,9 @@ class Embedder:
         self.crop_shape = self._graph.input_shape
         if self.crop_shape[:2] != (self.card.input.height, self.card.input.width):
             raise ModelError(f"model {model} takes {self.crop_shape}, its card says {self.card.input}")
+        self._graph.require_pixel_input(model)
+        if self._graph.output_size != self.card.dimension:
+            raise ModelError(f"model {model} is {self._graph.output_size}-D, its card says {self.card.dimension}-D")
 
     def embed(self, crop: np.ndarray) -> np.ndarray:
         """The encoding of one aligned crop.

@@ -47,6 +47,19 @@ class Graph:
         self.input_shape: tuple[int, int, int] = tuple(int(size) for size in inputs[0]["shape"][1:])
         self.input_scale, self.input_zero_point = inputs[0]["quantization"]
 
+    @property
+    def output_size(self) -> int:
+        """How many numbers the first output holds."""
+        return int(np.prod(self._outputs[0]["shape"]))
+
+    def require_pixel_input(self, path: Path) -> None:
+        """Raise ModelError unless int8 in means pixel - 128: scale 1/128 (of (pixel - 128) / 128), zero point 0."""
+        if abs(self.input_scale * 128 - 1) > 1e-3 or self.input_zero_point != 0:
+            raise ModelError(
+                f"model {path} must take pixel - 128 (scale 1/128, zero point 0); "
+                f"it takes scale {self.input_scale:.5f}, zero point {self.input_zero_point}"
+            )
+
     def run(self, image: np.ndarray) -> list[np.ndarray]:
         """(H, W, C) uint8 -> every output as float32, dequantized, in the model's own order.
 

@@ -13,15 +13,18 @@ from pathlib import Path
 import click
 import msgspec
 import numpy as np
-import torch
+
+import training  # noqa: F401  sets how OpenMP waits, before torch is imported
+
+import torch  # isort: skip
 
 from edge.inference.runtime import Graph
-from training.cli import best_precision
 from training.config import BackboneConfig, load_experiment
 from training.export.convert import to_float_tflite, to_int8_tflite
 from training.export.output import output_into
 from training.learner import to_network
 from training.models.backbones import Backbone, count_macs, count_parameters
+from training.workspace import best_precision
 
 
 def candidates() -> dict[str, BackboneConfig]:

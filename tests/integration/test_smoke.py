@@ -30,7 +30,7 @@ def test_it_learned_to_tell_people_apart_that_it_never_saw(run_dir):
 
 
 def test_int8_says_what_float_says(run_dir):
-    parity = json.loads((run_dir / "parity.json").read_text())
+    parity = read_card(run_dir / "smoke.tflite").measured["parity"]
     assert parity["cosine_mean"] > 0.99
     assert abs(parity["accuracy_float"] - parity["accuracy_int8"]) < 0.02
 
@@ -68,7 +68,7 @@ def test_the_report_carries_its_figures_and_says_where_the_numbers_come_from(run
         assert size > 5000
 
 
-def test_evaluate_and_export_say_the_same_again(run_dir):
+def test_evaluate_says_the_same_again(run_dir):
     options = ["--runs", str(run_dir.parent), "--model", str(run_dir / "smoke.tflite")]
     done = subprocess.run(
         [sys.executable, "-m", "training", "evaluate", "smoke", *options], capture_output=True, text=True, check=False

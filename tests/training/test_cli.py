@@ -3,6 +3,7 @@
 import pytest
 from click.testing import CliRunner
 
+from tests.conftest import webp
 from training.cli import main
 from training.config import EXPERIMENTS_DIR
 
@@ -36,7 +37,20 @@ def test_a_missing_pack(tmp_path):
     one_line(run("fit", "embedder", "--data", tmp_path, "--runs", tmp_path), "teacher 'kw_mobilefacenet' is missing")
     (tmp_path / "teachers").mkdir()
     (tmp_path / "teachers" / "kw_mobilefacenet.onnx").write_bytes(b"")
-    one_line(run("fit", "embedder", "--data", tmp_path, "--runs", tmp_path), "pack 'lfw_crops' is missing")
+    one_line(run("fit", "embedder", "--data", tmp_path, "--runs", tmp_path), "pack 'celeba_wild' is missing")
+
+
+def test_a_corrupt_image_in_a_pack(tmp_path, make_pack, face):
+    (tmp_path / "teachers").mkdir()
+    (tmp_path / "teachers" / "kw_mobilefacenet.onnx").write_bytes(b"")
+    (tmp_path / "data" / "faces").mkdir(parents=True)
+    pack = make_pack("celeba_wild", {"1/00000.webp": webp(face), "1/00001.webp": webp(face)[:99]})
+    pack.rename(tmp_path / "data" / "faces" / "celeba_wild.zip")
+    alone = tmp_path / "alone.toml"
+    alone.write_text((EXPERIMENTS_DIR / "embedder.toml").read_text().replace('"celeba_small", "pins", ', ""))
+    result = run("fit", alone, "--data", tmp_path, "--runs", tmp_path, "--cache", tmp_path)
+    assert result.exit_code == 1
+    assert result.output.splitlines()[-1] == "Error: celeba_wild/1/00001.webp is not a readable image (99 bytes)"
 
 
 def test_a_run_that_is_not_finished(tmp_path):

@@ -50,7 +50,18 @@ def test_macs_are_counted_as_by_hand(tiny):
         (("images = 12_800", 'images = "many"'), r"Expected `int`, got `str`.*optimizer\.images"),
         (('source = "generated"', 'source = "cloud"'), r"Invalid enum value 'cloud'"),
         (("batch_size = 64", "batch_size = 63"), r"batch_size 63 is not a multiple of crops_per_person 4"),
-        (("seed = 2015", "seed ="), "smoke.toml"),
+        (("seed = 2015", "seed ="), r"smoke\.toml"),
+        (
+            ("blocks = [0, 1, 1, 1]", "blocks = [0, 1]"),
+            r"widths \[8, 16, 32, 64\] and blocks \[0, 1\] are not one of each",
+        ),
+        (("stem = 8", "stem = 16"), "the first stage keeps the stem's 16 channels; widths starts with 8"),
+        (("batch_size = 64", "batch_size = 0"), r"Expected `int` >= 1 - at `\$\.sampler\.batch_size`"),
+        (("crops_per_person = 4", "crops_per_person = 0"), r"`\$\.sampler\.crops_per_person`"),
+        (("images = 12_800", "images = 63"), r"optimizer\.images 63 is less than one batch of 64"),
+        (("triplet = 1.0\nmargin_softmax = 0.1", ""), "every term of the loss has weight 0"),
+        (('name = "smoke"', 'name = "../smoke"'), "Expected `str` matching regex"),
+        (("held_out_fraction = 0.25", "held_out_fraction = 2.5"), r"Expected `float` <= 1\.0"),
     ],
 )
 def test_what_does_not_hold_is_named_with_the_file(tmp_path, change, complaint):

@@ -15,7 +15,7 @@ from edge.errors import ExperimentError
 from training.config import OptimizerConfig, SamplerConfig, load_experiment
 from training.embedding import trained_backbone
 from training.models.backbones import Backbone
-from training.trainer import CHECKPOINT, LOG, learning_rate, read_checkpoint, read_log
+from training.trainer import CHECKPOINT, LOG, learning_rate, load_checkpoint, read_checkpoint, read_log
 
 
 @pytest.fixture
@@ -85,6 +85,21 @@ def test_another_experiments_checkpoint_is_refused_by_name(experiment_file, tiny
     assert refused.returncode == 1
     assert "belongs to experiment 'tiny'" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_a_checkpoint_of_other_pictures_is_refused(tiny, tmp_path):
+    (tmp_path / "tiny").mkdir()
+    saved = {"experiment": "tiny", "fingerprint": tiny.fingerprint(), "data": "aaa", "step": 5}
+    torch.save(saved, tmp_path / "tiny" / CHECKPOINT)
+    with pytest.raises(ExperimentError, match=r"saw other pictures or names \(aaa\) than there are now \(bbb\)"):
+        load_checkpoint(tmp_path / "tiny", tiny, module=None, optimizer=None, data_digest="bbb")
+
+
+def test_a_launcher_that_started_another_number_of_processes_is_refused(experiment_file, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    refused = subprocess.run(fit_command(experiment_file, tmp_path), capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert "2 processes were launched, but devices x nodes is 1" in refused.stderr
 
 
 def test_a_broken_or_missing_checkpoint_is_named(tiny, tmp_path):

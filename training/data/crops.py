@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edge.core.align import CROP_PX
 from edge.errors import DataError
 
-CROP_PX = 112
 UNLABELLED = ""
 
 

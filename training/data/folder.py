@@ -40,7 +40,10 @@ def read_folder(folder: Path) -> Crops:
                     f"{path} is {image.shape[1]}x{image.shape[0]} px, so not an aligned {CROP_PX}x{CROP_PX} crop, "
                     f"and {folder / LANDMARKS} has no line for {name}"
                 )
-            image = align(image, landmarks[name])
+            try:
+                image = align(image, landmarks[name])
+            except ValueError as error:
+                raise DataError(f"{folder / LANDMARKS}: the landmarks of {name} do not hold: {error}") from error
         crops.append(image)
         people.append(path.parent.name)
         names.append(name)
@@ -55,13 +58,19 @@ def read_landmarks(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         return {}
     points: dict[str, np.ndarray] = {}
-    with path.open(newline="", encoding="utf-8") as lines:
-        reader = csv.DictReader(lines)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
-            raise DataError(f"{path} line 1: expected the columns {','.join(COLUMNS)}")
-        for row in reader:
-            try:
-                points[row["file"]] = np.array([float(row[column]) for column in COLUMNS[1:]]).reshape(5, 2)
-            except (TypeError, ValueError) as error:
-                raise DataError(f"{path} line {reader.line_num}: expected ten numbers after the file name") from error
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 text") from error
+    reader = csv.DictReader(text.splitlines())
+    if tuple(reader.fieldnames or ()) != COLUMNS:
+        raise DataError(f"{path} line 1: expected the columns {','.join(COLUMNS)}")
+    for row in reader:
+        try:
+            numbers = np.array([float(row[column]) for column in COLUMNS[1:]])
+        except (TypeError, ValueError):
+            numbers = np.array([np.nan])
+        if not np.isfinite(numbers).all():
+            raise DataError(f"{path} line {reader.line_num}: expected ten numbers after the file name")
+        points[row["file"]] = numbers.reshape(5, 2)
     return points

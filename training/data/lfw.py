@@ -69,7 +69,7 @@ def read_pairs(path: Path, names: list[str]) -> Pairs:
         first.append(row_of[keys[0]])
         second.append(row_of[keys[1]])
         same.append(len(words) == 3)
-        fold.append((number - 2) // (2 * per_fold))
+        fold.append((len(first) - 1) // (2 * per_fold))
     if len(first) != folds * per_fold * 2:
         raise DataError(f"{path}: line 1 promises {folds * per_fold * 2} pairs, {len(first)} follow")
     return Pairs(np.array(first), np.array(second), np.array(same), np.array(fold))

@@ -1,9 +1,8 @@
 """Face packs: zips of 112x112 WebP crops, labelled `<person>/n.webp` or unlabelled `n.webp`."""
 
 import hashlib
-import json
 import zipfile
-from concurrent.futures import ThreadPoolExecutor
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,7 +59,7 @@ class Pack:
             self._decode_to(cached, names)
         people = PEOPLE_OF.get(self.name)
         return Crops(
-            images=np.load(cached, mmap_mode="r"),
+            images=load_cached(cached, mmap_mode="r"),
             people=np.array([f"{people}/{name.split('/')[0]}" if people else UNLABELLED for name in names]),
             names=np.array([f"{self.name}/{name}" for name in names]),
         )
@@ -69,16 +68,19 @@ class Pack:
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_suffix(".partial")
         images = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=(len(names), CROP_PX, CROP_PX, 3))
-        with zipfile.ZipFile(self.path) as archive, ThreadPoolExecutor(2) as pool:
-            encoded = (read_member(archive, self.name, name) for name in names)
-            crops = pool.map(
-                lambda pair: decode_crop(pair[1], f"{self.name}/{pair[0]}"), zip(names, encoded, strict=True)
-            )
-            for row, crop in enumerate(tqdm(crops, total=len(names), desc=f"decode {self.name}", unit="crop")):
-                images[row] = crop
+        with zipfile.ZipFile(self.path) as archive:
+            for row, name in enumerate(tqdm(names, desc=f"decode {self.name}", unit="crop")):
+                images[row] = decode_crop(read_member(archive, self.name, name), f"{self.name}/{name}")
         images.flush()
         partial.replace(target)  # a decode that was killed half way leaves no cache behind that looks whole
-        target.with_suffix(".json").write_text(json.dumps({"pack": self.name, "crops": len(names)}))
+
+
+def load_cached(path: Path, mmap_mode: str | None = None) -> np.ndarray:
+    """An array of the cache. Raises DataError that says to remove it where it cannot be read."""
+    try:
+        return np.load(path, mmap_mode=mmap_mode)
+    except (ValueError, OSError, EOFError) as error:
+        raise DataError(f"cached {path} cannot be read ({error}): remove it, and it is made again") from error
 
 
 def read_member(archive: zipfile.ZipFile, pack: str, name: str) -> bytes:
@@ -87,7 +89,7 @@ def read_member(archive: zipfile.ZipFile, pack: str, name: str) -> bytes:
         return archive.read(name)
     except KeyError as error:
         raise DataError(f"pack '{pack}' has no member {name}") from error
-    except (zipfile.BadZipFile, OSError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError) as error:
         raise DataError(f"pack '{pack}': {name} is corrupt ({error})") from error
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from edge.errors import DataError
+from edge.errors import DataError, ExperimentError
 from training.config import Experiment, SamplerConfig
 from training.data.augment import door_camera
 from training.data.training_set import Rows
@@ -86,7 +86,13 @@ class EmbeddingSteps(Dataset):
         self.sampler = make_sampler(experiment.sampler, people, experiment.seed)
         self.seed, self.strength = experiment.seed, experiment.data.augmentation_strength
         # Whole people to one rank: a P x K batch that is dealt out crop by crop has fewer mated pairs on each.
-        self.share = np.array_split(np.arange(experiment.sampler.batch_size), world)[rank]
+        together = experiment.sampler.crops_per_person if experiment.sampler.kind == "people" else 1
+        groups = np.arange(experiment.sampler.batch_size).reshape(-1, together)
+        if len(groups) % world:
+            raise ExperimentError(
+                f"a batch of {groups.size} crops, {together} together, does not divide by {world} processes"
+            )
+        self.share = np.split(groups, world)[rank].ravel()
 
     def __getitem__(self, step: int) -> EmbeddingBatch:
         rows = self.sampler(step)[self.share]

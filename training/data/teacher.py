@@ -1,5 +1,6 @@
 """Teachers: large face models whose embeddings a small one learns to give. Asked once per crop, then cached."""
 
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from edge.errors import DataError
-from training.data.packs import Pack
+from training.data.packs import Pack, load_cached
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,10 @@ class Teacher:
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 2
-        session = onnxruntime.InferenceSession(self.path, options, providers=["CPUExecutionProvider"])
+        try:
+            session = onnxruntime.InferenceSession(self.path, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime raises a dozen classes of its own, with no common base
+            raise DataError(f"teacher '{self.name}' cannot be loaded from {self.path}: {error}") from error
         entry = session.get_inputs()[0]
         fixed_batch = entry.shape[0] if isinstance(entry.shape[0], int) else batch_size
         wants = TEACHERS[self.name]
@@ -78,17 +82,20 @@ class Teacher:
             partial = cached.with_suffix(".partial.npy")
             np.save(partial, self.embed(pack.read().images))
             partial.replace(cached)
-        return np.load(cached)
+        return load_cached(cached)
 
     def _shipped_rows(self, pack: Pack) -> np.ndarray | None:
         """Embeddings that came with the teacher, `<short name>_embeddings.npz`, if they cover this pack."""
         ready = self.folder / f"{self.name.split('_')[0]}_embeddings.npz"
         if not ready.is_file():
             return None
-        with np.load(ready) as archive:
-            if pack.name not in archive:
-                return None
-            rows = archive[pack.name]
+        try:
+            with np.load(ready) as archive:
+                rows = archive.get(pack.name)
+        except (ValueError, OSError, zipfile.BadZipFile) as error:
+            raise DataError(f"the teacher's stored answers {ready} cannot be read: {error}") from error
+        if rows is None:
+            return None
         count = len(pack.members())
         if len(rows) != count:
             raise DataError(f"{ready.name} has {len(rows)} rows for pack '{pack.name}', which holds {count} crops")

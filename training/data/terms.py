@@ -22,10 +22,3 @@ RESEARCH_ONLY = (
 )
 YOUR_OWN = "Learned from the user's own pictures: their terms are the user's."
 DRAWN = "Learned from drawings made by this project's code: no terms but the project's own licence."
-
-
-def terms(source: str, teacher: str | None) -> str:
-    """What the card says of use, by where the pictures came from."""
-    if source == "packs" or teacher is not None:
-        return RESEARCH_ONLY
-    return DRAWN if source == "generated" else YOUR_OWN

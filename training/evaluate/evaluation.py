@@ -53,13 +53,14 @@ def evaluate(embedder: Embedder, training_set: TrainingSet, seed: int = 0) -> Ev
     """
     held_out = training_set.held_out
     embeddings = embed_all(embedder, held_out.images(), "held-out people")
-    strangers = impostors(embeddings, held_out.people)
+    distances = cross_person_distances(embeddings, held_out.people)
+    strangers = impostors(distances, held_out.people, held_out.teacher)
     pairs = drawn_pairs(held_out.people, seed=seed)
     lfw = None
     if training_set.lfw is not None:
         faces = embed_all(embedder, training_set.lfw.images, "LFW")
         lfw = compared(faces, training_set.lfw.pairs)
-    return Evaluation(lfw, compared(embeddings, pairs), strangers, cross_person_distances(embeddings, held_out.people))
+    return Evaluation(lfw, compared(embeddings, pairs), strangers, distances)
 
 
 def compared(embeddings: np.ndarray, pairs: Pairs) -> Comparisons:

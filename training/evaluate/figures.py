@@ -82,7 +82,7 @@ def growth_figure(log: list[dict]) -> bytes:
     steps = [line for line in log if "total" in line]
     plot.plot([line["images"] for line in steps], [line["total"] for line in steps], alpha=0.6, label="loss")
     right = plot.twinx()
-    for key, label in (("lfw_accuracy", "LFW, float"), ("held_out_accuracy", "held-out people, float")):
+    for key, label in (("lfw_accuracy", "LFW, as trained"), ("held_out_accuracy", "held-out people, as trained")):
         looks = [line for line in log if key in line]
         if looks:
             right.plot([line["images"] for line in looks], [line[key] for line in looks], "o-", label=label)

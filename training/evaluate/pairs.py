@@ -10,12 +10,15 @@ def drawn_pairs(people: np.ndarray, count: int = 6000, folds: int = 10, seed: in
     """As many mated as non-mated pairs of these crops, (N,) str, at most count in all.
 
     Every mated pair has the same chance, so people with many crops weigh more, as they do at a door.
-    Raises DataError where there is no mated or no non-mated pair.
+    Raises DataError where there are not that many folds of mated pairs, or not two people.
     """
     rng = np.random.default_rng(seed)
     first, second = np.nonzero(np.triu(people[:, None] == people[None, :], k=1))
-    if not len(first) or len(np.unique(people)) < 2:
-        raise DataError("verification needs people with two crops, and two people, held out from training")
+    if len(first) < folds or len(np.unique(people)) < 2:
+        raise DataError(
+            f"verification needs {folds} mated pairs and two people held out from training (data.held_out_fraction); "
+            f"there are {len(first)} pairs of {len(np.unique(people))} people"
+        )
     mated = rng.permutation(len(first))[: count // 2]
     wanted = len(mated)
     others_first, others_second = rng.integers(0, len(people), (2, 50 * wanted))

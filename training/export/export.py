@@ -1,9 +1,8 @@
 """Export, the whole way: convert, quantize, measure what came out, and only then put it where it ships from."""
 
-import json
 import shutil
-from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from edge.inference.card import EmbedderCard, card_path
 from edge.inference.embedder import Embedder
@@ -29,29 +28,27 @@ def export_embedder(
     backbone = trained_backbone(experiment, runs_dir)
     run_dir = runs_dir / experiment.name
     config = experiment.backbone
-    float_model, model = run_dir / "float.tflite", run_dir / f"{experiment.name}.tflite"
-    seen = calibration_images(training_set.train, experiment.calibration.crops, experiment.seed)
-    with output_into(run_dir / "export.log"):
-        to_float_tflite(backbone, (config.input_px, config.input_px, config.channels), float_model)
-        to_int8_tflite(float_model, seen, model)
-
-    card = unmeasured_card(
-        experiment,
-        model,
-        count_macs(backbone, config),
-        count_parameters(backbone),
-        training_set.account,
-        growth=looks_of(read_log(run_dir / LOG)),
-    )
-    write_card(card, model)
-    evaluation = evaluate(Embedder(model), training_set)
-    cost = parity(backbone, evaluation, training_set)
-    card = measured_card(card, model, evaluation, cost)
-    write_card(card, model)
-    (run_dir / "parity.json").write_text(json.dumps(asdict(cost), indent=2))
-
-    if models_dir is not None:
-        models_dir.mkdir(parents=True, exist_ok=True)
-        for file in (model, card_path(model)):
-            shutil.copyfile(file, models_dir / file.name)
+    calibration = calibration_images(training_set.train, experiment.calibration.crops, experiment.seed)
+    with TemporaryDirectory(dir=run_dir) as folder:
+        float_model, model = Path(folder) / "float.tflite", Path(folder) / f"{experiment.name}.tflite"
+        with output_into(run_dir / "export.log"):
+            to_float_tflite(backbone, (config.input_px, config.input_px, config.channels), float_model)
+            to_int8_tflite(float_model, calibration, model)
+        card = unmeasured_card(
+            experiment,
+            model,
+            count_macs(backbone, config),
+            count_parameters(backbone),
+            training_set.account,
+            growth=looks_of(read_log(run_dir / LOG)),
+        )
+        write_card(card, model)
+        evaluation = evaluate(Embedder(model), training_set)
+        cost = parity(backbone, evaluation, training_set)
+        card = measured_card(card, model, evaluation, cost)
+        write_card(card, model)
+        for target in [run_dir] if models_dir is None else [run_dir, models_dir]:
+            target.mkdir(parents=True, exist_ok=True)
+            for file in (model, card_path(model)):
+                shutil.copyfile(file, target / file.name)
     return card, evaluation, cost

@@ -49,10 +49,21 @@ def test_a_file_that_is_no_picture_is_named(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "complaint"),
-    [("file,x\n", "line 1: expected the columns"), (",".join(COLUMNS) + "\nbob/1.png,1,2,x\n", "line 2: expected ten")],
+    [
+        ("file,x\n", "line 1: expected the columns"),
+        (",".join(COLUMNS) + "\nbob/1.png,1,2,x\n", "line 2: expected ten"),
+        (",".join(COLUMNS) + "\nbob/1.png" + ",nan" * 10 + "\n", "line 2: expected ten"),
+    ],
 )
 def test_malformed_landmarks_are_named_with_their_line(tmp_path, face, text, complaint):
     save(tmp_path / "ada" / "1.png", face)
     (tmp_path / "landmarks.csv").write_text(text)
     with pytest.raises(DataError, match=complaint):
+        read_folder(tmp_path)
+
+
+def test_landmarks_that_are_one_point_are_named(tmp_path):
+    save(tmp_path / "bob" / "porch.png", np.zeros((300, 400, 3), dtype=np.uint8))
+    (tmp_path / "landmarks.csv").write_text(",".join(COLUMNS) + "\nbob/porch.png" + ",7" * 10 + "\n")
+    with pytest.raises(DataError, match=r"landmarks of bob/porch\.png do not hold: all source points are one point"):
         read_folder(tmp_path)

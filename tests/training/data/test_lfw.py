@@ -20,6 +20,11 @@ def test_mated_and_non_mated_lines_become_rows_truth_and_folds(tmp_path):
     assert pairs.fold.tolist() == [0, 0, 1, 1]
 
 
+def test_a_blank_line_moves_no_pair_into_another_fold(tmp_path):
+    pairs = read_pairs(write(tmp_path, "2 1\nA 1 2\n\n\nA 1 B 1\n\nA 2 1\nB 1 A 2\n"), NAMES)
+    assert pairs.fold.tolist() == [0, 0, 1, 1]
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [

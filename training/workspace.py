@@ -1,0 +1,137 @@
+"""The folders an experiment lives in, and what can be done with it there."""
+
+import json
+import logging
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from edge.errors import ExperimentError
+from training.config import Experiment
+
+if TYPE_CHECKING:  # imported where they are used: --help and a misspelt name need not wait for torch
+    from edge.inference.card import EmbedderCard
+    from training.data.training_set import TrainingSet
+    from training.evaluate.evaluation import Evaluation
+    from training.export.parity import Parity
+
+SHIPPED_MODELS = Path(__file__).parent.parent / "edge" / "models"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """How to use the machine. Devices and precision change what is learned a little, the rest nothing.
+
+    Every process normalises and compares within its own share of the batch, and bfloat16 rounds.
+    """
+
+    threads: int | None = None  # of each process; all cores if not given
+    workers: int | None = None  # that load and augment; one on a CPU, as many as cores with a GPU
+    devices: int = 1
+    nodes: int = 1
+    precision: str = "auto"
+    quiet: bool = False
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folders a command works in."""
+
+    data_dir: Path
+    cache_dir: Path
+    runs_dir: Path
+
+    def run_dir(self, experiment: Experiment) -> Path:
+        """The experiment's own folder, made if it is not there."""
+        folder = self.runs_dir / experiment.name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def gather(self, experiment: Experiment) -> "TrainingSet":
+        """What the experiment learns from and is measured on."""
+        from training.data.training_set import Places, gather
+
+        return gather(experiment, Places(self.data_dir, self.cache_dir))
+
+    def exported(self, experiment: Experiment) -> Path:
+        """The model the run made, else the one that ships under that name."""
+        model = self.runs_dir / experiment.name / f"{experiment.name}.tflite"
+        return model if model.is_file() else SHIPPED_MODELS / model.name
+
+    def train(self, experiment: Experiment, machine: Machine) -> "TrainingSet | None":
+        """Fit to the end; answers the data, or None in every process but the first, which alone goes on from here."""
+        import torch
+        from lightning_fabric import Fabric
+
+        from training.embedding import fit_embedder
+        from training.trainer import RunPlan
+
+        logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it repeats the precision that was asked for
+        torch.set_num_threads(machine.threads or max(1, (os.cpu_count() or 1) // machine.devices))
+        processes = machine.devices * machine.nodes
+        launched = int(os.environ.get("WORLD_SIZE", processes))
+        if launched != processes:
+            raise ExperimentError(f"{launched} processes were launched, but devices x nodes is {processes}")
+        try:
+            fabric = Fabric(
+                accelerator="auto",
+                devices=machine.devices,
+                num_nodes=machine.nodes,
+                strategy="ddp" if processes > 1 else "auto",
+                precision=best_precision() if machine.precision == "auto" else machine.precision,
+            )
+        except (RuntimeError, ValueError) as error:  # more GPUs than there are, say
+            raise ExperimentError(f"{machine} cannot be had here: {error}") from error
+        fabric.launch()
+        with fabric.rank_zero_first(local=True):  # the first decodes and asks the teacher, the others find it cached
+            training_set = self.gather(experiment)
+        run_dir = self.run_dir(experiment)
+        if fabric.is_global_zero:
+            (run_dir / "data.json").write_text(json.dumps(training_set.account, indent=2))
+            tqdm.write(training_set.summary(), file=sys.stderr)
+        workers = machine.workers
+        if workers is None:
+            workers = (os.cpu_count() or 1) if fabric.device.type == "cuda" else 1
+        fit_embedder(experiment, training_set, RunPlan(run_dir, workers, machine.quiet), fabric, self.runs_dir)
+        return training_set if fabric.is_global_zero else None
+
+    def export(
+        self, experiment: Experiment, training_set: "TrainingSet", models_dir: Path | None
+    ) -> tuple["EmbedderCard", "Evaluation", "Parity"]:
+        """Convert, quantize, measure, and put the model with its card into the run's folder and models_dir."""
+        from training.export.export import export_embedder
+
+        return export_embedder(experiment, training_set, self.runs_dir, models_dir)
+
+    def measure(
+        self, experiment: Experiment, training_set: "TrainingSet", model: Path
+    ) -> tuple["EmbedderCard", "Evaluation"]:
+        """Measure an int8 model on what the experiment holds out.
+
+        Raises ExperimentError where another experiment made it: it may have learned from those people.
+        """
+        from edge.inference.embedder import Embedder
+        from training.evaluate.evaluation import evaluate
+
+        embedder = Embedder(model)
+        made_by = embedder.card.learned_from
+        if made_by["fingerprint"] != experiment.fingerprint():
+            raise ExperimentError(
+                f"model {model} was made by experiment '{made_by['experiment']}' ({made_by['fingerprint']}), not by "
+                f"'{experiment.name}' ({experiment.fingerprint()}): it may have learned from the people it would be "
+                "measured on"
+            )
+        return embedder.card, evaluate(embedder, training_set)
+
+
+def best_precision() -> str:
+    """bf16-mixed where the hardware has bfloat16 products (twice the images/s on a CPU with AVX-512 BF16)."""
+    import torch
+
+    if torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
+    return "bf16-mixed" if torch.cpu._is_avx512_bf16_supported() else "32-true"
