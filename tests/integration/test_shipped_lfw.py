@@ -20,7 +20,6 @@ def test_lfw_accuracy_is_what_the_card_says(embedder, shared, cache_dir):
     # Another processor may round a few of a million int8 sums differently: 3 of 6,000 pairs.
     assert result.accuracy == pytest.approx(on_card["accuracy"], abs=0.0005)
     assert result.eer == pytest.approx(on_card["eer"], abs=0.001)
-    assert result.accuracy >= 0.935
 
 
 def test_strangers_in_lfw_pass_about_as_often_as_the_card_promises(embedder, shared, cache_dir):

@@ -13,7 +13,7 @@ def door_camera(crop: np.ndarray, rng: np.random.Generator, strength: float = 1.
     """(H, W, 3) uint8 RGB -> the same shape, seen by a door camera.
 
     strength scales how often each degradation happens; 0 leaves only the mirror image and the small shifts and turns.
-    Order follows the light: scene, lens, sensor, encoder.
+    The order is roughly that of the light: what covers the face, how it is lit, then distance, blur, noise, encoder.
     """
     crop = misaligned(crop, rng)
     for degrade, probability in DEGRADATIONS:

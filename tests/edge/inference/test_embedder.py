@@ -53,11 +53,24 @@ def test_every_pixel_value_reaches_the_network(model):
 @SHIPPED
 def test_the_file_is_small_and_the_card_is_complete(model):
     card = read_card(model)
-    assert model.stat().st_size == card.bytes <= 2 * 1024 * 1024
+    assert model.stat().st_size == card.bytes <= 2_000_000
     assert card.measured["xnnpack"]["whole"]
     assert card.measured["parity"]["cosine_mean"] >= 0.99
     assert list(card.impostors.distance_at_fmr) == ["0.01", "0.003", "0.001", "0.0003", "0.0001", "3e-05", "1e-05"]
     assert "research" in card.terms
+
+
+@SHIPPED
+def test_int8_costs_next_to_nothing(model):
+    cost = read_card(model).measured["parity"]
+    assert cost["measured_on"] == "LFW"
+    assert cost["accuracy_float"] - cost["accuracy_int8"] <= 0.0015
+
+
+def test_the_shipped_models_are_good_enough_and_the_lite_one_is_not_far_behind():
+    standard, lite = (read_card(model).measured["lfw"]["accuracy"] for model in (STANDARD, LITE))
+    assert standard >= 0.96  # what a training on CPU alone must reach
+    assert standard - lite <= 0.025
 
 
 @SHIPPED
