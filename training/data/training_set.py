@@ -3,12 +3,13 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from edge.errors import DataError
 from training.config import Experiment
-from training.data.crops import Crops, person_numbers
+from training.data.crops import UNLABELLED, Crops, person_numbers
 from training.data.folder import read_folder
 from training.data.generated import generated_people
 from training.data.lfw import LfwPairs, read_lfw
@@ -147,7 +148,7 @@ def _split(
         teacher=np.concatenate(embeddings) if all(part is not None for part in embeddings) else None,
     )
     config = experiment.data
-    labelled = rows.people != ""
+    labelled = rows.people != UNLABELLED
     # Measured on are people of CelebA alone: pins has about 1 % wrong labels and was cut closer than a door sees.
     candidates = labelled & np.array([not person.startswith("pins/") for person in rows.people])
     measured = np.zeros(len(rows), dtype=bool)
@@ -161,35 +162,52 @@ def _split(
     train = ~measured & ~near_lfw & ~near_held_out
     if not train.any():
         raise DataError(f"experiment '{experiment.name}' leaves no crop to learn from out of {len(rows)}")
-    source_of = rows.where[:, 0]
-    account = {
-        "crops": len(rows),
-        "crops_to_learn_from": int(train.sum()),
-        "left_out_near_lfw": int(near_lfw.sum()),
-        "left_out_near_held_out": int((near_held_out & ~near_lfw).sum()),
-        "held_out_crops": int((measured & ~near_lfw).sum()),
-        "held_out_people": len(np.unique(rows.people[measured & ~near_lfw])),
-        "labelled_people_to_learn_from": len(np.unique(rows.people[train & labelled])),
-        "leak_guard": (
-            f"teacher cosine > {config.leak_cosine_max}"
-            if rows.teacher is not None
-            else "none: these pictures are not of people in LFW"
-        ),
-        "per_source": {
-            (config.packs[number] if config.packs else config.source): {
-                "crops": int((source_of == number).sum()),
-                "left_out_near_lfw": int(((source_of == number) & near_lfw).sum()),
-                "learned_from": int(((source_of == number) & train).sum()),
-            }
-            for number in range(len(crops))
-        },
-    }
+    left_out = LeftOut(measured=measured, near_lfw=near_lfw, near_held_out=near_held_out)
     names = np.concatenate([part.names for part in crops])
     listing = "\n".join(f"{name} {person}" for name, person in zip(names[train], rows.people[train], strict=True))
     return TrainingSet(
         train=rows.only(train),
         held_out=rows.only(measured & ~near_lfw),
         lfw=lfw,
-        account=account,
+        account=_account(experiment, rows, left_out),
         digest=hashlib.sha256(listing.encode()).hexdigest()[:12],
     )
+
+
+class LeftOut(NamedTuple):
+    """Which rows, each (N,) bool, are not learned from, and why; a row may be in several."""
+
+    measured: np.ndarray
+    near_lfw: np.ndarray
+    near_held_out: np.ndarray
+
+
+def _account(experiment: Experiment, rows: Rows, left_out: LeftOut) -> dict[str, object]:
+    """Who was left out and why, in numbers, for the report and the card."""
+    config = experiment.data
+    learned_from = ~np.logical_or.reduce(left_out)
+    held_out_rows = left_out.measured & ~left_out.near_lfw
+    names = config.packs or (config.source,)
+    sources = [rows.where[:, 0] == number for number in range(len(names))]
+    return {
+        "crops": len(rows),
+        "crops_to_learn_from": int(learned_from.sum()),
+        "left_out_near_lfw": int(left_out.near_lfw.sum()),
+        "left_out_near_held_out": int((left_out.near_held_out & ~left_out.near_lfw).sum()),
+        "held_out_crops": int(held_out_rows.sum()),
+        "held_out_people": len(np.unique(rows.people[held_out_rows])),
+        "labelled_people_to_learn_from": len(np.unique(rows.people[learned_from & (rows.people != UNLABELLED)])),
+        "leak_guard": (
+            f"teacher cosine > {config.leak_cosine_max}"
+            if rows.teacher is not None
+            else "none: these pictures are not of people in LFW"
+        ),
+        "per_source": {
+            name: {
+                "crops": int(rows_of.sum()),
+                "left_out_near_lfw": int((rows_of & left_out.near_lfw).sum()),
+                "learned_from": int((rows_of & learned_from).sum()),
+            }
+            for name, rows_of in zip(names, sources, strict=True)
+        },
+    }
