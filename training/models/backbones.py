@@ -1,9 +1,10 @@
 """The encoder f(x): a plain residual network of dense 3x3 convolutions and ReLU.
 
-Chosen by measurement (`python -m tests.bench.backbones`, one x86-64 thread of a machine that was busy otherwise):
+Chosen by measurement (`python -m tests.bench.backbones`; one x86-64 thread, weights random):
 
-    dense 3x3, 225 MMAC          119 images/s in training    1.31 ms on the runtime, int8
-    depthwise blocks, 230 MMAC    @DW@ images/s               @DWMS@ ms
+    dense 3x3, 225 MMAC           training 117 images/s   int8 on LiteRT 1.35 ms
+    depthwise blocks, 229 MMAC    training  51 images/s   int8 on LiteRT 2.21 ms
+    dense 3x3, 76 MMAC (lite)     training 324 images/s   int8 on LiteRT 0.55 ms
 
 Rejected:
 - MobileFaceNet-like depthwise blocks: fewer weights for the same work, but nearly all of the time goes into moving
