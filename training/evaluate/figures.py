@@ -87,5 +87,5 @@ def growth_figure(log: list[dict]) -> bytes:
         if looks:
             right.plot([line["images"] for line in looks], [line[key] for line in looks], "o-", label=label)
     right.set_ylabel("accuracy")
-    right.legend(loc="center right")
+    right.legend(loc="best")
     return png(figure)
