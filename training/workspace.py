@@ -129,7 +129,7 @@ class Workspace:
 
 
 def best_precision() -> str:
-    """bf16-mixed where the hardware has bfloat16 products (twice the images/s on a CPU with AVX-512 BF16)."""
+    """bf16-mixed where the hardware has bfloat16 products (1.6 times the images/s on a CPU with AVX-512 BF16)."""
     import torch
 
     if torch.cuda.is_available():
