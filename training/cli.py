@@ -129,9 +129,7 @@ def export(experiment: Experiment, workspace: Workspace, models_dir: Path | None
 @MODEL
 def evaluate(experiment: Experiment, workspace: Workspace, model: Path | None) -> None:
     """Measure an int8 model on LFW and on the people EXPERIMENT holds out."""
-    model = model or workspace.exported(experiment)
-    _, evaluation = workspace.measure(experiment, workspace.gather(experiment), model)
-    click.echo(f"measured {model}", err=True)
+    _, evaluation = _measure(experiment, workspace, model)
     click.echo(json.dumps(evaluation.numbers(), indent=2))
 
 
@@ -142,9 +140,7 @@ def report(experiment: Experiment, workspace: Workspace, model: Path | None) -> 
     """Measure an int8 model and write report.html with ROC, DET and histograms into the run's folder."""
     from training.evaluate.report import write_report
 
-    model = model or workspace.exported(experiment)
-    card, evaluation = workspace.measure(experiment, workspace.gather(experiment), model)
-    click.echo(f"measured {model}", err=True)
+    card, evaluation = _measure(experiment, workspace, model)
     click.echo(write_report(card, evaluation, workspace.run_dir(experiment)))
 
 
@@ -161,6 +157,13 @@ def run(experiment: Experiment, workspace: Workspace, machine: Machine, models_d
 
     card, evaluation = _export(experiment, workspace, training_set, models_dir)
     click.echo(f"report: {write_report(card, evaluation, workspace.run_dir(experiment))}")
+
+
+def _measure(experiment: Experiment, workspace: Workspace, model: Path | None) -> tuple:
+    model = model or workspace.exported(experiment)
+    measured = workspace.measure(experiment, workspace.gather(experiment), model)
+    click.echo(f"measured {model}", err=True)
+    return measured
 
 
 def _export(experiment: Experiment, workspace: Workspace, training_set: object, models_dir: Path | None) -> tuple:
