@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from training.config import BackboneConfig, DataConfig, Experiment, LossConfig, OptimizerConfig, SamplerConfig
+from training.config import BackboneConfig, DataConfig, EmbedderExperiment, LossConfig, OptimizerConfig, SamplerConfig
 from training.data.generated import draw_face
 
 ROOT = Path(__file__).parent.parent
@@ -51,9 +51,9 @@ def face() -> np.ndarray:
 
 
 @pytest.fixture
-def tiny() -> Experiment:
+def tiny() -> EmbedderExperiment:
     """A few seconds of training on drawn faces."""
-    return Experiment(
+    return EmbedderExperiment(
         name="tiny",
         data=DataConfig(source="generated", held_out_fraction=0.25, generated_people=48, generated_looks=6),
         backbone=BackboneConfig(stem=8, widths=(8, 8, 16, 32), blocks=(0, 0, 1, 0), head=32),

@@ -3,7 +3,7 @@
 import difflib
 import hashlib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_type_hints
 
 import msgspec
 
@@ -14,6 +14,7 @@ EXPERIMENTS_DIR = Path(__file__).parent / "experiments"
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+Blocks = Annotated[int, msgspec.Meta(ge=0)]
 Weight = Annotated[float, msgspec.Meta(ge=0.0)]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]*$")]  # it names a folder and a file
 
@@ -42,7 +43,7 @@ class BackboneConfig(Value, kw_only=True):
     widths: tuple[
         Count, ...
     ]  # channels of each stage; the first runs at half the input size, each next at half of that
-    blocks: tuple[Annotated[int, msgspec.Meta(ge=0)], ...]  # residual blocks of each stage
+    blocks: tuple[Blocks, ...]  # residual blocks of each stage
     head: Count  # channels under the global depthwise convolution
     dimension: Count = 128
     input_px: Count = 112
@@ -107,34 +108,90 @@ class CalibrationConfig(Value):
 
 
 class Experiment(Value, kw_only=True):
-    """Everything that decides what comes out of a training. The same value and machine give the same model."""
+    """What every experiment has, whatever it learns. The same value and machine give the same model."""
 
     name: Name
-    data: DataConfig
-    backbone: BackboneConfig
-    loss: LossConfig
-    sampler: SamplerConfig = SamplerConfig()
     optimizer: OptimizerConfig
-    calibration: CalibrationConfig = CalibrationConfig()
-    start_from: str | None = None  # the name of a finished experiment whose weights this one starts with
     seed: int = 2015
     checkpoint_every_steps: Count = 100
     validate_every_images: Count = 65_536
 
     def __post_init__(self) -> None:
         if not self.steps:
-            raise ValueError(
-                f"optimizer.images {self.optimizer.images} is less than one batch of {self.sampler.batch_size}"
-            )
+            raise ValueError(f"optimizer.images {self.optimizer.images} is less than one batch of {self.batch_size}")
 
     @property
     def steps(self) -> int:
         """Optimizer steps, the last partial batch left away."""
-        return self.optimizer.images // self.sampler.batch_size
+        return self.optimizer.images // self.batch_size
 
     def fingerprint(self) -> str:
         """Twelve hex digits over every value that is not the default; a checkpoint of another experiment has others."""
         return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()[:12]
+
+
+class EmbedderExperiment(Experiment, kw_only=True):
+    """Learn an encoding of aligned crops."""
+
+    data: DataConfig
+    backbone: BackboneConfig
+    loss: LossConfig
+    sampler: SamplerConfig = SamplerConfig()
+    calibration: CalibrationConfig = CalibrationConfig()
+    start_from: str | None = None  # the name of a finished experiment whose weights this one starts with
+
+    @property
+    def batch_size(self) -> int:
+        """Crops of one step."""
+        return self.sampler.batch_size
+
+
+class ScenesConfig(Value, kw_only=True):
+    """What a detector learns from; a teacher says where the faces are."""
+
+    source: Literal["packs", "generated"]
+    scenes: tuple[str, ...] = ()  # packs of pictures with faces in them
+    negatives: tuple[str, ...] = ()  # packs of pictures without
+    crops: tuple[str, ...] = ()  # packs of aligned crops, to be pasted
+    crops_per_pack: Count = 3000
+    teacher: str | None = None
+    leak_teacher: str | None = None  # an embedding teacher: crops near somebody in LFW are not pasted
+    leak_cosine_max: float = 0.5
+    held_out_fraction: Share = 0.15  # of the source pictures, measured on in place of learned from
+    generated_scenes: Count = 64  # for source = "generated"
+
+
+class DetectorConfig(Value, kw_only=True):
+    """The shape of a detector; see training/models/detector.py for why these."""
+
+    stem: Count
+    widths: tuple[Count, Count, Count, Count]  # at strides 4, 8, 16 and 32
+    blocks: tuple[Blocks, Blocks, Blocks, Blocks]
+    neck: Count  # channels of the three levels that see faces
+    head: Count
+    width_px: Count = 320
+    height_px: Count = 240
+
+
+class DetectionLossConfig(Value):
+    """Weights of the terms of the loss."""
+
+    score: Weight = 1.0
+    box: Weight = 2.0
+    landmarks: Weight = 8.0
+
+
+class DetectorExperiment(Experiment, kw_only=True):
+    """Learn to find faces and their landmarks in scenes."""
+
+    data: ScenesConfig
+    network: DetectorConfig
+    loss: DetectionLossConfig = DetectionLossConfig()
+    batch_size: Count = 64
+    calibration_images: Count = 300
+
+
+TASKS: dict[str, type[Experiment]] = {"embedder": EmbedderExperiment, "detector": DetectorExperiment}
 
 
 def load_experiment(name_or_path: str) -> Experiment:
@@ -149,28 +206,24 @@ def load_experiment(name_or_path: str) -> Experiment:
         known = ", ".join(sorted(file.stem for file in EXPERIMENTS_DIR.glob("*.toml")))
         raise ExperimentError(f"no experiment '{name_or_path}': there is no file {path}; shipped are: {known}")
     try:
-        return msgspec.toml.decode(path.read_bytes(), type=Experiment)
+        values = msgspec.toml.decode(path.read_bytes(), type=dict)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ExperimentError(f"{path}: {error}{_nearest_key(str(error))}") from error
+        raise ExperimentError(f"{path}: {error}") from error
+    task = values.pop("task", "embedder")
+    if task not in TASKS:
+        raise ExperimentError(f"{path}: task '{task}' is unknown; known are {', '.join(TASKS)}")
+    try:
+        return msgspec.convert(values, TASKS[task])
+    except msgspec.ValidationError as error:
+        raise ExperimentError(f"{path}: {error}{_nearest_key(str(error), TASKS[task])}") from error
 
 
-def _nearest_key(message: str) -> str:
+def _nearest_key(message: str, kind: type[Experiment]) -> str:
     """' (did you mean ...?)' where the message complains about an unknown field."""
     if "unknown field" not in message:
         return ""
     wrong = message.split("`")[1]
-    known = {
-        field
-        for part in (
-            Experiment,
-            DataConfig,
-            BackboneConfig,
-            LossConfig,
-            SamplerConfig,
-            OptimizerConfig,
-            CalibrationConfig,
-        )
-        for field in part.__struct_fields__
-    }
+    parts = [kind, *(part for part in get_type_hints(kind).values() if isinstance(part, type))]
+    known = {field for part in parts if issubclass(part, Value) for field in part.__struct_fields__} | {"task"}
     near = difflib.get_close_matches(wrong, sorted(known), n=1)
     return f" (did you mean `{near[0]}`?)" if near else ""

@@ -8,7 +8,7 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from edge.errors import ExperimentError
-from training.config import Experiment, load_experiment
+from training.config import EmbedderExperiment, load_experiment
 from training.data.crops import CROP_PX
 from training.data.lfw import Pairs
 from training.data.steps import EmbeddingSteps
@@ -23,7 +23,7 @@ from training.trainer import CHECKPOINT, RunPlan, fit, read_checkpoint
 
 
 def fit_embedder(
-    experiment: Experiment, training_set: TrainingSet, plan: RunPlan, fabric: Fabric, runs_dir: Path
+    experiment: EmbedderExperiment, training_set: TrainingSet, plan: RunPlan, fabric: Fabric, runs_dir: Path
 ) -> nn.Module:
     """Train the experiment's embedder to its end and return the learner.
 
@@ -53,7 +53,7 @@ def fit_embedder(
     return fit(learner, steps, experiment, plan, fabric, validate, training_set.digest)
 
 
-def refuse_misfits(experiment: Experiment, training_set: TrainingSet) -> None:
+def refuse_misfits(experiment: EmbedderExperiment, training_set: TrainingSet) -> None:
     """Raise ExperimentError where the network cannot take the crops or cannot give the teacher's answer."""
     backbone = experiment.backbone
     if (backbone.input_px, backbone.channels) != (CROP_PX, 3):
@@ -68,7 +68,7 @@ def refuse_misfits(experiment: Experiment, training_set: TrainingSet) -> None:
         )
 
 
-def starting_weights(experiment: Experiment, runs_dir: Path) -> dict[str, torch.Tensor]:
+def starting_weights(experiment: EmbedderExperiment, runs_dir: Path) -> dict[str, torch.Tensor]:
     """The weights of the finished run that this experiment starts from."""
     parent = load_experiment(str(experiment.start_from))
     if parent.backbone != experiment.backbone:
@@ -82,7 +82,7 @@ def starting_weights(experiment: Experiment, runs_dir: Path) -> dict[str, torch.
     return trained_backbone(parent, runs_dir).state_dict()
 
 
-def trained_backbone(experiment: Experiment, runs_dir: Path) -> Backbone:
+def trained_backbone(experiment: EmbedderExperiment, runs_dir: Path) -> Backbone:
     """The backbone of a finished run, at rest, on the CPU. Raises ExperimentError where the run is not finished."""
     path = runs_dir / experiment.name / CHECKPOINT
     checkpoint = read_checkpoint(path, experiment)

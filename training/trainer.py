@@ -36,7 +36,7 @@ class RunPlan:
 def learning_rate(step: int, experiment: Experiment) -> float:
     """Linear warm-up, then half a cosine down to zero (Loshchilov & Hutter 2017)."""
     config: OptimizerConfig = experiment.optimizer
-    warmup = max(1, config.warmup_images // experiment.sampler.batch_size)
+    warmup = max(1, config.warmup_images // experiment.batch_size)
     if step < warmup:
         return config.peak_learning_rate * (step + 1) / warmup
     progress = (step - warmup) / max(1, experiment.steps - warmup)
@@ -84,15 +84,15 @@ def fit(
         prefetch_factor=4 if plan.loader_workers else None,
     )
     progress = tqdm(
-        total=experiment.steps * experiment.sampler.batch_size,
-        initial=start * experiment.sampler.batch_size,
+        total=experiment.steps * experiment.batch_size,
+        initial=start * experiment.batch_size,
         desc=experiment.name,
         unit="image",
         unit_scale=True,
         disable=plan.quiet or not fabric.is_global_zero,
     )
     module.train()
-    validate_every = max(1, experiment.validate_every_images // experiment.sampler.batch_size)
+    validate_every = max(1, experiment.validate_every_images // experiment.batch_size)
     for step, batch in zip(range(start, experiment.steps), loader, strict=True):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, experiment)
@@ -104,8 +104,8 @@ def fit(
 
         done = step + 1
         last = done == experiment.steps
-        images = done * experiment.sampler.batch_size
-        progress.update(experiment.sampler.batch_size)
+        images = done * experiment.batch_size
+        progress.update(experiment.batch_size)
         if done % 20 == 0 or last:
             means = {name: float(fabric.all_reduce(value.detach(), reduce_op="mean")) for name, value in losses.items()}
             progress.set_postfix({"loss": f"{means['total']:.4f}"})

@@ -23,3 +23,41 @@ def similarity_transform(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     a, b = zoom_turn.real, zoom_turn.imag
     linear = np.array([[a, -b], [b, a]])
     return np.column_stack([linear, centre_target - linear @ centre_source])
+
+
+def box_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Intersection over union of every pair of boxes.
+
+    first: (N, 4), second: (M, 4), as left, top, right, bottom. Returns (N, M) in [0, 1]; 0 for boxes without area.
+    """
+    low = np.maximum(first[:, None, :2], second[None, :, :2])  # (N, 1, 2), (1, M, 2) -> (N, M, 2)
+    high = np.minimum(first[:, None, 2:4], second[None, :, 2:4])
+    shared = np.clip(high - low, 0, None).prod(axis=2)
+    union = box_area(first)[:, None] + box_area(second)[None] - shared
+    return shared / np.maximum(union, 1e-9)
+
+
+def box_area(boxes: np.ndarray) -> np.ndarray:
+    """(N, 4) -> (N,), 0 where right is left of left."""
+    return np.clip(boxes[:, 2:4] - boxes[:, :2], 0, None).prod(axis=1)
+
+
+def non_maximum_suppression(boxes: np.ndarray, scores: np.ndarray, iou_max: float) -> np.ndarray:
+    """Rows of the boxes that stay, best score first: of two that overlap by more than iou_max, the better one.
+
+    boxes: (N, 4); scores: (N,). Greedy (the oldest and plainest rule); equal scores keep the earlier row.
+    """
+    order = np.argsort(-scores, kind="stable")
+    clash = box_iou(boxes[order], boxes[order]) > iou_max  # (N, N): a few dozen candidates, so one matrix is cheapest
+    kept: list[int] = []
+    gone = np.zeros(len(order), dtype=bool)
+    for place in range(len(order)):
+        if not gone[place]:
+            kept.append(place)
+            gone |= clash[place]
+    return order[kept]
+
+
+def letterbox_scale(picture: tuple[int, int], canvas: tuple[int, int]) -> float:
+    """The largest zoom at which a picture (height, width) fits a canvas (height, width) without distortion."""
+    return min(canvas[0] / picture[0], canvas[1] / picture[1])

@@ -7,6 +7,7 @@ import hashlib
 import math
 from itertools import pairwise
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -37,23 +38,28 @@ class Impostors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     distance_at_fmr: dict[str, float]
 
 
-class EmbedderCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything known of a shipped embedder."""
+class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is known of every shipped model."""
 
     schema: int
     name: str
     sha256: str
     input: Input
-    dimension: int
     macs: int
     parameters: int
     bytes: int
     learned_from: dict[str, object]
     terms: str
     measured: dict[str, object]
-    impostors: Impostors
     toolchain: dict[str, str]
     command: str
+
+
+class EmbedderCard(Card, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Everything known of a shipped embedder."""
+
+    dimension: int
+    impostors: Impostors
 
     def tau(self, fmr: float) -> float:
         """The distance at which this share of comparisons between strangers would pass as the same person.
@@ -71,6 +77,17 @@ class EmbedderCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return points[-1][1]
 
 
+class DetectorCard(Card, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Everything known of a shipped detector.
+
+    score_min: the default threshold, chosen on pictures held out from training and from measuring.
+    nms_iou:   of two faces that overlap by more than this, the one with the better score is kept.
+    """
+
+    score_min: float
+    nms_iou: float
+
+
 def sha256_of(path: Path) -> str:
     """Hex digest of the file's bytes. Raises ModelError where there is no such file."""
     if not path.is_file():
@@ -83,19 +100,26 @@ def card_path(model: Path) -> Path:
     return model.with_suffix(".json")
 
 
-def read_card(model: Path) -> EmbedderCard:
+AnyCard = TypeVar("AnyCard", bound=Card)
+
+
+def read_card(model: Path, kind: type[AnyCard]) -> AnyCard:
     """The card beside the model, checked against the model's bytes.
 
-    Raises ModelError where either is missing, the card does not hold, or it is another file's card.
+    Raises ModelError where either is missing, the card does not hold or is of another kind of model, or it is another
+    file's card.
     """
     digest = sha256_of(model)
     path = card_path(model)
     if not path.is_file():
         raise ModelError(f"model {model} has no card {path.name} beside it")
     try:
-        card = msgspec.json.decode(path.read_bytes(), type=EmbedderCard)
+        card = msgspec.json.decode(path.read_bytes(), type=kind)
     except msgspec.DecodeError as error:
-        raise ModelError(f"model card {path}: {error}") from error
+        raise ModelError(f"model card {path} does not hold for {KINDS[kind]}: {error}") from error
     if card.sha256 != digest:
         raise ModelError(f"model card {path} is for {card.sha256[:12]}, but {model.name} is {digest[:12]}")
     return card
+
+
+KINDS: dict[type[Card], str] = {EmbedderCard: "an embedder", DetectorCard: "a detector"}

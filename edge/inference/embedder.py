@@ -6,9 +6,8 @@ import numpy as np
 
 from edge.errors import ImageError, ModelError
 from edge.inference.card import EmbedderCard, read_card
-from edge.inference.runtime import Graph
+from edge.inference.runtime import MODELS_DIR, Graph
 
-MODELS_DIR = Path(__file__).parent.parent / "models"
 STANDARD = MODELS_DIR / "embedder.tflite"
 LITE = MODELS_DIR / "embedder-lite.tflite"  # for the Pi Zero 2 W
 
@@ -20,14 +19,14 @@ class Embedder:
     """
 
     def __init__(self, model: Path = STANDARD, threads: int = 1) -> None:
-        self.card: EmbedderCard = read_card(model)
+        self.card: EmbedderCard = read_card(model, EmbedderCard)
         self._graph = Graph(model, threads)
         self.crop_shape = self._graph.input_shape
         if self.crop_shape[:2] != (self.card.input.height, self.card.input.width):
             raise ModelError(f"model {model} takes {self.crop_shape}, its card says {self.card.input}")
         self._graph.require_pixel_input(model)
-        if self._graph.output_size != self.card.dimension:
-            raise ModelError(f"model {model} is {self._graph.output_size}-D, its card says {self.card.dimension}-D")
+        if self._graph.output_sizes != [self.card.dimension]:
+            raise ModelError(f"model {model} answers {self._graph.output_sizes}, its card says {self.card.dimension}-D")
 
     def embed(self, crop: np.ndarray) -> np.ndarray:
         """The encoding of one aligned crop.

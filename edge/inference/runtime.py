@@ -6,6 +6,8 @@ import numpy as np
 
 from edge.errors import ModelError
 
+MODELS_DIR = Path(__file__).parent.parent / "models"
+
 
 def interpreter_class() -> type:
     """The Interpreter of LiteRT, or of tflite-runtime where LiteRT has no wheel.
@@ -48,9 +50,9 @@ class Graph:
         self.input_scale, self.input_zero_point = inputs[0]["quantization"]
 
     @property
-    def output_size(self) -> int:
-        """How many numbers the first output holds."""
-        return int(np.prod(self._outputs[0]["shape"]))
+    def output_sizes(self) -> list[int]:
+        """How many numbers each output holds."""
+        return [int(np.prod(output["shape"])) for output in self._outputs]
 
     def require_pixel_input(self, path: Path) -> None:
         """Raise ModelError unless int8 in means pixel - 128: scale 1/128 (of (pixel - 128) / 128), zero point 0."""

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from edge.errors import DataError, ExperimentError
-from training.config import Experiment, SamplerConfig
+from training.config import EmbedderExperiment, SamplerConfig
 from training.data.augment import door_camera
 from training.data.training_set import Rows
 
@@ -81,7 +81,7 @@ def make_sampler(config: SamplerConfig, people: np.ndarray, seed: int) -> Unifor
 class EmbeddingSteps(Dataset):
     """Batches by step number; of several ranks, each gets its own share of the same global batch."""
 
-    def __init__(self, rows: Rows, people: np.ndarray, experiment: Experiment, rank: int = 0, world: int = 1) -> None:
+    def __init__(self, rows: Rows, people: np.ndarray, experiment: EmbedderExperiment, rank: int = 0, world: int = 1) -> None:
         self.rows, self.people = rows, people
         self.sampler = make_sampler(experiment.sampler, people, experiment.seed)
         self.seed, self.strength = experiment.seed, experiment.data.augmentation_strength

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from edge.errors import DataError
-from training.config import Experiment
+from training.config import EmbedderExperiment
 from training.data.crops import UNLABELLED, Crops, person_numbers
 from training.data.folder import read_folder
 from training.data.generated import generated_people
@@ -28,6 +28,10 @@ class Places:
     def pack(self, name: str) -> Pack:
         """The face pack of that name."""
         return Pack(self.data_dir / "data" / "faces" / f"{name}.zip", self.cache_dir)
+
+    def scenes(self, name: str) -> Pack:
+        """The pack of scenes of that name."""
+        return Pack(self.data_dir / "data" / "scenes" / f"{name}.zip", self.cache_dir)
 
     def teacher(self, name: str) -> Teacher:
         """The teacher of that name."""
@@ -93,7 +97,7 @@ class TrainingSet:
         )
 
 
-def gather(experiment: Experiment, places: Places) -> TrainingSet:
+def gather(experiment: EmbedderExperiment, places: Places) -> TrainingSet:
     """Read every source of the experiment, leave out who is measured on, split off the held-out people.
 
     Raises DataError that names a missing pack, an empty folder or a corrupt image.
@@ -110,7 +114,7 @@ def gather(experiment: Experiment, places: Places) -> TrainingSet:
     return _split(experiment, [crops], [teacher], lfw=None, lfw_embeddings=None)
 
 
-def _from_packs(experiment: Experiment, places: Places) -> TrainingSet:
+def _from_packs(experiment: EmbedderExperiment, places: Places) -> TrainingSet:
     config = experiment.data
     if not config.packs:
         raise DataError(f"experiment '{experiment.name}' names no packs")
@@ -135,7 +139,7 @@ def _from_packs(experiment: Experiment, places: Places) -> TrainingSet:
 
 
 def _split(
-    experiment: Experiment,
+    experiment: EmbedderExperiment,
     crops: list[Crops],
     embeddings: list[np.ndarray | None],
     lfw: LfwPairs | None,
@@ -182,7 +186,7 @@ class LeftOut(NamedTuple):
     near_held_out: np.ndarray
 
 
-def _account(experiment: Experiment, rows: Rows, left_out: LeftOut) -> dict[str, object]:
+def _account(experiment: EmbedderExperiment, rows: Rows, left_out: LeftOut) -> dict[str, object]:
     """Who was left out and why, in numbers, for the report and the card."""
     config = experiment.data
     learned_from = ~np.logical_or.reduce(left_out)

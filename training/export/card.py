@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from edge.inference.card import EmbedderCard, Impostors, Input, card_path, sha256_of
-from training.config import Experiment, load_experiment
+from training.config import EmbedderExperiment, load_experiment
 from training.data.terms import DRAWN, PACK_TERMS, RESEARCH_ONLY, TEACHER_TERMS, YOUR_OWN
 from training.evaluate.evaluation import Evaluation, rounded
 from training.export.parity import Parity
@@ -18,7 +18,7 @@ TOOLCHAIN = ("torch", "litert-torch", "ai-edge-quantizer", "ai-edge-litert", "nu
 
 
 def unmeasured_card(
-    experiment: Experiment, model: Path, macs: int, parameters: int, account: dict, growth: list[dict]
+    experiment: EmbedderExperiment, model: Path, macs: int, parameters: int, account: dict, growth: list[dict]
 ) -> EmbedderCard:
     """The card of a model just quantized: enough for edge.inference to load it and have it measured."""
     px = experiment.backbone.input_px
@@ -40,7 +40,7 @@ def unmeasured_card(
     )
 
 
-def lineage(experiment: Experiment) -> dict[str, object]:
+def lineage(experiment: EmbedderExperiment) -> dict[str, object]:
     """What the experiment learned from, and before it the one that it started from."""
     data = experiment.data
     return {
@@ -53,7 +53,7 @@ def lineage(experiment: Experiment) -> dict[str, object]:
     }
 
 
-def terms(experiment: Experiment) -> str:
+def terms(experiment: EmbedderExperiment) -> str:
     """What the card says of use: the strictest of all that it learned from, the runs it started from included."""
     while True:
         if experiment.data.source == "packs" or experiment.data.teacher is not None:

@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 
 from edge.inference.card import EmbedderCard, card_path
 from edge.inference.embedder import Embedder
-from training.config import Experiment
+from training.config import EmbedderExperiment
 from training.data.training_set import TrainingSet
 from training.embedding import trained_backbone
 from training.evaluate.evaluation import Evaluation, evaluate
@@ -19,7 +19,7 @@ from training.trainer import LOG, looks_of, read_log
 
 
 def export_embedder(
-    experiment: Experiment, training_set: TrainingSet, runs_dir: Path, models_dir: Path | None
+    experiment: EmbedderExperiment, training_set: TrainingSet, runs_dir: Path, models_dir: Path | None
 ) -> tuple[EmbedderCard, Evaluation, Parity]:
     """Write `<experiment>.tflite` and its card into the run's folder and, once measured, into models_dir if given.
 

@@ -1,0 +1,95 @@
+"""Where the faces are: a picture of any size in, boxes, scores and five landmarks in its own pixels out."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edge.core.geometry import letterbox_scale, non_maximum_suppression
+from edge.core.types import Face
+from edge.errors import ImageError, ModelError
+from edge.inference.card import DetectorCard, read_card
+from edge.inference.runtime import MODELS_DIR, Graph
+
+STANDARD = MODELS_DIR / "detector.tflite"
+
+# What a cell of a grid says. Every value v lies in [0, 6], where int8 is sharpest; (v - 3) times a unit is
+#   0, 1    centre of the box, from the centre of the cell                       unit 0.6 strides
+#   2, 3    logarithm of width and height, from a square of four strides         unit 0.5
+#   4..13   five landmarks, x and y, from the centre of the cell                 unit 2 strides
+STRIDES = (8, 16, 32)
+VALUES = 14
+MIDDLE = 3.0
+CENTRE_UNIT = 0.6
+SIZE_UNIT = 0.5
+LANDMARK_UNIT = 2.0
+FACE_STRIDES = 4.0
+
+
+def grid(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """For a (height, width) input the centre x, y of every cell, (N, 2), and its stride, (N,); stride 8 first."""
+    centres, strides = [], []
+    for stride in STRIDES:
+        rows, columns = np.mgrid[0 : -(-height // stride), 0 : -(-width // stride)]
+        centres.append((np.stack([columns.ravel(), rows.ravel()], axis=1) + 0.5) * stride)
+        strides.append(np.full(rows.size, stride))
+    return np.concatenate(centres).astype(np.float32), np.concatenate(strides).astype(np.float32)
+
+
+def decode(places: np.ndarray, centres: np.ndarray, strides: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(N, 14) values of cells, their (N, 2) centres and (N,) strides -> (N, 4) boxes and (N, 5, 2) landmarks."""
+    unit = (places - MIDDLE) * strides[:, None]
+    middle = centres + unit[:, 0:2] * CENTRE_UNIT
+    half = np.exp((places[:, 2:4] - MIDDLE) * SIZE_UNIT) * (FACE_STRIDES / 2 * strides[:, None])
+    landmarks = centres[:, None] + unit[:, 4:].reshape(-1, 5, 2) * LANDMARK_UNIT
+    return np.concatenate([middle - half, middle + half], axis=1), landmarks
+
+
+class Detector:
+    """The shipped (or your own) face detector, with its card.
+
+    score_min: faces below it are not answered; the card's default if not given.
+    Raises ModelError where the model or its card is missing or one does not fit the other.
+    """
+
+    def __init__(self, model: Path = STANDARD, score_min: float | None = None, threads: int = 1) -> None:
+        self.card = read_card(model, DetectorCard)
+        self._graph = Graph(model, threads)
+        height, width, _ = self._graph.input_shape
+        if (height, width) != (self.card.input.height, self.card.input.width):
+            raise ModelError(f"model {model} takes {self._graph.input_shape}, its card says {self.card.input}")
+        self._graph.require_pixel_input(model)
+        self.score_min = self.card.score_min if score_min is None else score_min
+        self._centres, self._strides = grid(height, width)
+        self._canvas = np.zeros(self._graph.input_shape, dtype=np.uint8)
+        cells = [-(-height // stride) * -(-width // stride) for stride in STRIDES]
+        sizes = self._graph.output_sizes
+        self._scores = [self._find(model, sizes, count) for count in cells]
+        self._places = [self._find(model, sizes, count * VALUES) for count in cells]
+
+    @staticmethod
+    def _find(model: Path, sizes: list[int], wanted: int) -> int:
+        """Which output has that many numbers: the converter does not keep their order."""
+        if sizes.count(wanted) != 1:
+            raise ModelError(f"model {model} is no detector: no one output has {wanted} numbers, they have {sizes}")
+        return sizes.index(wanted)
+
+    def detect(self, image: np.ndarray) -> list[Face]:
+        """Every face in the picture, best score first.
+
+        image: (H, W, 3) uint8 RGB of any size; it is zoomed without distortion to what the model takes.
+        Returns faces in pixels of the image. Raises ImageError where it has another shape or type.
+        """
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+            raise ImageError(f"expected a picture (H, W, 3) uint8, got {image.shape} {image.dtype}")
+        scale = self._letterbox(image)
+        outputs = self._graph.run(self._canvas)
+        logits = np.concatenate([outputs[index].reshape(-1) for index in self._scores])
+        (cells,) = np.nonzero(logits >= self._logit_min)
+        if not cells.size:
+            return []
+        places = np.concatenate([outputs[index].reshape(-1, VALUES) for index in self._places])[cells]
+        scores = 1 / (1 + np.exp(-logits[cells]))
+        boxes, landmarks = decode(places, self._centres[cells], self._strides[cells])
+        kept = non_maximum_suppression(boxes, scores, self.card.nms_iou)
+        return [Face(boxes[row] / scale, float(scores[row]), landmarks[row] / scale) for row in kept]

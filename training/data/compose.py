@@ -1,0 +1,284 @@
+"""Door scenes put together from labelled ones: what the detector learns from.
+
+Every picture is a pure function of its random generator. Faces are moved, sized, pasted and cut off at the border; then
+the whole picture is lit, greyed, blurred and compressed as a door camera would. Nothing but the face itself may tell a
+face: face-free pictures are tinted and turned grey exactly as often as the others, and things that are not faces are
+pasted with the same soft edge as faces.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from training.data.augment import backlit, blurred, compressed, dimmed, exposed, infrared, noisy
+from training.data.faces import FACE_SCORE_MIN, NO_FACES, SCORE, mirrored, sizes, turned, visible_share
+from training.data.scenes import Scene
+
+FACE_PX = (14.0, 230.0)  # of the face that a scene is placed by, square root of its box's area, log-uniform
+PASTED_PX = (16.0, 150.0)
+TURN_DEGREES = 8.0
+VISIBLE_SHARE_MIN = 0.5  # of a box; with less inside the picture nobody can say where the face ends
+IGNORED_SCORE = 0.5  # between "maybe" and "sure": neither learned as a face nor as none
+
+
+@dataclass(frozen=True)
+class Scenery:
+    """What pictures are put together from.
+
+    scenes:     with at least one sure face
+    backdrops:  (h, w, 3) uint8 RGB without a face, of any size; grey ones first
+    greys:      how many of the backdrops are grey
+    crops:      (N, 112, 112, 3) uint8 RGB aligned crops, or None
+    crop_faces: for each crop the one face in it, (15,) float32
+    """
+
+    scenes: list[Scene]
+    backdrops: list[np.ndarray]
+    greys: int
+    crops: list[np.ndarray]
+    crop_faces: np.ndarray
+
+
+class Composer:
+    """Pictures of (height, width) with their faces, drawn from a scenery."""
+
+    def __init__(self, scenery: Scenery, shape: tuple[int, int]) -> None:
+        self.scenery, self.shape = scenery, shape
+        self.kinds = [self.empty]
+        self.odds = [0.15]
+        if scenery.scenes:
+            self.kinds += [self.placed, self.mosaic, self.whole]
+            self.odds += [0.4, 0.2, 0.1]
+        if len(scenery.crops):
+            self.kinds.append(self.pasted)
+            self.odds.append(0.15)
+
+    def __call__(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """(height, width, 3) uint8 RGB and its (F, 15) faces; a score below 0.8 says: neither face nor none."""
+        total = sum(self.odds)
+        kind = rng.choice(len(self.kinds), p=[odds / total for odds in self.odds])
+        image, faces = self.kinds[kind](rng, self.shape)
+        return seen_by_camera(image, rng), settled(faces, self.shape)
+
+    def empty(self, rng: np.random.Generator, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        """Nobody there."""
+        image = self.backdrop(rng, shape)
+        if rng.random() < 0.3:
+            image = self.with_decoys(image, rng)
+        return image, NO_FACES
+
+    def placed(self, rng: np.random.Generator, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        """A scene moved, turned a little and zoomed so that one of its faces has a drawn size, at a drawn place."""
+        scene = self.scenery.scenes[rng.integers(len(self.scenery.scenes))]
+        height, width = shape
+        sure = scene.faces[scene.faces[:, SCORE] >= FACE_SCORE_MIN]
+        target = sure[rng.integers(len(sure))]
+        span = min(FACE_PX[1], 0.95 * min(shape))
+        wanted = np.exp(rng.uniform(np.log(FACE_PX[0]), np.log(span)))
+        zoom = np.clip(wanted / sizes(target[None])[0], 0.1, 4.0)
+        middle = (target[0:2] + target[2:4]) / 2
+        angle = np.deg2rad(rng.normal(0, TURN_DEGREES))
+        cosine, sine = zoom * np.cos(angle), zoom * np.sin(angle)
+        linear = np.array([[cosine, -sine], [sine, cosine]])
+        matrix = np.column_stack([linear, rng.uniform(0, 1, 2) * [width, height] - linear @ middle])
+        return self.drawn_onto(self.behind(rng, shape), scene, matrix, rng)
+
+    def whole(self, rng: np.random.Generator, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        """A scene as it was taken, as large as it fits or a little smaller."""
+        scene = self.scenery.scenes[rng.integers(len(self.scenery.scenes))]
+        size = np.array(scene.image.shape[1::-1])
+        zoom = (shape[::-1] / size).min() * rng.uniform(0.7, 1.0)
+        matrix = np.column_stack([np.eye(2) * zoom, rng.uniform(0, 1, 2) * (shape[::-1] - size * zoom)])
+        return self.drawn_onto(self.behind(rng, shape), scene, matrix, rng)
+
+    def mosaic(self, rng: np.random.Generator, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        """Four scenes around a drawn point."""
+        height, width = shape
+        y, x = int(height * rng.uniform(0.3, 0.7)), int(width * rng.uniform(0.3, 0.7))
+        canvas = np.empty((height, width, 3), dtype=np.uint8)
+        found = []
+        for top, bottom, left, right in ((0, y, 0, x), (0, y, x, width), (y, height, 0, x), (y, height, x, width)):
+            inner = bottom - top, right - left
+            part, faces = self.placed(rng, inner)
+            canvas[top:bottom, left:right] = part
+            faces = settled(faces, inner)
+            faces[:, [0, 2, 5, 7, 9, 11, 13]] += left
+            faces[:, [1, 3, 6, 8, 10, 12, 14]] += top
+            found.append(faces)
+        return canvas, np.concatenate(found)
+
+    def pasted(self, rng: np.random.Generator, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        """One to four crops pasted on a backdrop, with soft edges."""
+        image = self.backdrop(rng, shape)
+        if rng.random() < 0.5:
+            image = self.with_decoys(image, rng)
+        found = [NO_FACES]
+        covered = np.zeros(shape, dtype=bool)
+        for _ in range(rng.integers(1, 5)):
+            row = rng.integers(len(self.scenery.crops))
+            face = self.scenery.crop_faces[row]
+            wanted = np.exp(rng.uniform(*np.log(PASTED_PX)))
+            crop = np.ascontiguousarray(self.scenery.crops[row])
+            where = paste(image, crop, wanted / sizes(face[None])[0], rng, covered)
+            if where is not None:
+                found.append(turned(face[None], where))
+        return self.maybe_mirrored(image, np.concatenate(found), rng)
+
+    def with_decoys(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Things that are no faces, pasted as faces are."""
+        covered = np.zeros(image.shape[:2], dtype=bool)
+        for _ in range(rng.integers(1, 4)):
+            patch = self.backdrop(rng, (112, 112))
+            paste(image, patch, np.exp(rng.uniform(*np.log(PASTED_PX))) / 80, rng, covered)
+        return image
+
+    def behind(self, rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+        """What shows where a scene does not reach: a backdrop, or one colour, as a letterbox has."""
+        if rng.random() < 0.6:
+            return self.backdrop(rng, shape)
+        colour = rng.integers(0, 256, 3) if rng.random() < 0.5 else np.zeros(3)
+        return np.full((*shape, 3), colour, dtype=np.uint8)
+
+    def backdrop(self, rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+        """A drawn part of a face-free picture; grey and coloured ones alike often, the grey ones mostly tinted."""
+        greys, total = self.scenery.greys, len(self.scenery.backdrops)
+        grey = rng.random() < 0.6 if 0 < greys < total else greys == total
+        source = self.scenery.backdrops[rng.integers(0, greys) if grey else rng.integers(greys, total)]
+        height, width = source.shape[:2]
+        zoom = max(shape[0] / height, shape[1] / width)
+        part = (
+            min(height, max(1, round(shape[0] / zoom * rng.uniform(0.5, 1)))),
+            min(width, max(1, round(shape[1] / zoom * rng.uniform(0.5, 1)))),
+        )
+        top, left = int(rng.integers(0, height - part[0] + 1)), int(rng.integers(0, width - part[1] + 1))
+        image = cv2.resize(source[top : top + part[0], left : left + part[1]], shape[::-1])
+        if rng.random() < 0.5:
+            image = image[:, ::-1]
+        return tinted(image, rng) if grey else np.ascontiguousarray(image)
+
+    def drawn_onto(
+        self, canvas: np.ndarray, scene: Scene, matrix: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The scene after a similarity transform, (2, 3), over the canvas; and its faces."""
+        zoom = float(np.hypot(*matrix[:, 0]))
+        image = scene.image
+        if zoom < 0.5:  # warpAffine looks at four pixels only: what shrinks more must be averaged before
+            image = cv2.resize(image, None, fx=2 * zoom, fy=2 * zoom, interpolation=cv2.INTER_AREA)
+        grown = scene.image.shape[1] / image.shape[1], scene.image.shape[0] / image.shape[0]
+        cv2.warpAffine(
+            image,
+            np.column_stack([matrix[:, :2] * grown, matrix[:, 2]]),
+            canvas.shape[1::-1],
+            dst=canvas,
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_TRANSPARENT,
+        )
+        return self.maybe_mirrored(canvas, turned(scene.faces, matrix), rng)
+
+    @staticmethod
+    def maybe_mirrored(
+        image: np.ndarray, faces: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Half of the time the mirror image."""
+        if rng.random() < 0.5:
+            return image, faces
+        return np.ascontiguousarray(image[:, ::-1]), mirrored(faces, image.shape[1])
+
+
+def tinted(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A grey picture in colours: from a drawn dark one over a middle one to a bright one."""
+    levels = np.array([0, 128, 255])
+    dark, middle, bright = (rng.uniform(low, high, 3) for low, high in ((0, 60), (70, 190), (190, 255)))
+    curve = np.stack(
+        [np.interp(np.arange(256), levels, [dark[c], middle[c], bright[c]]) for c in range(3)], axis=1
+    )  # (256, 3)
+    return cv2.LUT(np.ascontiguousarray(image), curve.astype(np.uint8)[:, None, :])
+
+
+def paste(
+    image: np.ndarray, crop: np.ndarray, zoom: float, rng: np.random.Generator, covered: np.ndarray
+) -> np.ndarray | None:
+    """Paste the crop, zoomed and turned a little, with a soft oval edge; in place.
+
+    covered: (height, width) bool, where something was pasted before; it is kept up. Returns the (2, 3) transform that
+    was used, or None where the place drawn was taken and nothing was pasted.
+    """
+    height, width = image.shape[:2]
+    px = crop.shape[0]
+    angle = np.deg2rad(rng.normal(0, TURN_DEGREES))
+    cosine, sine = zoom * np.cos(angle), zoom * np.sin(angle)
+    linear = np.array([[cosine, -sine], [sine, cosine]])
+    middle = rng.uniform(0, 1, 2) * [width, height]
+    matrix = np.column_stack([linear, middle - linear @ [px / 2, px / 2]])
+    half = px * zoom * 0.75
+    left, top = (int(max(0, value)) for value in middle - half)
+    right, bottom = (int(min(limit, value)) for limit, value in zip((width, height), middle + half, strict=True))
+    if right - left < 4 or bottom - top < 4 or covered[top:bottom, left:right].any():
+        return None
+    covered[top:bottom, left:right] = True
+    local = matrix - [[0, 0, left], [0, 0, top]]
+    size = right - left, bottom - top
+    if zoom < 0.5:
+        crop = cv2.resize(crop, None, fx=2 * zoom, fy=2 * zoom, interpolation=cv2.INTER_AREA)
+    shrunk = np.column_stack([local[:, :2] * (px / crop.shape[0]), local[:, 2]])
+    piece = cv2.warpAffine(crop, shrunk, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    mask = cv2.warpAffine(OVAL, local * [[px / 112, px / 112, 1]] if px != 112 else local, size)[..., None]
+    part = image[top:bottom, left:right]
+    part[:] = part + (piece.astype(np.float32) - part) * mask
+    return matrix
+
+
+def oval_mask(px: int = 112) -> np.ndarray:
+    """(px, px) float32: 1 on the head of an aligned crop, falling softly to 0 at its edge."""
+    mask = np.zeros((px, px), dtype=np.uint8)
+    cv2.ellipse(mask, (px // 2, round(px * 0.53)), (round(px * 0.42), round(px * 0.45)), 0, 0, 360, 255, -1)
+    return cv2.GaussianBlur(mask, (0, 0), px * 0.03).astype(np.float32) / 255
+
+
+OVAL = oval_mask()
+
+
+def settled(faces: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Drop who is out of the picture; ignore who is hardly in it or too small to be told."""
+    if not len(faces):
+        return faces
+    share = visible_share(faces, shape)
+    faces = faces[share > 0.05].copy()
+    hard = (visible_share(faces, shape) < VISIBLE_SHARE_MIN) | (sizes(faces) < FACE_PX[0])
+    faces[hard, SCORE] = np.minimum(faces[hard, SCORE], IGNORED_SCORE)
+    return faces
+
+
+def seen_by_camera(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Lit, greyed, blurred, noisy and compressed, each now and then."""
+    for degrade, probability in DEGRADATIONS:
+        if rng.random() < probability:
+            image = degrade(image, rng)
+    return image
+
+
+def toned(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Grey, then tinted: what is done to grey backdrops, so that it tells nothing about who is there."""
+    return tinted(infrared(image, rng), rng)
+
+
+def coarse(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """From a sensor with fewer pixels."""
+    height, width = image.shape[:2]
+    zoom = rng.uniform(0.4, 0.9)
+    small = cv2.resize(image, (round(width * zoom), round(height * zoom)), interpolation=cv2.INTER_AREA)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+DEGRADATIONS = (
+    (exposed, 0.35),
+    (dimmed, 0.12),
+    (backlit, 0.08),
+    (infrared, 0.35),
+    (toned, 0.15),
+    (coarse, 0.12),
+    (blurred, 0.12),
+    (noisy, 0.10),
+    (compressed, 0.15),
+)

@@ -1,0 +1,123 @@
+"""The face-detection teachers: YuNet (Wu et al. 2023) as ONNX, at a picture's own size and enlarged, tile by tile."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edge.core.geometry import box_iou, non_maximum_suppression
+from edge.errors import DataError
+from training.data.faces import BOX, NO_FACES, SCORE, mirrored, moved
+
+STRIDES = (8, 16, 32)
+NMS_IOU = 0.45
+UNSURE = 0.79  # just below what counts as a face
+YUNETS = {"yunet_n": (320, 640), "yunet_s": (320,)}  # and the squares that each takes
+
+
+@dataclass(frozen=True)
+class YuNet:
+    """One YuNet of the teachers folder, `<name>_<px>_<px>.onnx`; it takes squares of that size.
+
+    Raises DataError where the name is unknown or the file is missing or broken.
+    """
+
+    name: str
+    px: int
+    folder: Path
+    score_min: float = 0.4
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        if self.name not in YUNETS:
+            raise DataError(f"detection teacher '{self.name}' is unknown; known are {', '.join(YUNETS)}")
+        if self.px not in YUNETS[self.name]:
+            raise DataError(f"detection teacher '{self.name}' takes {YUNETS[self.name]} px, not {self.px}")
+        if not self.path.is_file():
+            raise DataError(f"detection teacher '{self.name}' is missing: no file {self.path}")
+
+    @property
+    def path(self) -> Path:
+        """Where the ONNX file lies."""
+        return self.folder / f"{self.name}_{self.px}_{self.px}.onnx"
+
+    @cached_property
+    def _session(self) -> object:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self.threads
+        try:
+            return onnxruntime.InferenceSession(self.path, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime raises a dozen classes of its own, with no common base
+            raise DataError(f"teacher '{self.name}' cannot be loaded from {self.path}: {error}") from error
+
+    def detect_square(self, square: np.ndarray) -> np.ndarray:
+        """(px, px, 3) uint8 RGB -> (F, 15) float32 faces, best first."""
+        pixels = np.ascontiguousarray(square[..., ::-1].transpose(2, 0, 1)[None], dtype=np.float32)  # BGR, raw 0..255
+        names = [f"{part}_{stride}" for stride in STRIDES for part in ("cls", "obj", "bbox", "kps")]
+        answers = iter(self._session.run(names, {"input": pixels}))
+        found = []
+        for stride in STRIDES:
+            kind, thing, box, points = (next(answers)[0] for _ in range(4))
+            scores = np.sqrt(np.clip(kind[:, 0], 0, 1) * np.clip(thing[:, 0], 0, 1))
+            (cells,) = np.nonzero(scores >= self.score_min)
+            row, column = np.divmod(cells, self.px // stride)
+            corner = np.stack([column, row], axis=1).astype(np.float32)
+            middle = (corner + box[cells, :2]) * stride
+            half = np.exp(box[cells, 2:]) * stride / 2
+            landmarks = (corner[:, None] + points[cells].reshape(-1, 5, 2)) * stride
+            found.append(
+                np.concatenate(
+                    [middle - half, middle + half, scores[cells, None], landmarks.reshape(-1, 10)], axis=1
+                ).astype(np.float32)
+            )
+        return merged(np.concatenate(found))
+
+    def detect(self, image: np.ndarray, zoom: float = 1.0) -> np.ndarray:
+        """(H, W, 3) uint8 RGB -> (F, 15) float32 faces in its pixels, by overlapping tiles where it is too large."""
+        height, width = (max(1, round(side * zoom)) for side in image.shape[:2])
+        zoomed = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR if zoom > 1 else cv2.INTER_AREA)
+        scale = np.array([image.shape[1] / width, image.shape[0] / height])
+        found = [NO_FACES]
+        for top in tile_starts(height, self.px):
+            for left in tile_starts(width, self.px):
+                part = zoomed[top : top + self.px, left : left + self.px]
+                square = np.zeros((self.px, self.px, 3), dtype=np.uint8)
+                square[: part.shape[0], : part.shape[1]] = part
+                found.append(moved(self.detect_square(square), scale, np.array([left, top]) * scale))
+        return merged(np.concatenate(found))
+
+    def detect_surely(self, image: np.ndarray, zoom: float = 1.0) -> np.ndarray:
+        """As detect, of the picture and of its mirror image: the mean of both where they agree.
+
+        A face that only one of them shows is answered with a score below 0.8: not sure.
+        """
+        first = self.detect(image, zoom)
+        second = mirrored(self.detect(np.ascontiguousarray(image[:, ::-1]), zoom), image.shape[1])
+        overlap = box_iou(first[:, BOX], second[:, BOX])
+        partner = overlap.argmax(axis=1) if len(second) else np.zeros(len(first), dtype=int)
+        agreed = overlap.max(axis=1, initial=0) >= 0.5
+        both = (first[agreed] + second[partner[agreed]]) / 2
+        alone = np.ones(len(second), dtype=bool)
+        alone[partner[agreed]] = False
+        unsure = np.concatenate([first[~agreed], second[alone]])
+        unsure[:, SCORE] = np.minimum(unsure[:, SCORE], UNSURE)
+        return merged(np.concatenate([both, unsure]))
+
+
+def tile_starts(length: int, tile: int, overlap: int = 160) -> list[int]:
+    """Where tiles begin so that they cover the length, and a face up to the overlap lies whole in one of them."""
+    if length <= tile:
+        return [0]
+    count = -(-(length - overlap) // (tile - overlap))
+    return [round(place) for place in np.linspace(0, length - tile, count)]
+
+
+def merged(faces: np.ndarray) -> np.ndarray:
+    """(F, 15) -> the same without doubles, best score first."""
+    return faces[non_maximum_suppression(faces[:, BOX], faces[:, SCORE], NMS_IOU)]
+
+
