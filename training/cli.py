@@ -3,7 +3,6 @@
 import functools
 import json
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -24,6 +23,19 @@ class Commands(click.Group):
             raise click.ClickException(" ".join(str(error).split())) from error
         except KeyboardInterrupt as stop:
             raise click.ClickException("stopped; a fit goes on from its last checkpoint when asked again") from stop
+
+
+class Size(click.ParamType):
+    """WIDTHxHEIGHT in pixels."""
+
+    name = "WxH"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """'320x240' -> (320, 240)."""
+        words = str(value).split("x")
+        if len(words) != 2 or not all(word.isdigit() and int(word) >= 32 and int(word) % 8 == 0 for word in words):
+            self.fail(f"{value!r} is not WIDTHxHEIGHT, each a multiple of 8 and at least 32", param, ctx)
+        return int(words[0]), int(words[1])
 
 
 def folder_option(name: str, key: str, default: str | None, text: str) -> Callable:
@@ -101,10 +113,10 @@ MODEL = click.option(
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="limen", prog_name="limen-train")
 def main() -> None:
-    """Learn a similarity function, quantize it, and measure what ships.
+    """Learn a similarity function or a face detector, quantize it, and measure what ships.
 
-    EXPERIMENT is a name from training/experiments/ (smoke, embedder, embedder-lite) or the path of a TOML file like
-    those. `limen-train run smoke` does everything once, on faces it draws itself, in two minutes.
+    EXPERIMENT is a name from training/experiments/ (smoke, embedder, embedder-lite, detector) or the path of a TOML
+    file like those. `limen-train run smoke` does everything once, on faces it draws itself, in two minutes.
     """
 
 
@@ -119,16 +131,19 @@ def fit(experiment: Experiment, workspace: Workspace, machine: Machine) -> None:
 @main.command()
 @in_workspace
 @TO_FOLDER
-def export(experiment: Experiment, workspace: Workspace, models_dir: Path | None) -> None:
+@click.option(
+    "--size", type=Size(), help="WIDTHxHEIGHT of a detector's input, multiples of 8  [default: as it learned]"
+)
+def export(experiment: Experiment, workspace: Workspace, models_dir: Path | None, size: tuple[int, int] | None) -> None:
     """Convert a finished EXPERIMENT to int8 TFLite, measure it, write its card."""
-    _export(experiment, workspace, workspace.gather(experiment), models_dir)
+    _export(experiment, workspace, workspace.gather(experiment), models_dir, size)
 
 
 @main.command()
 @in_workspace
 @MODEL
 def evaluate(experiment: Experiment, workspace: Workspace, model: Path | None) -> None:
-    """Measure an int8 model on LFW and on the people EXPERIMENT holds out."""
+    """Measure an int8 model on LFW and on what EXPERIMENT holds out."""
     _, evaluation = _measure(experiment, workspace, model)
     click.echo(json.dumps(evaluation.numbers(), indent=2))
 
@@ -137,11 +152,9 @@ def evaluate(experiment: Experiment, workspace: Workspace, model: Path | None) -
 @in_workspace
 @MODEL
 def report(experiment: Experiment, workspace: Workspace, model: Path | None) -> None:
-    """Measure an int8 model and write report.html with ROC, DET and histograms into the run's folder."""
-    from training.evaluate.report import write_report
-
+    """Measure an int8 model and write report.html with its figures into the run's folder."""
     card, evaluation = _measure(experiment, workspace, model)
-    click.echo(write_report(card, evaluation, workspace.run_dir(experiment)))
+    click.echo(workspace.report(experiment, card, evaluation))
 
 
 @main.command()
@@ -150,13 +163,11 @@ def report(experiment: Experiment, workspace: Workspace, model: Path | None) -> 
 @TO_FOLDER
 def run(experiment: Experiment, workspace: Workspace, machine: Machine, models_dir: Path | None) -> None:
     """Fit, export, evaluate and report EXPERIMENT, in one go."""
-    training_set = workspace.train(experiment, machine)
-    if training_set is None:  # of several processes, the first alone goes on
+    data = workspace.train(experiment, machine)
+    if data is None:  # of several processes, the first alone goes on
         return
-    from training.evaluate.report import write_report
-
-    card, evaluation = _export(experiment, workspace, training_set, models_dir)
-    click.echo(f"report: {write_report(card, evaluation, workspace.run_dir(experiment))}")
+    card, evaluation = _export(experiment, workspace, data, models_dir)
+    click.echo(f"report: {workspace.report(experiment, card, evaluation)}")
 
 
 def _measure(experiment: Experiment, workspace: Workspace, model: Path | None) -> tuple:
@@ -166,12 +177,15 @@ def _measure(experiment: Experiment, workspace: Workspace, model: Path | None) -
     return measured
 
 
-def _export(experiment: Experiment, workspace: Workspace, training_set: object, models_dir: Path | None) -> tuple:
-    card, evaluation, parity = workspace.export(experiment, training_set, models_dir)
-    click.echo(json.dumps(evaluation.numbers() | {"parity": asdict(parity)}, indent=2))
-    model = (models_dir or workspace.run_dir(experiment)) / f"{experiment.name}.tflite"
-    click.echo(
-        f"model: {model}, {card.bytes:,} bytes; int8 keeps a cosine of {parity.cosine_mean:.4f} to float "
-        f"on {parity.measured_on}"
-    )
+def _export(
+    experiment: Experiment,
+    workspace: Workspace,
+    data: object,
+    models_dir: Path | None,
+    size: tuple[int, int] | None = None,
+) -> tuple:
+    card, evaluation, parity = workspace.export(experiment, data, models_dir, size)
+    click.echo(json.dumps(card.measured, indent=2))
+    model = (models_dir or workspace.run_dir(experiment)) / f"{card.name}.tflite"
+    click.echo(f"model: {model}, {card.bytes:,} bytes; {parity.summary()}")
     return card, evaluation

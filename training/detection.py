@@ -1,45 +1,135 @@
-"""The detector's part of a training: its data, its network, and how good it is while it learns."""
+"""The detector as a task: its data, its network, how good it is while it learns, and what its card says."""
 
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
 import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from edge.core.geometry import non_maximum_suppression
+from edge.core.geometry import box_iou, non_maximum_suppression
+from edge.inference import detector as inference
+from edge.inference.card import DetectorCard
 from edge.inference.detector import decode, grid
 from training.config import DetectorExperiment
+from training.data.compose import Composer
 from training.data.detection_steps import DetectionSteps
-from training.data.scene_set import SceneSet
+from training.data.faces import BOX
+from training.data.scene_set import SceneSet, gather_scenes
+from training.data.terms import DRAWN, PACK_TERMS, RESEARCH_ONLY, TEACHER_TERMS
+from training.data.training_set import Places
 from training.detection_loss import DetectionLoss
-from training.evaluate.detection import at_model_scale, count_matches
+from training.evaluate.detection import LOOSE, DetectionEvaluation, choose_score_min, evaluate_detector
+from training.evaluate.detection_report import write_detection_report
+from training.evaluate.matching import at_model_scale, count_matches
+from training.export.card import write_card
 from training.learner import DetectionLearner, to_network
 from training.models.detector import Detector, flattened
-from training.trainer import RunPlan, fit
+from training.trainer import RunPlan, fit, trained_weights
 
-WATCHED_SCORE_MIN = 0.5
 NMS_IOU = 0.4
+WATCHED_SCORE_MIN = 0.5
 
 
-def fit_detector(experiment: DetectorExperiment, scenes: SceneSet, plan: RunPlan, fabric: Fabric) -> nn.Module:
-    """Train the experiment's detector to its end and return the learner."""
-    torch.manual_seed(experiment.seed)
-    network = experiment.network
-    centres, strides = (torch.from_numpy(part) for part in grid(network.height_px, network.width_px))
-    learner = DetectionLearner(Detector(network), DetectionLoss(experiment.loss, centres, strides))
-    steps = DetectionSteps(scenes.train, experiment, fabric.global_rank, fabric.world_size)
+@dataclass(frozen=True)
+class DetectorTask:
+    """An experiment that learns to find faces; see training.task.Task.
 
-    def validate(learner: nn.Module) -> dict[str, float]:
-        return watch(learner.detector, experiment, scenes)
+    size: (width, height) of the exported model's input, if not that which it learns with; the network has no weight
+    that depends on it.
+    """
 
-    return fit(learner, steps, experiment, plan, fabric, validate, scenes.digest)
+    experiment: DetectorExperiment
+    size: tuple[int, int] | None = None
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """(H, W, C) of a picture."""
+        network = self.experiment.network
+        width, height = self.size or (network.width_px, network.height_px)
+        return height, width, 3
+
+    @property
+    def model_name(self) -> str:
+        """Of the exported file, without its ending; another size is part of it."""
+        name = self.experiment.name
+        return name if self.size is None else f"{name}-{self.size[0]}x{self.size[1]}"
+
+    def gather(self, places: Places) -> SceneSet:
+        """Scenes with the teacher's faces, split by source picture."""
+        return gather_scenes(self.experiment, places)
+
+    def fit(self, data: SceneSet, plan: RunPlan, fabric: Fabric, _runs_dir: Path) -> nn.Module:
+        """Train to the end and return the learner."""
+        experiment = self.experiment
+        torch.manual_seed(experiment.seed)
+        shape = experiment.network.height_px, experiment.network.width_px
+        centres, strides = (torch.from_numpy(part) for part in grid(*shape))
+        learner = DetectionLearner(Detector(experiment.network), DetectionLoss(experiment.loss, centres, strides))
+        steps = DetectionSteps(data.train, experiment, fabric.global_rank, fabric.world_size)
+
+        def validate(learner: nn.Module) -> dict[str, float]:
+            return watch(learner.detector, shape, data)
+
+        return fit(learner, steps, experiment, plan, fabric, validate, data.digest)
+
+    def trained(self, runs_dir: Path) -> Detector:
+        """The network of a finished run, at rest, on the CPU. Raises ExperimentError where it is not finished."""
+        detector = Detector(self.experiment.network)
+        detector.load_state_dict(trained_weights(runs_dir / self.experiment.name, self.experiment, "detector."))
+        return detector.eval()
+
+    def calibration_images(self, data: SceneSet) -> list[np.ndarray]:
+        """Composed pictures as in training, of none of its steps."""
+        compose = Composer(data.train, self.input_shape[:2])
+        seed, wanted = self.experiment.seed, self.experiment.calibration_images
+        return [compose(np.random.default_rng([seed, self.experiment.steps, row]))[0] for row in range(wanted)]
+
+    def lineage(self) -> dict[str, object]:
+        """What it learned from."""
+        experiment, data = self.experiment, self.experiment.data
+        packs = (*data.scenes, *data.negatives, *data.crops)
+        return {
+            "experiment": experiment.name,
+            "fingerprint": experiment.fingerprint(),
+            "images_seen": experiment.steps * experiment.batch_size,
+            "packs": {pack: PACK_TERMS.get(pack, "not stated") for pack in packs} or data.source,
+            "teacher": {data.teacher: TEACHER_TERMS[data.teacher]} if data.teacher else None,
+        }
+
+    def terms(self) -> str:
+        """What the card says of use."""
+        return DRAWN if self.experiment.data.source == "generated" else RESEARCH_ONLY
+
+    def card(self, basics: dict[str, object], model: Path, data: SceneSet) -> DetectorCard:
+        """The card of a model just quantized, with the threshold chosen on the pictures kept for that."""
+        card = DetectorCard(**basics, score_min=LOOSE, nms_iou=NMS_IOU)
+        write_card(card, model)
+        return msgspec.structs.replace(card, score_min=choose_score_min(inference.Detector(model), data.calibration))
+
+    def evaluate(self, model: Path, data: SceneSet) -> DetectionEvaluation:
+        """The held-out scenes, the held-out face-free ones, and whole photographs through to the embedder."""
+        return evaluate_detector(model, data)
+
+    def parity(self, network: nn.Module, evaluation: DetectionEvaluation, _data: SceneSet) -> "DetectorParity":
+        """Float against int8, on the same held-out scenes."""
+        return parity(network, evaluation)
+
+    def measured(self, card: DetectorCard, _evaluation: DetectionEvaluation) -> DetectorCard:
+        """Everything that was measured is in the evaluation's numbers."""
+        return card
+
+    def write_report(self, card: DetectorCard, evaluation: DetectionEvaluation, run_dir: Path) -> Path:
+        """Curves, tables and a sheet of hits, misses and false alarms as one HTML file."""
+        return write_detection_report(card, evaluation, run_dir)
 
 
-def watch(detector: nn.Module, experiment: DetectorExperiment, scenes: SceneSet) -> dict[str, float]:
+def watch(detector: nn.Module, shape: tuple[int, int], scenes: SceneSet) -> dict[str, float]:
     """Recall and false alarms on the held-out scenes at a score of 0.5. For looking at: nothing is chosen by it."""
-    shape = experiment.network.height_px, experiment.network.width_px
     pictures = [at_model_scale(scene, shape) for scene in scenes.held_out]
-    found = detect_float(detector, [scene.image for scene in pictures], WATCHED_SCORE_MIN)
-    matches = count_matches(pictures, found)
+    matches = count_matches(pictures, detect_float(detector, [scene.image for scene in pictures], WATCHED_SCORE_MIN))
     return {
         "held_out_recall": round(matches.recall, 5),
         "held_out_false_per_100": round(matches.false_per_100, 3),
@@ -65,3 +155,43 @@ def detect_float(
             rows = np.concatenate([boxes, scores[cells, None], landmarks.reshape(-1, 10)], axis=1)
             faces.append(rows[kept])
     return faces
+
+
+@dataclass(frozen=True)
+class DetectorParity:
+    """Float against int8 on held-out scenes, at the model's size and default threshold.
+
+    iou_mean, iou_percentile_1: of the float boxes with the int8 box nearest to each, both over the threshold
+    lost, gained: float boxes without an int8 one at IoU >= 0.5, and the other way round
+    """
+
+    measured_on: str
+    boxes: int
+    iou_mean: float
+    iou_percentile_1: float
+    lost: int
+    gained: int
+
+    def summary(self) -> str:
+        """Half a sentence for people."""
+        return f"int8 boxes keep an IoU of {self.iou_mean:.4f} with float ones on {self.measured_on}"
+
+
+def parity(network: nn.Module, shipped: DetectionEvaluation) -> DetectorParity:
+    """Compare the boxes of both on every held-out scene."""
+    as_trained = detect_float(network, [scene.image for scene in shipped.scenes], shipped.score_min)
+    overlaps, gained = [], 0
+    for floats, int8 in zip(as_trained, shipped.claims(), strict=True):
+        overlap = box_iou(floats[:, BOX], int8[:, BOX])
+        overlaps.append(overlap.max(axis=1, initial=0.0))
+        gained += int((overlap.max(axis=0, initial=0.0) < 0.5).sum())
+    nearest = np.concatenate(overlaps)
+    both = nearest[nearest >= 0.5]
+    return DetectorParity(
+        measured_on="held-out scenes",
+        boxes=len(nearest),
+        iou_mean=float(both.mean()) if len(both) else float("nan"),
+        iou_percentile_1=float(np.percentile(both, 1)) if len(both) else float("nan"),
+        lost=int((nearest < 0.5).sum()),
+        gained=gained,
+    )

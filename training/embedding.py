@@ -1,56 +1,142 @@
-"""The embedder's part of a training: its data, its network, and how good it is while it learns."""
+"""The embedder as a task: its data, its network, how good it is while it learns, and what its card says."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import nn
 
 from edge.errors import ExperimentError
-from training.config import EmbedderExperiment, load_experiment
+from edge.inference.card import EmbedderCard, Impostors
+from edge.inference.embedder import Embedder
+from training.config import EmbedderExperiment, Experiment, load_experiment
 from training.data.crops import CROP_PX
 from training.data.lfw import Pairs
 from training.data.steps import EmbeddingSteps
 from training.data.teacher import unit_length
-from training.data.training_set import TrainingSet
+from training.data.terms import DRAWN, PACK_TERMS, RESEARCH_ONLY, TEACHER_TERMS, YOUR_OWN
+from training.data.training_set import Places, TrainingSet, gather
+from training.evaluate.evaluation import Evaluation, compared, evaluate
 from training.evaluate.pairs import drawn_pairs
+from training.evaluate.report import write_report
 from training.evaluate.verification import pair_distances, ten_fold_accuracy
 from training.learner import EmbeddingLearner, to_network
 from training.losses import EmbeddingLoss
 from training.models.backbones import Backbone
-from training.trainer import CHECKPOINT, RunPlan, fit, read_checkpoint
+from training.trainer import CHECKPOINT, RunPlan, fit, trained_weights
 
 
-def fit_embedder(
-    experiment: EmbedderExperiment, training_set: TrainingSet, plan: RunPlan, fabric: Fabric, runs_dir: Path
-) -> nn.Module:
-    """Train the experiment's embedder to its end and return the learner.
+@dataclass(frozen=True)
+class EmbedderTask:
+    """An experiment that learns the encoding f(x); see training.task.Task."""
 
-    Raises ExperimentError where the network does not fit the crops, the teacher or the run it starts from, and
-    DataError where too few people are held out to measure on.
-    """
-    refuse_misfits(experiment, training_set)
-    people = training_set.person_numbers
-    torch.manual_seed(experiment.seed)
-    learner = EmbeddingLearner(
-        Backbone(experiment.backbone),
-        EmbeddingLoss(
-            experiment.loss,
-            people=int(people.max()) + 1,
-            dimension=experiment.backbone.dimension,
-            has_teacher=training_set.train.teacher is not None,
-        ),
-    )
-    if experiment.start_from and not (plan.run_dir / CHECKPOINT).is_file():
-        learner.backbone.load_state_dict(starting_weights(experiment, runs_dir))
-    steps = EmbeddingSteps(training_set.train, people, experiment, fabric.global_rank, fabric.world_size)
-    watched = drawn_pairs(training_set.held_out.people)
+    experiment: EmbedderExperiment
 
-    def validate(learner: nn.Module) -> dict[str, float]:
-        return watch(learner.backbone, training_set, watched)
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """(H, W, C) of a crop."""
+        backbone = self.experiment.backbone
+        return backbone.input_px, backbone.input_px, backbone.channels
 
-    return fit(learner, steps, experiment, plan, fabric, validate, training_set.digest)
+    @property
+    def model_name(self) -> str:
+        """Of the exported file, without its ending."""
+        return self.experiment.name
+
+    def gather(self, places: Places) -> TrainingSet:
+        """Crops, guarded against leaks and split by person."""
+        return gather(self.experiment, places)
+
+    def fit(self, data: TrainingSet, plan: RunPlan, fabric: Fabric, runs_dir: Path) -> nn.Module:
+        """Train to the end and return the learner.
+
+        Raises ExperimentError where the network does not fit the crops, the teacher or the run it starts from, and
+        DataError where too few people are held out to measure on.
+        """
+        experiment = self.experiment
+        refuse_misfits(experiment, data)
+        people = data.person_numbers
+        torch.manual_seed(experiment.seed)
+        learner = EmbeddingLearner(
+            Backbone(experiment.backbone),
+            EmbeddingLoss(
+                experiment.loss,
+                people=int(people.max()) + 1,
+                dimension=experiment.backbone.dimension,
+                has_teacher=data.train.teacher is not None,
+            ),
+        )
+        if experiment.start_from and not (plan.run_dir / CHECKPOINT).is_file():
+            learner.backbone.load_state_dict(starting_weights(experiment, runs_dir))
+        steps = EmbeddingSteps(data.train, people, experiment, fabric.global_rank, fabric.world_size)
+        watched = drawn_pairs(data.held_out.people)
+
+        def validate(learner: nn.Module) -> dict[str, float]:
+            return watch(learner.backbone, data, watched)
+
+        return fit(learner, steps, experiment, plan, fabric, validate, data.digest)
+
+    def trained(self, runs_dir: Path) -> Backbone:
+        """The backbone of a finished run, at rest, on the CPU. Raises ExperimentError where it is not finished."""
+        return trained_backbone(self.experiment, runs_dir)
+
+    def calibration_images(self, data: TrainingSet) -> list[np.ndarray]:
+        """Clean training crops, drawn at random."""
+        rows, wanted = data.train, self.experiment.calibration.crops
+        chosen = np.random.default_rng(self.experiment.seed).choice(len(rows), min(wanted, len(rows)), replace=False)
+        return [np.array(rows.crop(row)) for row in chosen]
+
+    def lineage(self) -> dict[str, object]:
+        """What it learned from, and before it the experiment that it started from."""
+        return lineage(self.experiment)
+
+    def terms(self) -> str:
+        """The strictest of all that it learned from, the runs it started from included."""
+        experiment: Experiment = self.experiment
+        while True:
+            if experiment.data.source == "packs" or experiment.data.teacher is not None:
+                return RESEARCH_ONLY
+            if not experiment.start_from:
+                return DRAWN if experiment.data.source == "generated" else YOUR_OWN
+            experiment = load_experiment(experiment.start_from)
+
+    def card(self, basics: dict[str, object], _model: Path, _data: TrainingSet) -> EmbedderCard:
+        """The card of a model just quantized; nothing is chosen by looking at it."""
+        return EmbedderCard(
+            **basics, dimension=self.experiment.backbone.dimension, impostors=Impostors(0, 0, 0, None, {})
+        )
+
+    def evaluate(self, model: Path, data: TrainingSet) -> Evaluation:
+        """LFW where there is LFW, the held-out people, and strangers."""
+        return evaluate(Embedder(model), data)
+
+    def parity(self, network: nn.Module, evaluation: Evaluation, data: TrainingSet) -> "EmbedderParity":
+        """Float against int8, on the same crops."""
+        return parity(network, evaluation, data)
+
+    def measured(self, card: EmbedderCard, evaluation: Evaluation) -> EmbedderCard:
+        """The card with how far apart strangers are."""
+        return msgspec.structs.replace(card, impostors=evaluation.impostors)
+
+    def write_report(self, card: EmbedderCard, evaluation: Evaluation, run_dir: Path) -> Path:
+        """ROC, DET, histograms and tables as one HTML file."""
+        return write_report(card, evaluation, run_dir)
+
+
+def lineage(experiment: EmbedderExperiment) -> dict[str, object]:
+    """What the experiment learned from, and before it the one that it started from."""
+    data = experiment.data
+    return {
+        "experiment": experiment.name,
+        "fingerprint": experiment.fingerprint(),
+        "images_seen": experiment.steps * experiment.batch_size,
+        "packs": {pack: PACK_TERMS.get(pack, "not stated") for pack in data.packs} or data.source,
+        "teacher": {data.teacher: TEACHER_TERMS[data.teacher]} if data.teacher else None,
+        "started_from": lineage(load_experiment(experiment.start_from)) if experiment.start_from else None,
+    }
 
 
 def refuse_misfits(experiment: EmbedderExperiment, training_set: TrainingSet) -> None:
@@ -84,17 +170,8 @@ def starting_weights(experiment: EmbedderExperiment, runs_dir: Path) -> dict[str
 
 def trained_backbone(experiment: EmbedderExperiment, runs_dir: Path) -> Backbone:
     """The backbone of a finished run, at rest, on the CPU. Raises ExperimentError where the run is not finished."""
-    path = runs_dir / experiment.name / CHECKPOINT
-    checkpoint = read_checkpoint(path, experiment)
-    if checkpoint["step"] < experiment.steps:
-        raise ExperimentError(
-            f"run '{experiment.name}' is at step {checkpoint['step']} of {experiment.steps}: let fit finish it first"
-        )
-    prefix = "backbone."
     backbone = Backbone(experiment.backbone)
-    backbone.load_state_dict(
-        {name.removeprefix(prefix): value for name, value in checkpoint["module"].items() if name.startswith(prefix)}
-    )
+    backbone.load_state_dict(trained_weights(runs_dir / experiment.name, experiment, "backbone."))
     return backbone.eval()
 
 
@@ -118,3 +195,38 @@ def watch(backbone: nn.Module, training_set: TrainingSet, pairs: Pairs) -> dict[
         distances = pair_distances(embed_float(backbone, lfw.images), lfw.pairs)
         metrics["lfw_accuracy"] = round(ten_fold_accuracy(distances, lfw.pairs)[0], 5)
     return metrics
+
+
+@dataclass(frozen=True)
+class EmbedderParity:
+    """Cosines between the float and the int8 encoding of the same crop, and accuracy of both on pairs (fractions)."""
+
+    measured_on: str
+    crops: int
+    cosine_mean: float
+    cosine_percentile_1: float
+    cosine_min: float
+    accuracy_float: float
+    accuracy_int8: float
+
+    def summary(self) -> str:
+        """Half a sentence for people."""
+        return f"int8 keeps a cosine of {self.cosine_mean:.4f} to float on {self.measured_on}"
+
+
+def parity(backbone: nn.Module, shipped: Evaluation, training_set: TrainingSet) -> EmbedderParity:
+    """Compare on LFW where there is LFW, else on the held-out people: never on calibration crops."""
+    lfw = training_set.lfw
+    images = training_set.held_out.images() if lfw is None else lfw.images
+    int8 = shipped.held_out if shipped.lfw is None else shipped.lfw
+    as_trained = embed_float(backbone, images)
+    cosines = (as_trained * int8.embeddings).sum(axis=1)
+    return EmbedderParity(
+        measured_on="held-out people" if lfw is None else "LFW",
+        crops=len(cosines),
+        cosine_mean=float(cosines.mean()),
+        cosine_percentile_1=float(np.percentile(cosines, 1)),
+        cosine_min=float(cosines.min()),
+        accuracy_float=compared(as_trained, int8.pairs).result.accuracy,
+        accuracy_int8=int8.result.accuracy,
+    )

@@ -203,6 +203,20 @@ def read_checkpoint(path: Path, experiment: Experiment) -> dict:
     return checkpoint
 
 
+def trained_weights(run_dir: Path, experiment: Experiment, prefix: str) -> dict[str, torch.Tensor]:
+    """The weights of one part of the learner of a finished run, by name without the prefix.
+
+    Raises ExperimentError where the run is not finished.
+    """
+    checkpoint = read_checkpoint(run_dir / CHECKPOINT, experiment)
+    if checkpoint["step"] < experiment.steps:
+        raise ExperimentError(
+            f"run '{experiment.name}' is at step {checkpoint['step']} of {experiment.steps}: let fit finish it first"
+        )
+    module = checkpoint["module"]
+    return {name.removeprefix(prefix): value for name, value in module.items() if name.startswith(prefix)}
+
+
 class Log:
     """One JSON object a line; a resumed run first drops the lines it is about to live again."""
 

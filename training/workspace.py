@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from edge.errors import ExperimentError
-from training.config import Experiment
+from training.config import DetectorExperiment, Experiment
 
 if TYPE_CHECKING:  # imported where they are used: --help and a misspelt name need not wait for torch
-    from edge.inference.card import EmbedderCard
-    from training.data.training_set import TrainingSet
-    from training.evaluate.evaluation import Evaluation
-    from training.export.parity import Parity
+    from edge.inference.card import Card
+    from training.task import Data, Evaluation, Parity, Task
 
 SHIPPED_MODELS = Path(__file__).parent.parent / "edge" / "models"
 
@@ -51,23 +49,22 @@ class Workspace:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    def gather(self, experiment: Experiment) -> "TrainingSet":
+    def gather(self, experiment: Experiment) -> "Data":
         """What the experiment learns from and is measured on."""
-        from training.data.training_set import Places, gather
+        from training.data.training_set import Places
 
-        return gather(experiment, Places(self.data_dir, self.cache_dir))
+        return task_of(experiment).gather(Places(self.data_dir, self.cache_dir))
 
     def exported(self, experiment: Experiment) -> Path:
         """The model the run made, else the one that ships under that name."""
         model = self.runs_dir / experiment.name / f"{experiment.name}.tflite"
         return model if model.is_file() else SHIPPED_MODELS / model.name
 
-    def train(self, experiment: Experiment, machine: Machine) -> "TrainingSet | None":
+    def train(self, experiment: Experiment, machine: Machine) -> "Data | None":
         """Fit to the end; answers the data, or None in every process but the first, which alone goes on from here."""
         import torch
         from lightning_fabric import Fabric
 
-        from training.embedding import fit_embedder
         from training.trainer import RunPlan
 
         logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it repeats the precision that was asked for
@@ -88,44 +85,64 @@ class Workspace:
             raise ExperimentError(f"{machine} cannot be had here: {error}") from error
         fabric.launch()
         with fabric.rank_zero_first(local=True):  # the first decodes and asks the teacher, the others find it cached
-            training_set = self.gather(experiment)
+            data = self.gather(experiment)
         run_dir = self.run_dir(experiment)
         if fabric.is_global_zero:
-            (run_dir / "data.json").write_text(json.dumps(training_set.account, indent=2))
-            tqdm.write(training_set.summary(), file=sys.stderr)
+            (run_dir / "data.json").write_text(json.dumps(data.account, indent=2))
+            tqdm.write(data.summary(), file=sys.stderr)
         workers = machine.workers
         if workers is None:
             workers = (os.cpu_count() or 1) if fabric.device.type == "cuda" else 1
-        fit_embedder(experiment, training_set, RunPlan(run_dir, workers, machine.quiet), fabric, self.runs_dir)
-        return training_set if fabric.is_global_zero else None
+        task_of(experiment).fit(data, RunPlan(run_dir, workers, machine.quiet), fabric, self.runs_dir)
+        return data if fabric.is_global_zero else None
 
     def export(
-        self, experiment: Experiment, training_set: "TrainingSet", models_dir: Path | None
-    ) -> tuple["EmbedderCard", "Evaluation", "Parity"]:
-        """Convert, quantize, measure, and put the model with its card into the run's folder and models_dir."""
-        from training.export.export import export_embedder
+        self, experiment: Experiment, data: "Data", models_dir: Path | None, size: tuple[int, int] | None = None
+    ) -> tuple["Card", "Evaluation", "Parity"]:
+        """Convert, quantize, measure, and put the model with its card into the run's folder and models_dir.
 
-        return export_embedder(experiment, training_set, self.runs_dir, models_dir)
+        size: (width, height) of the input, for models that can have another than they learned with.
+        """
+        from training.export.export import export
 
-    def measure(
-        self, experiment: Experiment, training_set: "TrainingSet", model: Path
-    ) -> tuple["EmbedderCard", "Evaluation"]:
+        return export(task_of(experiment, size), data, self.runs_dir, models_dir)
+
+    def measure(self, experiment: Experiment, data: "Data", model: Path) -> tuple["Card", "Evaluation"]:
         """Measure an int8 model on what the experiment holds out.
 
-        Raises ExperimentError where another experiment made it: it may have learned from those people.
+        Raises ExperimentError where another experiment made it: it may have learned from what it is measured on.
         """
-        from edge.inference.embedder import Embedder
-        from training.evaluate.evaluation import evaluate
+        from edge.inference.card import Card, read_card
 
-        embedder = Embedder(model)
-        made_by = embedder.card.learned_from
+        card = read_card(model, Card)
+        made_by = card.learned_from
         if made_by["fingerprint"] != experiment.fingerprint():
             raise ExperimentError(
                 f"model {model} was made by experiment '{made_by['experiment']}' ({made_by['fingerprint']}), not by "
-                f"'{experiment.name}' ({experiment.fingerprint()}): it may have learned from the people it would be "
+                f"'{experiment.name}' ({experiment.fingerprint()}): it may have learned from what it would be "
                 "measured on"
             )
-        return embedder.card, evaluate(embedder, training_set)
+        return card, task_of(experiment).evaluate(model, data)
+
+    def report(self, experiment: Experiment, card: "Card", evaluation: "Evaluation") -> Path:
+        """Write report.html into the run's folder."""
+        return task_of(experiment).write_report(card, evaluation, self.run_dir(experiment))
+
+
+def task_of(experiment: Experiment, size: tuple[int, int] | None = None) -> "Task":
+    """What the experiment's kind of model brings along.
+
+    Raises ExperimentError where it cannot have an input of that (width, height).
+    """
+    if isinstance(experiment, DetectorExperiment):
+        from training.detection import DetectorTask
+
+        return DetectorTask(experiment, size)
+    if size is not None:
+        raise ExperimentError(f"experiment '{experiment.name}': an embedder has the input size it learned with")
+    from training.embedding import EmbedderTask
+
+    return EmbedderTask(experiment)
 
 
 def best_precision() -> str:

@@ -38,8 +38,8 @@ class Impostors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     distance_at_fmr: dict[str, float]
 
 
-class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What is known of every shipped model."""
+class Card(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of every shipped model; read as this, the card of any kind will do."""
 
     schema: int
     name: str
@@ -103,7 +103,7 @@ def card_path(model: Path) -> Path:
 AnyCard = TypeVar("AnyCard", bound=Card)
 
 
-def read_card(model: Path, kind: type[AnyCard]) -> AnyCard:
+def read_card(model: Path, kind: type[AnyCard] = Card) -> AnyCard:
     """The card beside the model, checked against the model's bytes.
 
     Raises ModelError where either is missing, the card does not hold or is of another kind of model, or it is another
@@ -122,4 +122,4 @@ def read_card(model: Path, kind: type[AnyCard]) -> AnyCard:
     return card
 
 
-KINDS: dict[type[Card], str] = {EmbedderCard: "an embedder", DetectorCard: "a detector"}
+KINDS: dict[type[Card], str] = {Card: "a model", EmbedderCard: "an embedder", DetectorCard: "a detector"}

@@ -1,5 +1,6 @@
 """Where the faces are: a picture of any size in, boxes, scores and five landmarks in its own pixels out."""
 
+import math
 from pathlib import Path
 
 import cv2
@@ -45,6 +46,24 @@ def decode(places: np.ndarray, centres: np.ndarray, strides: np.ndarray) -> tupl
     return np.concatenate([middle - half, middle + half], axis=1), landmarks
 
 
+def letterboxed(image: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """The picture zoomed without distortion into the upper left of a black canvas.
+
+    image: (H, W, 3) uint8; shape: height and width of the canvas. Returns (height, width, 3) uint8 and the zoom of x
+    and of y, (2,) float32, which differ by the rounding to whole pixels alone.
+    """
+    zoom = letterbox_scale(image.shape[:2], shape)
+    height, width = (max(1, round(side * zoom)) for side in image.shape[:2])
+    ratio = np.array([width / image.shape[1], height / image.shape[0]], dtype=np.float32)
+    if (height, width) != image.shape[:2]:
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR)
+    if (height, width) == shape:
+        return image, ratio
+    canvas = np.zeros((*shape, 3), dtype=np.uint8)
+    canvas[:height, :width] = image
+    return canvas, ratio
+
+
 class Detector:
     """The shipped (or your own) face detector, with its card.
 
@@ -60,16 +79,18 @@ class Detector:
             raise ModelError(f"model {model} takes {self._graph.input_shape}, its card says {self.card.input}")
         self._graph.require_pixel_input(model)
         self.score_min = self.card.score_min if score_min is None else score_min
+        if not 0 < self.score_min < 1:
+            raise ModelError(f"model {model}: a score lies in (0, 1), so score_min {self.score_min:g} cannot be met")
+        self._logit_min = math.log(self.score_min / (1 - self.score_min))  # so that no cell needs a sigmoid
+        self.shape = height, width
         self._centres, self._strides = grid(height, width)
-        self._canvas = np.zeros(self._graph.input_shape, dtype=np.uint8)
         cells = [-(-height // stride) * -(-width // stride) for stride in STRIDES]
-        sizes = self._graph.output_sizes
-        self._scores = [self._find(model, sizes, count) for count in cells]
-        self._places = [self._find(model, sizes, count * VALUES) for count in cells]
+        self._scores = [self._output(model, count) for count in cells]
+        self._places = [self._output(model, count * VALUES) for count in cells]
 
-    @staticmethod
-    def _find(model: Path, sizes: list[int], wanted: int) -> int:
-        """Which output has that many numbers: the converter does not keep their order."""
+    def _output(self, model: Path, wanted: int) -> int:
+        """Which output has that many numbers: converters do not keep the order."""
+        sizes = self._graph.output_sizes
         if sizes.count(wanted) != 1:
             raise ModelError(f"model {model} is no detector: no one output has {wanted} numbers, they have {sizes}")
         return sizes.index(wanted)
@@ -82,8 +103,8 @@ class Detector:
         """
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
             raise ImageError(f"expected a picture (H, W, 3) uint8, got {image.shape} {image.dtype}")
-        scale = self._letterbox(image)
-        outputs = self._graph.run(self._canvas)
+        canvas, zoom = letterboxed(image, self.shape)
+        outputs = self._graph.run(canvas)
         logits = np.concatenate([outputs[index].reshape(-1) for index in self._scores])
         (cells,) = np.nonzero(logits >= self._logit_min)
         if not cells.size:
@@ -92,4 +113,5 @@ class Detector:
         scores = 1 / (1 + np.exp(-logits[cells]))
         boxes, landmarks = decode(places, self._centres[cells], self._strides[cells])
         kept = non_maximum_suppression(boxes, scores, self.card.nms_iou)
-        return [Face(boxes[row] / scale, float(scores[row]), landmarks[row] / scale) for row in kept]
+        boxes, landmarks = boxes / np.tile(zoom, 2), landmarks / zoom
+        return [Face(boxes[row], float(scores[row]), landmarks[row]) for row in kept]

@@ -23,7 +23,8 @@ from training.config import BackboneConfig, load_experiment
 from training.export.convert import to_float_tflite, to_int8_tflite
 from training.export.output import output_into
 from training.learner import to_network
-from training.models.backbones import Backbone, count_macs, count_parameters
+from training.models.backbones import Backbone
+from training.models.counts import count_macs, count_parameters
 from training.workspace import best_precision
 
 
@@ -66,8 +67,9 @@ def main(threads: int, rounds: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name, config in candidates().items():
             backbone = Backbone(config)
+            macs = count_macs(backbone, (config.input_px, config.input_px, config.channels))
             lines[name] = (
-                f"{count_macs(backbone, config) / 1e6:5.0f} MMAC  {count_parameters(backbone) / 1e6:4.2f} M parameters"
+                f"{macs / 1e6:5.0f} MMAC  {count_parameters(backbone) / 1e6:4.2f} M parameters"
                 f"  training {training_images_per_second(backbone):4.0f} images/s"
             )
             float_model, model = Path(folder) / "float.tflite", Path(folder) / f"{len(graphs)}.tflite"

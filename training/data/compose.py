@@ -177,9 +177,7 @@ class Composer:
         return self.maybe_mirrored(canvas, turned(scene.faces, matrix), rng)
 
     @staticmethod
-    def maybe_mirrored(
-        image: np.ndarray, faces: np.ndarray, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def maybe_mirrored(image: np.ndarray, faces: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Half of the time the mirror image."""
         if rng.random() < 0.5:
             return image, faces

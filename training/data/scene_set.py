@@ -3,7 +3,6 @@
 import hashlib
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from edge.errors import DataError
@@ -12,6 +11,7 @@ from training.data.compose import Scenery, settled
 from training.data.faces import FACE_SCORE_MIN, SCORE, moved
 from training.data.generated_scenes import drawn_scenery
 from training.data.lfw import read_lfw
+from training.data.photographs import Photographs, read_photographs
 from training.data.scenes import Scene, face_free_windows, read_crop_faces, read_negatives, read_scenes, teacher_threads
 from training.data.splits import held_out, leaks
 from training.data.training_set import Places
@@ -29,11 +29,13 @@ class SceneSet:
     """What is learned from, what the threshold is chosen on, what is measured on, and an account of it.
 
     calibration, held_out: with and without faces, panoramas as tiles
+    photographs: for the whole pipeline, where there are any
     """
 
     train: Scenery
     calibration: list[Scene]
     held_out: list[Scene]
+    photographs: Photographs | None
     account: dict[str, object]
     digest: str  # changes with any picture, or any face in one, that is learned from
 
@@ -42,8 +44,8 @@ class SceneSet:
         account = self.account
         return (
             f"{account['scenes_to_learn_from']:,} scenes with {account['faces_to_learn_from']:,} faces, "
-            f"{account['face_free_to_learn_from']:,} pictures and cuttings without, {account['crops_to_paste']:,} crops "
-            f"to paste; {account['calibration_pictures']} pictures to choose the threshold on, "
+            f"{account['face_free_to_learn_from']:,} pictures and cuttings without, "
+            f"{account['crops_to_paste']:,} crops to paste; {account['calibration_pictures']} pictures to choose the threshold on, "
             f"{account['held_out_pictures']} held out"
         )
 
@@ -54,25 +56,32 @@ def gather_scenes(experiment: DetectorExperiment, places: Places) -> SceneSet:
     Raises DataError that names a missing pack, a corrupt picture, or what there is nothing of.
     """
     config = experiment.data
+    photographs = None
     if config.source == "generated":
         scenes, (crops, crop_faces) = drawn_scenery(config.generated_scenes, experiment.seed)
     else:
         if not config.scenes or config.teacher is None:
             raise DataError(f"experiment '{experiment.name}' names no packs of scenes, or no teacher for them")
         yunet = YuNet(config.teacher, SCENE_TEACHER_PX, places.data_dir / "teachers", threads=teacher_threads())
-        scenes = [scene for name in config.scenes for scene in read_scenes(places.scenes(name), yunet, places.cache_dir)]
+        scenes = [
+            scene for name in config.scenes for scene in read_scenes(places.scenes(name), yunet, places.cache_dir)
+        ]
         scenes += [scene for name in config.negatives for scene in read_negatives(places.scenes(name))]
         crops, crop_faces = _crops(experiment, places)
+        photographs = read_photographs(places, yunet)
     names = np.array([scene.name for scene in scenes])
     measured = held_out(names, config.held_out_fraction)
     choosing = held_out(np.array([f"choose {name}" for name in names]), CALIBRATION_FRACTION) & ~measured
     train = [scene for scene, out in zip(scenes, measured | choosing, strict=True) if not out]
     scenery = _scenery(train, crops, crop_faces, experiment)
-    parts = [[tile for scene, out in zip(scenes, chosen, strict=True) if out for tile in tiles(scene)]
-             for chosen in (choosing, measured)]
+    parts = [
+        [tile for scene, out in zip(scenes, chosen, strict=True) if out for tile in tiles(scene)]
+        for chosen in (choosing, measured)
+    ]
     if not scenery.backdrops or not all(parts):
         raise DataError(f"experiment '{experiment.name}': too few pictures to learn from or to measure on")
-    return SceneSet(scenery, *parts, account=_account(scenes, scenery, measured, choosing, parts), digest=_digest(train))
+    account = _account(scenes, scenery, measured, choosing, parts)
+    return SceneSet(scenery, *parts, photographs, account, _digest(train))
 
 
 def _crops(experiment: DetectorExperiment, places: Places) -> tuple[list[np.ndarray], np.ndarray]:
@@ -90,9 +99,7 @@ def _crops(experiment: DetectorExperiment, places: Places) -> tuple[list[np.ndar
         pack = places.pack(name)
         stored = pack.read()
         clean = np.nonzero(~leaks(embedding.embed_pack(pack), measured, config.leak_cosine_max))[0]
-        rows = np.sort(
-            np.random.default_rng(experiment.seed).permutation(clean)[: config.crops_per_pack]
-        )
+        rows = np.sort(np.random.default_rng(experiment.seed).permutation(clean)[: config.crops_per_pack])
         for row, found in zip(rows, read_crop_faces(pack, rows, yunet, places.cache_dir), strict=True):
             if len(found) == 1 and found[0, SCORE] >= FACE_SCORE_MIN:
                 images.append(stored.images[row])
@@ -140,17 +147,6 @@ def tiles(scene: Scene) -> list[Scene]:
             faces = settled(moved(scene.faces, 1.0, np.array([-left, -top])), TILE_PX)
             found.append(Scene(f"{scene.name}@{left},{top}", image, faces))
     return found
-
-
-def letterboxed(image: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, float]:
-    """The picture zoomed into the upper left of a black (height, width) canvas, and the zoom."""
-    zoom = min(shape[0] / image.shape[0], shape[1] / image.shape[1])
-    height, width = (max(1, round(side * zoom)) for side in image.shape[:2])
-    canvas = np.zeros((*shape, 3), dtype=np.uint8)
-    canvas[:height, :width] = cv2.resize(
-        image, (width, height), interpolation=cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR
-    )
-    return canvas, zoom
 
 
 def _digest(train: list[Scene]) -> str:

@@ -17,9 +17,7 @@ from training.data.yunet import YuNet, merged
 CROP_ZOOM = 2.0  # a 112 px crop is smaller than what a teacher sees best
 
 # Found by looking at every picture of the pack in which the teacher claims a face.
-NEGATIVES_WITH_FACES = frozenset(
-    f"negatives/{number:05d}.webp" for number in (282, 428, 556, 782, 1260, 1304)
-)
+NEGATIVES_WITH_FACES = frozenset(f"negatives/{number:05d}.webp" for number in (282, 428, 556, 782, 1260, 1304))
 
 
 @dataclass(frozen=True, eq=False)

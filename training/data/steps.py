@@ -81,7 +81,9 @@ def make_sampler(config: SamplerConfig, people: np.ndarray, seed: int) -> Unifor
 class EmbeddingSteps(Dataset):
     """Batches by step number; of several ranks, each gets its own share of the same global batch."""
 
-    def __init__(self, rows: Rows, people: np.ndarray, experiment: EmbedderExperiment, rank: int = 0, world: int = 1) -> None:
+    def __init__(
+        self, rows: Rows, people: np.ndarray, experiment: EmbedderExperiment, rank: int = 0, world: int = 1
+    ) -> None:
         self.rows, self.people = rows, people
         self.sampler = make_sampler(experiment.sampler, people, experiment.seed)
         self.seed, self.strength = experiment.seed, experiment.data.augmentation_strength

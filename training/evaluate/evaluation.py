@@ -12,6 +12,7 @@ from training.data.training_set import TrainingSet
 from training.evaluate.calibration import cross_person_distances, impostors
 from training.evaluate.pairs import drawn_pairs
 from training.evaluate.verification import Verification, pair_distances, verify_pairs
+from training.numbers import rounded
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,3 @@ def compared(embeddings: np.ndarray, pairs: Pairs) -> Comparisons:
     """The pairs' distances and what they say."""
     distances = pair_distances(embeddings, pairs)
     return Comparisons(pairs, embeddings, distances, verify_pairs(distances, pairs))
-
-
-def rounded(value: object, digits: int = 5) -> object:
-    """The same nest of dicts with its floats rounded: nobody reads the sixteenth digit."""
-    if isinstance(value, dict):
-        return {key: rounded(inner, digits) for key, inner in value.items()}
-    return round(value, digits) if isinstance(value, float) else value

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.stats import norm
 from sklearn.metrics import det_curve, roc_curve
 
+from training.evaluate.detection import SCORE_MINS, DetectionEvaluation
 from training.evaluate.evaluation import Comparisons
 
 
@@ -88,4 +89,28 @@ def growth_figure(log: list[dict]) -> bytes:
             right.plot([line["images"] for line in looks], [line[key] for line in looks], "o-", label=label)
     right.set_ylabel("accuracy")
     right.legend(loc="best")
+    return png(figure)
+
+
+def threshold_figure(evaluation: DetectionEvaluation) -> bytes:
+    """Faces found over false alarms, for every threshold; the default one marked."""
+    figure, plot = axes("Every threshold", "false alarms per 100 held-out pictures", "faces found")
+    rows = [evaluation.matches(float(score_min)) for score_min in SCORE_MINS]
+    plot.plot([row.false_per_100 for row in rows], [row.recall for row in rows], ".-")
+    chosen = evaluation.matches()
+    plot.plot(chosen.false_per_100, chosen.recall, "o", label=f"default, {evaluation.score_min:.2f}")
+    plot.set(xlim=(-0.1, 10), ylim=(0.8, 1.0))
+    plot.legend(loc="lower right")
+    return png(figure)
+
+
+def detector_growth_figure(log: list[dict]) -> bytes:
+    """Loss, and faces found, over images seen."""
+    figure, plot = axes("Learning", "images seen", "loss")
+    steps = [line for line in log if "total" in line]
+    plot.plot([line["images"] for line in steps], [line["total"] for line in steps], alpha=0.6, label="loss")
+    looks = [line for line in log if "held_out_recall" in line]
+    right = plot.twinx()
+    right.plot([line["images"] for line in looks], [line["held_out_recall"] for line in looks], "o-", color="C1")
+    right.set_ylabel("faces found, at score 0.5")
     return png(figure)

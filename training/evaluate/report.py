@@ -32,17 +32,27 @@ def write_report(card: EmbedderCard, evaluation: Evaluation, run_dir: Path) -> P
         pictures[f"{key}-distances"] = figures.histogram_figure(comparisons, label)
     if log:
         pictures["learning"] = figures.growth_figure(log)
-    for name, data in pictures.items():
-        (run_dir / f"{name}.png").write_bytes(data)
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True)
-    page = environment.get_template("report.html").render(
+    return write_page(
+        "embedder.html",
+        run_dir,
+        pictures,
+        evaluation.numbers(),
         card=card,
         results=results,
         parity=card.measured["parity"],
-        figures=[(name, base64.b64encode(data).decode()) for name, data in pictures.items()],
         growth=card.learned_from["growth"],
     )
-    (run_dir / "evaluation.json").write_text(json.dumps(evaluation.numbers(), indent=2))
+
+
+def write_page(
+    template: str, run_dir: Path, pictures: dict[str, bytes], numbers: dict[str, object], **values: object
+) -> Path:
+    """Write `report.html` with its figures inside, the same as PNG, and `evaluation.json`; answer the HTML's path."""
+    for name, data in pictures.items():
+        (run_dir / f"{name}.png").write_bytes(data)
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True)
+    figures = [(name, base64.b64encode(data).decode()) for name, data in pictures.items()]
+    (run_dir / "evaluation.json").write_text(json.dumps(numbers, indent=2))
     path = run_dir / "report.html"
-    path.write_text(page, encoding="utf-8")
+    path.write_text(environment.get_template(template).render(figures=figures, **values), encoding="utf-8")
     return path

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from training.data.training_set import Rows
 from training.learner import to_network
 
 
@@ -19,7 +18,11 @@ def to_float_tflite(network: nn.Module, input_shape: tuple[int, int, int], path:
     import litert_torch
 
     height, width, channels = input_shape
-    channels_last = litert_torch.to_channel_last_io(network.eval(), args=[0]).eval()
+    network = network.eval()
+    with torch.no_grad():
+        answers = network(torch.zeros(1, channels, height, width))
+    maps = [index for index, answer in enumerate(answers) if answer.ndim == 4] if isinstance(answers, tuple) else []
+    channels_last = litert_torch.to_channel_last_io(network, args=[0], outputs=maps or None).eval()
     litert_torch.convert(channels_last, (torch.zeros(1, height, width, channels),)).export(str(path))
 
 
@@ -49,11 +52,9 @@ def as_float_input(image: np.ndarray) -> np.ndarray:
     return to_network(torch.from_numpy(np.array(image))[None]).permute(0, 2, 3, 1).numpy()
 
 
-def calibration_images(rows: Rows, count: int, seed: int) -> list[np.ndarray]:
-    """count of these crops, drawn at random, and two plain images of 0 and 255.
+def pinned(images: list[np.ndarray]) -> list[np.ndarray]:
+    """The images and two plain ones of 0 and 255, which pin the input's range to every pixel value.
 
-    The plain ones pin the input's range to every pixel value, so that int8 in is exactly pixel - 128.
+    So int8 in is exactly pixel - 128.
     """
-    chosen = np.random.default_rng(seed).choice(len(rows), min(count, len(rows)), replace=False)
-    crops = [np.array(rows.crop(row)) for row in chosen]
-    return [np.zeros_like(crops[0]), np.full_like(crops[0], 255), *crops]
+    return [np.zeros_like(images[0]), np.full_like(images[0], 255), *images]

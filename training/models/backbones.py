@@ -86,28 +86,3 @@ class Backbone(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Encode a batch; shapes as above."""
         return self.project(self.pool(self.features(x))).flatten(1)
-
-
-def count_parameters(model: nn.Module) -> int:
-    """Learned numbers in the model."""
-    return sum(parameter.numel() for parameter in model.parameters())
-
-
-def count_macs(model: nn.Module, config: BackboneConfig) -> int:
-    """Multiply-accumulates of one image through the convolutions."""
-    total = 0
-
-    def count(layer: nn.Conv2d, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        nonlocal total
-        total += output.shape[2] * output.shape[3] * layer.weight.numel()
-
-    hooks = [layer.register_forward_hook(count) for layer in model.modules() if isinstance(layer, nn.Conv2d)]
-    training = model.training
-    model.eval()
-    with torch.no_grad():
-        device = next(model.parameters()).device
-        model(torch.zeros(1, config.channels, config.input_px, config.input_px, device=device))
-    model.train(training)
-    for hook in hooks:
-        hook.remove()
-    return total

@@ -15,7 +15,7 @@ RARE = -4.6  # score logit at the start: one cell in a hundred holds a face (Lin
 
 
 class Detector(nn.Module):
-    """(B, 3, H, W) float32 in [-1, 1) -> for every stride the score logits (B, 1, h, w) and the places (B, 14, h, w)."""
+    """(B, 3, H, W) float32 in [-1, 1) -> of every stride the score logits (B, 1, h, w) and the places (B, 14, h, w)."""
 
     def __init__(self, config: DetectorConfig) -> None:
         super().__init__()
@@ -31,9 +31,7 @@ class Detector(nn.Module):
         self.lateral = nn.ModuleList([conv_bn(stage_width, config.neck, 1) for stage_width in config.widths[1:]])
         # Learned, because XNNPACK runs it in int8; nearest-neighbour resizing would cut the graph in pieces.
         self.raised = nn.ModuleList([nn.ConvTranspose2d(config.neck, config.neck, 2, 2) for _ in STRIDES[1:]])
-        self.heads = nn.ModuleList(
-            [nn.Sequential(conv_bn(config.neck, config.head, 3), nn.ReLU()) for _ in STRIDES]
-        )
+        self.heads = nn.ModuleList([nn.Sequential(conv_bn(config.neck, config.head, 3), nn.ReLU()) for _ in STRIDES])
         self.scores = nn.ModuleList([nn.Conv2d(config.head, 1, 1) for _ in STRIDES])
         self.places = nn.ModuleList([nn.Conv2d(config.head, VALUES, 1) for _ in STRIDES])
         for score, place in zip(self.scores, self.places, strict=True):

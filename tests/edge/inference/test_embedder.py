@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge.errors import ImageError, ModelError
-from edge.inference.card import card_path, read_card
+from edge.inference.card import EmbedderCard, card_path, read_card
 from edge.inference.embedder import LITE, STANDARD, Embedder
 from training.data.augment import door_camera
 
@@ -52,7 +52,7 @@ def test_every_pixel_value_reaches_the_network(model):
 
 @SHIPPED
 def test_the_file_is_small_and_the_card_is_complete(model):
-    card = read_card(model)
+    card = read_card(model, EmbedderCard)
     assert model.stat().st_size == card.bytes <= 2_000_000
     assert card.measured["xnnpack"]["whole"]
     assert card.measured["parity"]["cosine_mean"] >= 0.99
@@ -75,7 +75,7 @@ def test_the_shipped_models_are_good_enough_and_the_lite_one_is_not_far_behind()
 
 @SHIPPED
 def test_tau_follows_the_wanted_false_match_rate(model):
-    card = read_card(model)
+    card = read_card(model, EmbedderCard)
     for fmr, distance in card.impostors.distance_at_fmr.items():
         assert card.tau(float(fmr)) == pytest.approx(distance)
     rates = np.geomspace(1e-5, 1e-2, 50)

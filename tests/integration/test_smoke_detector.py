@@ -1,0 +1,78 @@
+"""Fit, export, evaluate and report a detector on drawn faces: the whole chain, on any machine."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from edge.core.geometry import box_iou
+from edge.inference.card import DetectorCard, read_card
+from edge.inference.detector import Detector
+from training.data.generated_scenes import drawn_scenery
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory):
+    runs = tmp_path_factory.mktemp("runs")
+    options = ["--runs", str(runs), "--workers", "0", "--threads", "1", "--quiet"]
+    command = [sys.executable, "-m", "training", "run", "smoke-detector", *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "int8 boxes keep an IoU of" in done.stdout
+    return runs / "smoke-detector"
+
+
+def test_it_learned_to_find_faces_that_it_never_saw(run_dir):
+    numbers = json.loads((run_dir / "evaluation.json").read_text())
+    assert numbers["held_out"]["recall"] > 0.8
+    assert numbers["held_out"]["false_per_100"] < 15
+    assert numbers["pipeline"] is None
+
+
+def test_int8_says_what_float_says(run_dir):
+    card = read_card(run_dir / "smoke-detector.tflite", DetectorCard)
+    assert card.measured["parity"]["iou_mean"] > 0.93
+    assert card.measured["parity"]["boxes"] > 20
+
+
+def test_the_whole_graph_is_one_piece_for_xnnpack(run_dir):
+    found = read_card(run_dir / "smoke-detector.tflite").measured["xnnpack"]
+    assert found["delegated_pieces"] == 1
+    assert found["whole"] is True
+
+
+def test_the_device_loads_it_and_finds_drawn_faces(run_dir):
+    detector = Detector(run_dir / "smoke-detector.tflite")
+    scenes, _ = drawn_scenery(60, seed=99)  # none of them was in the training
+    hits = []
+    for scene in scenes:
+        found = detector.detect(scene.image)
+        boxes = np.array([face.box for face in found]).reshape(-1, 4)
+        hits += [box_iou(face[None, :4], boxes).max(initial=0) >= 0.5 for face in scene.faces]
+    assert np.mean(hits) > 0.7
+    assert "drawings" in detector.card.terms
+
+
+def test_the_report_shows_what_was_found_and_missed(run_dir):
+    page = (run_dir / "report.html").read_text()
+    assert sorted(path.name for path in run_dir.glob("*.png")) == ["contact-sheet.png", "learning.png", "threshold.png"]
+    assert page.count("data:image/png;base64,") == 3
+    assert "http" not in page  # self-contained
+    assert (run_dir / "contact-sheet.png").stat().st_size > 20_000
+
+
+def test_another_size_is_exported_from_the_same_weights(run_dir):
+    options = ["--runs", str(run_dir.parent), "--size", "192x160"]
+    done = subprocess.run(
+        [sys.executable, "-m", "training", "export", "smoke-detector", *options],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    detector = Detector(run_dir / "smoke-detector-192x160.tflite")
+    assert detector.shape == (160, 192)
+    assert detector.card.name == "smoke-detector-192x160"
+    assert detector.card.measured["held_out"]["recall"] > 0.7

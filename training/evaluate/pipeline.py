@@ -1,0 +1,73 @@
+"""The whole way on real photographs: own detector, alignment, shipped embedder; nothing ready-made."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from tqdm import tqdm
+
+from edge.core.align import align
+from edge.core.geometry import box_iou
+from edge.core.types import Face
+from edge.inference.detector import Detector
+from edge.inference.embedder import Embedder
+from training.data.faces import BOX
+from training.data.photographs import Photographs
+from training.evaluate.verification import pair_distances, ten_fold_accuracy
+
+RIGHT_FACE_IOU_MIN = 0.5
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Fractions, on LFW photographs of 250 px.
+
+    right_face:        photographs whose most central detection is the teacher's most central face, IoU >= 0.5
+    no_face:           photographs in which nothing was found
+    accuracy:          of the pairs, with own detections; a photograph without one is nobody, so a stranger to all
+    accuracy_on_crops: of the same pairs, on the ready-made crops
+    """
+
+    embedder: str
+    photographs: int
+    teacher_sure_of: int
+    right_face: float
+    no_face: int
+    pairs: int
+    accuracy: float
+    accuracy_on_crops: float
+
+
+def measure_pipeline(detector: Detector, photographs: Photographs) -> Pipeline:
+    """Detect, align, embed and compare, with the embedder that ships."""
+    embedder = Embedder()
+    right, crops = [], []
+    for image, truth in zip(
+        tqdm(photographs.images, desc="whole pipeline", unit="photo"), photographs.faces, strict=True
+    ):
+        face = most_central_face(detector.detect(image), image.shape[:2])
+        crops.append(None if face is None else align(image, face.landmarks))
+        if truth is not None:
+            right.append(face is not None and box_iou(face.box[None], truth[None, BOX])[0, 0] >= RIGHT_FACE_IOU_MIN)
+    nobody = np.zeros(embedder.card.dimension, dtype=np.float32)
+    own = np.stack([nobody if crop is None else embedder.embed(crop) for crop in crops])
+    ready = np.stack([embedder.embed(crop) for crop in photographs.crops])
+    pairs = photographs.pairs
+    distances = pair_distances(own, pairs)
+    missing = np.array([crop is None for crop in crops])
+    distances[missing[pairs.first] | missing[pairs.second]] = 4.0
+    return Pipeline(
+        embedder=embedder.card.sha256,
+        photographs=len(crops),
+        teacher_sure_of=len(right),
+        right_face=float(np.mean(right)),
+        no_face=int(missing.sum()),
+        pairs=len(pairs),
+        accuracy=ten_fold_accuracy(distances, pairs)[0],
+        accuracy_on_crops=ten_fold_accuracy(pair_distances(ready, pairs), pairs)[0],
+    )
+
+
+def most_central_face(faces: list[Face], shape: tuple[int, int]) -> Face | None:
+    """The face whose middle is nearest to that of a picture of (height, width); None where there is none."""
+    middle = np.array(shape[::-1]) / 2
+    return min(faces, key=lambda face: float(np.hypot(*((face.box[:2] + face.box[2:]) / 2 - middle))), default=None)

@@ -1,0 +1,35 @@
+"""How large a network is."""
+
+import torch
+from torch import Tensor, nn
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Learned numbers in the model."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def count_macs(model: nn.Module, input_shape: tuple[int, int, int]) -> int:
+    """Multiply-accumulates of one image, (H, W, C), through the convolutions."""
+    total = 0
+
+    def count(layer: nn.Conv2d | nn.ConvTranspose2d, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal total
+        # Every place of the coarser side meets every weight once.
+        places = inputs[0] if isinstance(layer, nn.ConvTranspose2d) else output
+        total += places.shape[2] * places.shape[3] * layer.weight.numel()
+
+    hooks = [
+        layer.register_forward_hook(count)
+        for layer in model.modules()
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
+    ]
+    training = model.training
+    model.eval()
+    with torch.no_grad():
+        height, width, channels = input_shape
+        model(torch.zeros(1, channels, height, width, device=next(model.parameters()).device))
+    model.train(training)
+    for hook in hooks:
+        hook.remove()
+    return total
