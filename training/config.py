@@ -95,6 +95,7 @@ class OptimizerConfig(Value, kw_only=True):
     """AdamW under a warm-up and a cosine to zero; the length is in images seen, whatever the batch."""
 
     images: Count
+    stop_at_images: Count | None = None  # ends there, the rate still high: for weights that another experiment takes on
     peak_learning_rate: float = 2e-3
     warmup_images: Annotated[int, msgspec.Meta(ge=0)] = 20_000
     weight_decay: Weight = 0.05
@@ -123,7 +124,7 @@ class Experiment(Value, kw_only=True):
     @property
     def steps(self) -> int:
         """Optimizer steps, the last partial batch left away."""
-        return self.optimizer.images // self.batch_size
+        return (self.optimizer.stop_at_images or self.optimizer.images) // self.batch_size
 
     def fingerprint(self) -> str:
         """Twelve hex digits over every value that is not the default; a checkpoint of another experiment has others."""
@@ -187,6 +188,7 @@ class DetectorExperiment(Experiment, kw_only=True):
     data: ScenesConfig
     network: DetectorConfig
     loss: DetectionLossConfig = DetectionLossConfig()
+    start_from: str | None = None  # the name of a finished experiment whose trunk this one starts with
     batch_size: Count = 64
     calibration_images: Count = 300
 

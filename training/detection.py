@@ -9,11 +9,12 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from edge.core.geometry import box_iou, non_maximum_suppression
+from edge.core.geometry import box_iou
+from edge.errors import ExperimentError
 from edge.inference import detector as inference
 from edge.inference.card import DetectorCard
-from edge.inference.detector import decode, grid
-from training.config import DetectorExperiment
+from edge.inference.detector import decode, grid, one_each
+from training.config import DetectorConfig, DetectorExperiment, load_experiment
 from training.data.compose import Composer
 from training.data.detection_steps import DetectionSteps
 from training.data.faces import BOX
@@ -27,7 +28,7 @@ from training.evaluate.matching import at_model_scale, count_matches
 from training.export.card import write_card
 from training.learner import DetectionLearner, to_network
 from training.models.detector import Detector, flattened
-from training.trainer import RunPlan, fit, trained_weights
+from training.trainer import CHECKPOINT, RunPlan, fit, trained_weights
 
 NMS_IOU = 0.4
 WATCHED_SCORE_MIN = 0.5
@@ -61,13 +62,18 @@ class DetectorTask:
         """Scenes with the teacher's faces, split by source picture."""
         return gather_scenes(self.experiment, places)
 
-    def fit(self, data: SceneSet, plan: RunPlan, fabric: Fabric, _runs_dir: Path) -> nn.Module:
-        """Train to the end and return the learner."""
+    def fit(self, data: SceneSet, plan: RunPlan, fabric: Fabric, runs_dir: Path) -> nn.Module:
+        """Train to the end and return the learner.
+
+        Raises ExperimentError where the run that it starts from is not finished or has another trunk.
+        """
         experiment = self.experiment
         torch.manual_seed(experiment.seed)
         shape = experiment.network.height_px, experiment.network.width_px
         centres, strides = (torch.from_numpy(part) for part in grid(*shape))
         learner = DetectionLearner(Detector(experiment.network), DetectionLoss(experiment.loss, centres, strides))
+        if experiment.start_from and not (plan.run_dir / CHECKPOINT).is_file():
+            learner.detector.load_trunk(starting_weights(experiment, runs_dir))
         steps = DetectionSteps(data.train, experiment, fabric.global_rank, fabric.world_size)
 
         def validate(learner: nn.Module) -> dict[str, float]:
@@ -88,8 +94,9 @@ class DetectorTask:
         return [compose(np.random.default_rng([seed, self.experiment.steps, row]))[0] for row in range(wanted)]
 
     def lineage(self) -> dict[str, object]:
-        """What it learned from."""
+        """What it learned from, and before it the experiment that it started from."""
         experiment, data = self.experiment, self.experiment.data
+        parent = load_experiment(experiment.start_from) if experiment.start_from else None
         packs = (*data.scenes, *data.negatives, *data.crops)
         return {
             "experiment": experiment.name,
@@ -97,6 +104,7 @@ class DetectorTask:
             "images_seen": experiment.steps * experiment.batch_size,
             "packs": {pack: PACK_TERMS.get(pack, "not stated") for pack in packs} or data.source,
             "teacher": {data.teacher: TEACHER_TERMS[data.teacher]} if data.teacher else None,
+            "started_from": DetectorTask(parent).lineage() if isinstance(parent, DetectorExperiment) else None,
         }
 
     def terms(self) -> str:
@@ -126,6 +134,24 @@ class DetectorTask:
         return write_detection_report(card, evaluation, run_dir)
 
 
+def starting_weights(experiment: DetectorExperiment, runs_dir: Path) -> dict[str, torch.Tensor]:
+    """The weights of the finished run that this experiment starts from."""
+    parent = load_experiment(str(experiment.start_from))
+    if not isinstance(parent, DetectorExperiment) or trunk_of(parent.network) != trunk_of(experiment.network):
+        raise ExperimentError(f"experiment '{experiment.name}' starts from '{parent.name}', of another trunk")
+    if parent.data.held_out_fraction < experiment.data.held_out_fraction:
+        raise ExperimentError(
+            f"experiment '{experiment.name}' holds out {experiment.data.held_out_fraction:g} of the pictures, but "
+            f"'{parent.name}', which it starts from, only {parent.data.held_out_fraction:g}"
+        )
+    return trained_weights(runs_dir / parent.name, parent, "detector.")
+
+
+def trunk_of(network: DetectorConfig) -> tuple:
+    """What of a network's shape does not belong to its heads."""
+    return network.stem, network.widths, network.blocks, network.neck
+
+
 def watch(detector: nn.Module, shape: tuple[int, int], scenes: SceneSet) -> dict[str, float]:
     """Recall and false alarms on the held-out scenes at a score of 0.5. For looking at: nothing is chosen by it."""
     pictures = [at_model_scale(scene, shape) for scene in scenes.held_out]
@@ -151,9 +177,8 @@ def detect_float(
         for scores, values in zip(1 / (1 + np.exp(-logits)), places, strict=True):
             cells = scores >= score_min
             boxes, landmarks = decode(values[cells], centres[cells], strides[cells])
-            kept = non_maximum_suppression(boxes, scores[cells], NMS_IOU)
-            rows = np.concatenate([boxes, scores[cells, None], landmarks.reshape(-1, 10)], axis=1)
-            faces.append(rows[kept])
+            boxes, score, landmarks = one_each(boxes, scores[cells], landmarks, NMS_IOU)
+            faces.append(np.concatenate([boxes, score[:, None], landmarks.reshape(-1, 10)], axis=1))
     return faces
 
 

@@ -39,7 +39,8 @@ def learning_rate(step: int, experiment: Experiment) -> float:
     warmup = max(1, config.warmup_images // experiment.batch_size)
     if step < warmup:
         return config.peak_learning_rate * (step + 1) / warmup
-    progress = (step - warmup) / max(1, experiment.steps - warmup)
+    horizon = experiment.optimizer.images // experiment.batch_size
+    progress = (step - warmup) / max(1, horizon - warmup)
     return config.peak_learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edge.core.geometry import letterbox_scale, non_maximum_suppression
+from edge.core.geometry import blend_weights, letterbox_scale, non_maximum_suppression
 from edge.core.types import Face
 from edge.errors import ImageError, ModelError
 from edge.inference.card import DetectorCard, read_card
@@ -26,6 +26,8 @@ SIZE_UNIT = 0.5
 LANDMARK_UNIT = 2.0
 FACE_STRIDES = 4.0
 
+BLEND_IOU = 0.6  # cells that overlap the best one of a face by this much have a say in it
+
 
 def grid(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     """For a (height, width) input the centre x, y of every cell, (N, 2), and its stride, (N,); stride 8 first."""
@@ -44,6 +46,15 @@ def decode(places: np.ndarray, centres: np.ndarray, strides: np.ndarray) -> tupl
     half = np.exp((places[:, 2:4] - MIDDLE) * SIZE_UNIT) * (FACE_STRIDES / 2 * strides[:, None])
     landmarks = centres[:, None] + unit[:, 4:].reshape(-1, 5, 2) * LANDMARK_UNIT
     return np.concatenate([middle - half, middle + half], axis=1), landmarks
+
+
+def one_each(
+    boxes: np.ndarray, scores: np.ndarray, landmarks: np.ndarray, nms_iou: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(N, 4), (N,), (N, 5, 2) of all cells that see a face -> the same of each face once, best score first."""
+    kept = non_maximum_suppression(boxes, scores, nms_iou)
+    weights = blend_weights(boxes, scores, kept, BLEND_IOU).astype(np.float32)
+    return weights @ boxes, scores[kept], np.tensordot(weights, landmarks, axes=1)  # (K, N) with (N, 5, 2)
 
 
 def letterboxed(image: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -112,6 +123,6 @@ class Detector:
         places = np.concatenate([outputs[index].reshape(-1, VALUES) for index in self._places])[cells]
         scores = 1 / (1 + np.exp(-logits[cells]))
         boxes, landmarks = decode(places, self._centres[cells], self._strides[cells])
-        kept = non_maximum_suppression(boxes, scores, self.card.nms_iou)
+        boxes, scores, landmarks = one_each(boxes, scores, landmarks, self.card.nms_iou)
         boxes, landmarks = boxes / np.tile(zoom, 2), landmarks / zoom
-        return [Face(boxes[row], float(scores[row]), landmarks[row]) for row in kept]
+        return [Face(*face) for face in zip(boxes, scores.tolist(), landmarks, strict=True)]

@@ -2,8 +2,8 @@
 
     python -m tests.bench.detector_speed [--data ../shared] [--rounds 200]
 
-Decoding and non-maximum suppression are in all of the times. YuNet runs as its users run it (OpenCV's FaceDetectorYN) and
-in onnxruntime with this project's decoding; both are left out, by name, where there are no teachers. Look at the
+Decoding and non-maximum suppression are in all of the times. YuNet runs as its users run it (OpenCV's FaceDetectorYN)
+and in onnxruntime with this project's decoding; both are left out, by name, where there are no teachers. Look at the
 ratios: machines are noisy.
 """
 
@@ -40,7 +40,7 @@ def yunets(data: Path) -> dict[str, Callable[[np.ndarray], object]]:
     teacher = YuNet("yunet_n", 320, data / "teachers", score_min=0.6)
     opencv = cv2.FaceDetectorYN.create(str(teacher.path), "", (320, 320), 0.6, 0.3)
     return {
-        "YuNet, FaceDetectorYN": lambda picture: opencv.detect(picture),
+        "YuNet, FaceDetectorYN": opencv.detect,
         "YuNet, onnxruntime": teacher.detect_square,
     }
 

@@ -19,6 +19,7 @@ from training.data.yunet import YuNet
 
 SCENE_TEACHER_PX = 640
 CROP_TEACHER_PX = 320
+CROPS_SEED = 2015  # the same crops whatever the experiment: the teacher is asked about each but once
 CALIBRATION_FRACTION = 0.05  # of the pictures, kept for choosing the score threshold
 PANORAMA_PX = 800  # a wider picture is measured tile by tile: at 320 px nobody in it would have a face
 TILE_PX = (180, 240)
@@ -45,7 +46,8 @@ class SceneSet:
         return (
             f"{account['scenes_to_learn_from']:,} scenes with {account['faces_to_learn_from']:,} faces, "
             f"{account['face_free_to_learn_from']:,} pictures and cuttings without, "
-            f"{account['crops_to_paste']:,} crops to paste; {account['calibration_pictures']} pictures to choose the threshold on, "
+            f"{account['crops_to_paste']:,} crops to paste; "
+            f"{account['calibration_pictures']} pictures to choose the threshold on, "
             f"{account['held_out_pictures']} held out"
         )
 
@@ -63,9 +65,9 @@ def gather_scenes(experiment: DetectorExperiment, places: Places) -> SceneSet:
         if not config.scenes or config.teacher is None:
             raise DataError(f"experiment '{experiment.name}' names no packs of scenes, or no teacher for them")
         yunet = YuNet(config.teacher, SCENE_TEACHER_PX, places.data_dir / "teachers", threads=teacher_threads())
-        scenes = [
-            scene for name in config.scenes for scene in read_scenes(places.scenes(name), yunet, places.cache_dir)
-        ]
+        close = YuNet(config.teacher, CROP_TEACHER_PX, places.data_dir / "teachers")
+        packs = [places.scenes(name) for name in config.scenes]
+        scenes = [scene for pack in packs for scene in read_scenes(pack, yunet, close, places.cache_dir)]
         scenes += [scene for name in config.negatives for scene in read_negatives(places.scenes(name))]
         crops, crop_faces = _crops(experiment, places)
         photographs = read_photographs(places, yunet)
@@ -92,14 +94,14 @@ def _crops(experiment: DetectorExperiment, places: Places) -> tuple[list[np.ndar
         return images, faces[0]
     if config.leak_teacher is None:
         raise DataError(f"experiment '{experiment.name}': packs of crops need data.leak_teacher, which keeps LFW out")
-    yunet = YuNet(str(config.teacher), CROP_TEACHER_PX, places.data_dir / "teachers", threads=teacher_threads())
+    yunet = YuNet(str(config.teacher), CROP_TEACHER_PX, places.data_dir / "teachers")
     embedding = places.teacher(config.leak_teacher)
     measured = embedding.embed_pack(read_lfw(places.data_dir, places.cache_dir).pack)
     for name in config.crops:
         pack = places.pack(name)
         stored = pack.read()
         clean = np.nonzero(~leaks(embedding.embed_pack(pack), measured, config.leak_cosine_max))[0]
-        rows = np.sort(np.random.default_rng(experiment.seed).permutation(clean)[: config.crops_per_pack])
+        rows = np.sort(np.random.default_rng(CROPS_SEED).permutation(clean)[: config.crops_per_pack])
         for row, found in zip(rows, read_crop_faces(pack, rows, yunet, places.cache_dir), strict=True):
             if len(found) == 1 and found[0, SCORE] >= FACE_SCORE_MIN:
                 images.append(stored.images[row])

@@ -32,15 +32,17 @@ class Scene:
     faces: np.ndarray
 
 
-def read_scenes(pack: Pack, teacher: YuNet, cache_dir: Path) -> list[Scene]:
-    """Every picture of a pack with its faces; the teacher is asked once, its answers are cached.
+def read_scenes(pack: Pack, teacher: YuNet, close: YuNet, cache_dir: Path) -> list[Scene]:
+    """Every picture of a pack with its faces; the teachers are asked once, their answers are cached.
+
+    teacher finds the faces; close, of a smaller input, looks at each again.
 
     Raises DataError that names a missing pack or a corrupt picture.
     """
     names, images = read_pictures(pack)
     faces = cached_faces(
-        cache_dir / "scenes" / f"{pack.name}-{pack.digest()}-{teacher.name}.npy",
-        (surely_at_two_sizes(teacher, image) for image in images),
+        cache_dir / "scenes" / f"{pack.name}-{pack.digest()}-{teacher.name}-{close.name}.npy",
+        (close.refined(image, surely_at_two_sizes(teacher, image)) for image in images),
         len(images),
         f"ask {teacher.name} about {pack.name}",
     )
@@ -80,8 +82,8 @@ def read_crop_faces(pack: Pack, rows: np.ndarray, teacher: YuNet, cache_dir: Pat
     images = pack.read().images
     which = hashlib.sha256(rows.tobytes()).hexdigest()[:12]
     return cached_faces(
-        cache_dir / "scenes" / f"{pack.name}-{pack.digest()}-{which}-{teacher.name}.npy",
-        (teacher.detect_surely(images[row], CROP_ZOOM) for row in rows),
+        cache_dir / "scenes" / f"{pack.name}-{pack.digest()}-{which}-{teacher.name}-close.npy",
+        (teacher.refined(images[row], teacher.detect_surely(images[row], CROP_ZOOM)) for row in rows),
         len(rows),
         f"ask {teacher.name} about {pack.name}",
     )

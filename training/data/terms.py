@@ -12,6 +12,8 @@ PACK_TERMS = {
     "mixed": "masks: repository MIT, images from the web; the rest public pages",
 }
 TEACHER_TERMS = {
+    "yunet_n": "Apache-2.0, libfacedetection.train",
+    "yunet_s": "Apache-2.0, libfacedetection.train",
     "kw_mobilefacenet": "no licence file",
     "facegate_mobilefacenet": "repository MIT, origin of the weights not stated",
     "liguiyuan_mobilefacenet": "no licence file",

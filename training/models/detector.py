@@ -39,6 +39,14 @@ class Detector(nn.Module):
             nn.init.normal_(place.weight, std=0.01)
             nn.init.constant_(place.bias, MIDDLE)
 
+    def load_trunk(self, weights: dict[str, Tensor]) -> None:
+        """Take everything but the heads from another detector's weights, which may have heads of another width."""
+        heads = ("heads.", "scores.", "places.")
+        trunk = {name: value for name, value in weights.items() if not name.startswith(heads)}
+        missing, unexpected = self.load_state_dict(trunk, strict=False)
+        if unexpected or any(not name.startswith(heads) for name in missing):
+            raise ValueError(f"not the same trunk: {unexpected} are too many, {missing} are missing")
+
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Scores and places of stride 8, of 16, of 32."""
         x = self.first(self.stem(x))

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from edge.core.geometry import box_area, box_iou, letterbox_scale, non_maximum_suppression
+from edge.core.geometry import blend_weights, box_area, box_iou, letterbox_scale, non_maximum_suppression
 
 corners = st.floats(-50, 350, width=32)
 boxes = (
@@ -51,6 +51,18 @@ def test_suppression_is_what_a_loop_says(rows, random):
     if (np.abs(overlaps - 0.4) < 1e-3).any():
         return  # on the edge itself float32 and float64 may differ
     assert non_maximum_suppression(rows, scores, 0.4).tolist() == naive_suppression(rows, scores, 0.4)
+
+
+@given(boxes, st.randoms(use_true_random=False))
+def test_blending_is_what_a_loop_says(rows, random):
+    scores = np.array([random.uniform(0.1, 1) for _ in rows])
+    kept = non_maximum_suppression(rows, scores, 0.4)
+    for row, found in zip(kept, blend_weights(rows, scores, kept, 0.6), strict=True):
+        alike = [other == row or naive_iou(rows[row], rows[other]) >= 0.6 for other in range(len(rows))]
+        said = np.square(scores) * alike
+        if (np.abs(box_iou(rows[[row]], rows) - 0.6) < 1e-3).any():
+            continue  # on the edge itself float32 and float64 may differ
+        assert found == pytest.approx(said / said.sum(), abs=1e-6)
 
 
 def test_of_equal_scores_the_earlier_row_stays():

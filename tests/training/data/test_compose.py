@@ -83,7 +83,7 @@ def test_the_label_lies_on_the_face_of_a_moved_scene(scenery):
         image[y - 5 : y + 6, x - 5 : x + 6] = [255, 0, 255]
         scenes.append(replace(scene, image=image))
     compose = Composer(Scenery(scenes, [np.zeros((50, 50, 3), np.uint8)], 1, [], np.zeros((0, 15))), (240, 320))
-    compose.behind = lambda rng, shape: np.zeros((*shape, 3), dtype=np.uint8)
+    compose.behind = lambda _rng, shape: np.zeros((*shape, 3), dtype=np.uint8)
     seen = 0
     for number in range(60):
         image, faces = compose.placed(np.random.default_rng(number), (240, 320))

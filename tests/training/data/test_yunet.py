@@ -1,5 +1,7 @@
 """The teacher, decoded by us, against the same network run by OpenCV."""
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 import pytest
@@ -45,7 +47,7 @@ def test_tiles_cover_all_and_overlap_enough(length):
     starts = tile_starts(length, 640)
     assert starts[0] == 0
     assert starts[-1] + 640 >= length
-    for one, after in zip(starts, starts[1:], strict=False):
+    for one, after in pairwise(starts):
         assert one < after <= one + 640 - 160
 
 
