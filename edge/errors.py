@@ -5,6 +5,8 @@ LimenError                 anything a user can cause; its text is one line that 
 +-- ModelError             a model or model card that is missing, broken, or of another kind
 +-- DataError              a data set: missing pack, empty folder, unreadable crop, malformed pairs
 +-- ExperimentError        an experiment file, or a checkpoint that belongs to another experiment
++-- GalleryError           a gallery file that cannot be opened, read or written
++-- RefusedError           a command that the door will not carry out; it has a code for programs
 """
 
 
@@ -26,3 +28,15 @@ class DataError(LimenError):
 
 class ExperimentError(LimenError):
     """An experiment file that does not hold, or a checkpoint that belongs to another experiment."""
+
+
+class GalleryError(LimenError):
+    """A gallery file that cannot be opened, read or written."""
+
+
+class RefusedError(LimenError):
+    """A command that the door will not carry out: a code for programs, a sentence for people."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code

@@ -1,0 +1,198 @@
+"""The door: frames in, events out; commands in, replies out. No clock, thread, network or topic is in it."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from edge.core.align import align
+from edge.core.enrollment import shots_of
+from edge.core.gallery import Gallery
+from edge.core.motion import MotionGate
+from edge.core.ports import Detector, Embedder, GalleryStore
+from edge.core.quality import QualityRules
+from edge.core.tracker import Track, Tracker, TrackRules, Verdict
+from edge.core.types import (
+    Command,
+    EnrollImages,
+    Event,
+    Frame,
+    ListPeople,
+    Person,
+    RebuildGallery,
+    RecognizeImage,
+    RemovePerson,
+    RenamePerson,
+    Reply,
+)
+from edge.errors import RefusedError
+
+
+@dataclass(frozen=True)
+class DoorRules:
+    """Everything that decides what the door says."""
+
+    quality: QualityRules = field(default_factory=QualityRules)
+    tracks: TrackRules = field(default_factory=TrackRules)
+    motion_gate: bool = True
+
+
+class Door:
+    """Who is at the door. Same frames and commands in, same events and replies out."""
+
+    def __init__(
+        self, detector: Detector, embedder: Embedder, gallery: Gallery, store: GalleryStore, rules: DoorRules
+    ) -> None:
+        self.detector, self.embedder, self.gallery, self.store, self.rules = detector, embedder, gallery, store, rules
+        self.tracker = Tracker(rules.tracks)
+        self.motion = MotionGate() if rules.motion_gate else None
+        self.gallery.fill(*store.load())
+
+    def see(self, frame: Frame) -> list[Event]:
+        """Advance by one frame."""
+        still = self.motion is not None and not self.motion.passes(frame.image, frame.at)
+        if still and not self.tracker.tracks:
+            return []
+        faces = self.detector.detect(frame.image)
+        present, gone = self.tracker.update(faces, frame.at)
+        events = [event for track in gone for event in self._farewell(track, frame, len(faces))]
+        for track in present:
+            if not track.wants_probe(frame.at):
+                continue
+            face = track.face.scaled(frame.zoom)
+            crop = align(frame.best, face.landmarks)  # (112, 112, 3) uint8 RGB
+            quality = self.rules.quality.assess(crop, face)
+            if quality.problem is not None:
+                track.refuse(quality.problem)
+                continue
+            probe = self.embedder.embed(crop)  # (128,) float32, unit length
+            first = track.verdict is None
+            verdict = track.observe(self.gallery.identify(probe), quality, frame.at)
+            if verdict is not None:
+                events.append(said(track, verdict, "new" if first else "update", frame, len(faces)))
+        return events
+
+    def _farewell(self, track: Track, frame: Frame, faces_in_frame: int) -> list[Event]:
+        """The verdict of a track that left before there was one, and its end; nothing for a flicker."""
+        late = track.conclude()
+        events = [] if late is None else [said(track, late, "new", frame, faces_in_frame)]
+        if track.verdict is not None:
+            return [*events, said(track, track.verdict, "end", frame, faces_in_frame)]
+        return [never_told(track, frame, faces_in_frame)] if track.refusals else []
+
+    def handle(self, command: Command) -> Reply:
+        """Do as asked, or say why not. What was answered with ok is on disk."""
+        verbs = {
+            EnrollImages: self._enroll,
+            ListPeople: self._list,
+            RenamePerson: self._rename,
+            RemovePerson: self._remove,
+            RecognizeImage: self._recognize,
+            RebuildGallery: self._rebuild,
+        }
+        try:
+            return verbs[type(command)](command)
+        except RefusedError as refusal:
+            return Reply(code=refusal.code, error=str(refusal))
+
+    def _enroll(self, command: EnrollImages) -> Reply:
+        shots = shots_of(command.name, command.images, self.detector, self.embedder, self.gallery, self.rules.quality)
+        person = self.store.add(command.name, [shot.embedding for shot in shots], [shot.crop for shot in shots])
+        self._refill()
+        return Reply({"name": person.name, "person_id": person.person_id, "templates": len(shots)})
+
+    def _list(self, _command: ListPeople) -> Reply:
+        counts = dict.fromkeys(self.gallery.people, 0)
+        for template in self.gallery.templates:
+            counts[template.person_id] += 1
+        people = [
+            {"name": person.name, "person_id": person.person_id, "templates": counts[person.person_id]}
+            for person in self.gallery.people.values()
+        ]
+        return Reply({"people": people, "tau": self.gallery.tau})
+
+    def _rename(self, command: RenamePerson) -> Reply:
+        person = self._known(command.name)
+        other = self.gallery.find(command.new_name)
+        if other is not None and other.person_id != person.person_id:
+            raise RefusedError("name_taken", f"there is another {other.name} already")
+        self.store.rename(person, command.new_name)
+        self._refill()
+        return Reply({"name": command.new_name, "person_id": person.person_id})
+
+    def _remove(self, command: RemovePerson) -> Reply:
+        person = self._known(command.name)
+        self.store.remove(person)
+        self._refill()
+        return Reply({"name": person.name, "person_id": person.person_id})
+
+    def _recognize(self, command: RecognizeImage) -> Reply:
+        faces = []
+        for face in self.detector.detect(command.image):
+            crop = align(command.image, face.landmarks)
+            match = self.gallery.identify(self.embedder.embed(crop))
+            faces.append(
+                {
+                    "name": None if match.person is None else match.person.name,
+                    "distance": match.distance if match.nearest is not None else None,
+                    "tau": match.tau,
+                    "box": shares(face.box, command.image.shape),
+                    "score": face.score,
+                    "problem": self.rules.quality.assess(crop, face).problem,
+                }
+            )
+        return Reply({"faces": faces})
+
+    def _rebuild(self, _command: RebuildGallery) -> Reply:
+        embeddings = {template_id: self.embedder.embed(crop) for template_id, crop in self.store.crops()}
+        self.store.rebuild(embeddings)
+        self._refill()
+        return Reply({"templates": len(embeddings)})
+
+    def _known(self, name: str) -> Person:
+        person = self.gallery.find(name)
+        if person is None:
+            raise RefusedError("no_such_person", f"nobody is called {name}")
+        return person
+
+    def _refill(self) -> None:
+        self.gallery.fill(*self.store.load())
+
+
+def said(track: Track, verdict: Verdict, phase: str, frame: Frame, faces_in_frame: int) -> Event:
+    """The event of a verdict."""
+    return Event(
+        kind="unknown" if verdict.identity is None else "recognized",
+        phase=phase,
+        track=track.name,
+        at=frame.at,
+        match=verdict.best.match,
+        votes=verdict.votes,
+        quality=verdict.best.quality,
+        box=shares(track.face.box, frame.image.shape),
+        faces_in_frame=faces_in_frame,
+        why=verdict.why,
+    )
+
+
+def never_told(track: Track, frame: Frame, faces_in_frame: int) -> Event:
+    """The event of a track that was there, but never well enough to be told."""
+    problem, count = track.refusals.most_common(1)[0]
+    return Event(
+        kind="low_quality",
+        phase="new",
+        track=track.name,
+        at=frame.at,
+        match=None,
+        votes={},
+        quality=None,
+        box=shares(track.face.box, frame.image.shape),
+        faces_in_frame=faces_in_frame,
+        why=f"{count} of {track.refusals.total()} looks were {problem.replace('_', ' ')}",
+    )
+
+
+def shares(box: np.ndarray, shape: tuple[int, ...]) -> tuple[float, float, float, float]:
+    """(4,) left, top, right, bottom in pixels -> left, top, width, height in shares of (height, width, ...)."""
+    left, top, right, bottom = (float(value) for value in box)
+    height, width = shape[:2]
+    return left / width, top / height, (right - left) / width, (bottom - top) / height

@@ -1,0 +1,67 @@
+"""The gallery: everybody's templates, and open-set identification against them."""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from edge.core.types import Match, Person, Template
+
+
+class Gallery:
+    """Who is known, in memory. Matching is one matrix product.
+
+    model:      sha256 of the embedder; templates of another are refused
+    tau_at_fmr: the distance that a given share of comparisons between strangers lies at or below (the model card's)
+    fpir:       how often a stranger may be named, whatever the number of people enrolled (false positive
+                identification rate, ISO/IEC 19795-1)
+    """
+
+    def __init__(self, model: str, tau_at_fmr: Callable[[float], float], fpir: float = 1e-3) -> None:
+        self.model, self.fpir = model, fpir
+        self._tau_at_fmr = tau_at_fmr
+        self.people: dict[str, Person] = {}
+        self.templates: list[Template] = []
+        self.tau = tau_at_fmr(fpir)
+        self._matrix = np.zeros((0, 0), dtype=np.float32)
+        self._owners = np.zeros(0, dtype=np.int64)
+
+    def fill(self, people: Iterable[Person], templates: Iterable[Template]) -> None:
+        """Put these people and templates in the place of what was there.
+
+        Raises ValueError where a template was made by another model or belongs to nobody.
+        """
+        self.people = {person.person_id: person for person in people}
+        self.templates = list(templates)
+        order = {person_id: place for place, person_id in enumerate(self.people)}
+        for template in self.templates:
+            if template.model != self.model:
+                raise ValueError(
+                    f"template {template.template_id} was made by model {template.model[:12]}, not by {self.model[:12]}"
+                )
+            if template.person_id not in order:
+                raise ValueError(f"template {template.template_id} belongs to nobody: {template.person_id}")
+        if self.templates:
+            self._matrix = np.stack([template.embedding for template in self.templates]).astype(np.float32)
+        self._owners = np.array([order[template.person_id] for template in self.templates], dtype=np.int64)
+        # A stranger is compared with everybody: FPIR = 1 - (1 - FMR)^N.
+        self.tau = self._tau_at_fmr(1 - (1 - self.fpir) ** (1 / max(1, len(self.people))))
+
+    def find(self, name: str) -> Person | None:
+        """The person of that name; upper and lower case are the same."""
+        wanted = name.casefold()
+        return next((person for person in self.people.values() if person.name.casefold() == wanted), None)
+
+    def identify(self, probe: np.ndarray) -> Match:
+        """The nearest person to a probe, (D,) float32 of unit length, and the next one."""
+        if not self.templates:
+            return Match(None, float("inf"), self.tau)
+        distances = 2 - 2 * (self._matrix @ probe)  # (N, D) @ (D,) -> (N,); d = 2 - 2 cos on unit vectors
+        nearest = np.full(len(self.people), np.inf)
+        np.minimum.at(nearest, self._owners, distances)
+        people = list(self.people.values())
+        first, *others = np.argsort(nearest, kind="stable")[:2]
+        person = people[first]
+        match = Match(person, float(nearest[first]), self.tau if person.tau is None else person.tau)
+        if not others or not np.isfinite(nearest[others[0]]):
+            return match
+        return Match(match.nearest, match.distance, match.tau, people[others[0]], float(nearest[others[0]]))

@@ -1,0 +1,65 @@
+"""Is this face good enough to be told? It is, or there is a reason why not."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge.core.types import Face, Quality
+
+
+@dataclass(frozen=True)
+class QualityRules:
+    """What a face must have to be looked at; the field's name says the unit."""
+
+    face_px_min: float = 40.0
+    sharpness_min: float = 40.0
+    brightness_min: float = 30.0
+    yaw_deg_max: float = 40.0
+
+    def assess(self, crop: np.ndarray, face: Face) -> Quality:
+        """What can be said of a face, and its first problem: too_small, turned_away, dark, blurred.
+
+        crop: (112, 112, 3) uint8 RGB, aligned; face: in pixels of the picture that the crop was cut from.
+        """
+        inner = crop[16:-16, 16:-16].astype(np.float32) @ LUMA  # (80, 80): the face, hardly any background
+        brightness = float(inner.mean())
+        sharpness = float(laplacian(inner).var())
+        yaw = yaw_deg(face.landmarks)
+        checks = (
+            ("too_small", ratio_of(face.size_px, self.face_px_min)),
+            ("turned_away", ratio_of(self.yaw_deg_max, abs(yaw))),
+            ("dark", ratio_of(brightness, self.brightness_min)),
+            ("blurred", ratio_of(sharpness, self.sharpness_min)),
+        )
+        problem = next((name for name, ratio in checks if ratio < 1), None)
+        # Twice what is needed is as good as it gets.
+        score = float(np.prod([min(1.0, ratio / 2) for _, ratio in checks]) ** (1 / len(checks)))
+        return Quality(score, sharpness, brightness, face.size_px, yaw, problem)
+
+
+def ratio_of(value: float, wanted: float) -> float:
+    """How many times the value is what was wanted; enough where nothing was."""
+    return value / wanted if wanted > 0 else float("inf")
+
+
+LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
+
+
+def laplacian(grey: np.ndarray) -> np.ndarray:
+    """(H, W) -> (H - 2, W - 2): how much each pixel differs from its four neighbours, times four."""
+    return grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * grey[1:-1, 1:-1]
+
+
+def yaw_deg(landmarks: np.ndarray) -> float:
+    """How far a head is turned to the side, from (5, 2) landmarks; positive: the nose points to the picture's right.
+
+    The nose stands about as far out of the plane of the eyes as half the distance between them, so its shift along the
+    line of the eyes, in halves of their distance, is near the tangent of the angle. Rough, and enough to say "turned".
+    """
+    left, right, nose = landmarks[:3].astype(float)
+    axis = right - left
+    span = float(np.hypot(*axis))
+    if span == 0:
+        return 90.0
+    shift = float((nose - (left + right) / 2) @ axis) / span / (span / 2)
+    return float(np.degrees(np.arctan(shift)))

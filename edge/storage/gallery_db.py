@@ -1,0 +1,150 @@
+"""People and templates in SQLite: what `add` returned is on disk, whatever happens next."""
+
+import sqlite3
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edge.core.types import Person, Template
+from edge.errors import GalleryError
+from edge.storage.migrations import migrate
+
+
+class GalleryDb:
+    """The gallery's file; see edge.core.ports.GalleryStore. One thread owns it.
+
+    path: made, readable by its owner alone, if it is not there
+    model: sha256 of the embedder; templates of others stay on disk but are not loaded, until they are rebuilt
+    keep_crops: whether the aligned crop stays beside its template, so that another model can embed it again
+
+    Raises GalleryError where the file cannot be opened or is no gallery.
+    """
+
+    def __init__(self, path: Path, model: str, *, keep_crops: bool = True) -> None:
+        self.path, self.model, self.keep_crops = path, model, keep_crops
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+            self._db = sqlite3.connect(path, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")  # a commit waits for the disk: acknowledged is kept
+            self._db.execute("PRAGMA secure_delete = ON")  # what is forgotten is overwritten, not only unlinked
+            self._db.execute("PRAGMA foreign_keys = ON")
+            migrate(self._db)
+        except (OSError, sqlite3.Error) as error:
+            raise GalleryError(f"gallery {path} cannot be opened: {error}") from error
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    def load(self) -> tuple[list[Person], list[Template]]:
+        """Everybody, and every template of the present model."""
+        with self._reading():
+            people = [Person(*row) for row in self._db.execute("SELECT id, name, tau FROM person ORDER BY added, id")]
+            rows = self._db.execute(
+                "SELECT id, person, embedding FROM template WHERE model = ? ORDER BY added, id", (self.model,)
+            )
+            templates = [
+                Template(template_id, person, np.frombuffer(blob, dtype="<f4"), self.model)
+                for template_id, person, blob in rows
+            ]
+        return people, templates
+
+    def foreign(self) -> int:
+        """How many templates were made by another model."""
+        with self._reading():
+            return self._db.execute("SELECT count(*) FROM template WHERE model != ?", (self.model,)).fetchone()[0]
+
+    def add(self, name: str, embeddings: list[np.ndarray], crops: list[np.ndarray]) -> Person:
+        """Templates, each with its crop, for the person of that name, who is made if there is none."""
+        with self._writing():
+            row = self._db.execute("SELECT id, name, tau FROM person WHERE key = ?", (name.casefold(),)).fetchone()
+            person = Person(*row) if row else Person(f"p_{uuid.uuid4().hex[:8]}", name)
+            if not row:
+                self._db.execute(
+                    "INSERT INTO person (id, name, key) VALUES (?, ?, ?)", (person.person_id, name, name.casefold())
+                )
+            for embedding, crop in zip(embeddings, crops, strict=True):
+                stored = encoded(crop) if self.keep_crops else None
+                self._db.execute(
+                    "INSERT INTO template (id, person, model, embedding, crop) VALUES (?, ?, ?, ?, ?)",
+                    (f"e_{uuid.uuid4().hex}", person.person_id, self.model, blob_of(embedding), stored),
+                )
+        return person
+
+    def rename(self, person: Person, name: str) -> None:
+        """Give somebody another name."""
+        with self._writing():
+            self._db.execute(
+                "UPDATE person SET name = ?, key = ? WHERE id = ?", (name, name.casefold(), person.person_id)
+            )
+
+    def remove(self, person: Person) -> None:
+        """Forget somebody, so that nothing of them can be read from the disk."""
+        with self._writing():
+            self._db.execute("DELETE FROM template WHERE person = ?", (person.person_id,))
+            self._db.execute("DELETE FROM person WHERE id = ?", (person.person_id,))
+        with self._reading():  # the log of writes still holds what was deleted, until it is folded in and cut off
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def crops(self) -> Iterable[tuple[str, np.ndarray]]:
+        """The template id and the (112, 112, 3) uint8 RGB crop of every stored crop."""
+        with self._reading():
+            rows = self._db.execute(
+                "SELECT id, crop FROM template WHERE crop IS NOT NULL ORDER BY added, id"
+            ).fetchall()
+        for template_id, blob in rows:
+            yield template_id, decoded(blob, f"{self.path}: crop of {template_id}")
+
+    def rebuild(self, embeddings: dict[str, np.ndarray]) -> None:
+        """Put these embeddings, by template id, in the place of all others, in one transaction."""
+        with self._writing():
+            for template_id, embedding in embeddings.items():
+                self._db.execute(
+                    "UPDATE template SET embedding = ?, model = ? WHERE id = ?",
+                    (blob_of(embedding), self.model, template_id),
+                )
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One transaction: all of it is on disk when the block ends, or none. Raises GalleryError."""
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise GalleryError(f"gallery {self.path} cannot be written: {error}") from error
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise GalleryError(f"gallery {self.path} cannot be read: {error}") from error
+
+
+def blob_of(embedding: np.ndarray) -> bytes:
+    """(D,) float32 as little-endian bytes."""
+    return np.ascontiguousarray(embedding, dtype="<f4").tobytes()
+
+
+def encoded(crop: np.ndarray) -> bytes:
+    """(112, 112, 3) uint8 RGB as PNG: the very pixels, so that the same model answers the same again."""
+    return cv2.imencode(".png", crop[..., ::-1])[1].tobytes()
+
+
+def decoded(blob: bytes, what: str) -> np.ndarray:
+    """The crop again. Raises GalleryError where it cannot be read."""
+    crop = cv2.imdecode(np.frombuffer(blob, dtype=np.uint8), cv2.IMREAD_COLOR_RGB)
+    if crop is None:
+        raise GalleryError(f"{what} is not a readable image")
+    return crop

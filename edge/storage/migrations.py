@@ -1,0 +1,42 @@
+"""The database's shape, version by version; each step and its record share one transaction."""
+
+import sqlite3
+
+from edge.errors import GalleryError
+
+STEPS = (
+    (
+        """CREATE TABLE person (
+            id TEXT PRIMARY KEY,
+            name TEXT NOT NULL,
+            key TEXT NOT NULL UNIQUE, -- the name without upper and lower case
+            tau REAL,
+            added TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+        ) STRICT""",
+        """CREATE TABLE template (
+            id TEXT PRIMARY KEY,
+            person TEXT NOT NULL REFERENCES person (id),
+            model TEXT NOT NULL, -- sha256 of the embedder that made it
+            embedding BLOB NOT NULL, -- little-endian float32, of unit length
+            crop BLOB, -- PNG of the aligned crop, so that another embedder can make its own
+            added TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+        ) STRICT""",
+    ),
+)
+
+
+def migrate(db: sqlite3.Connection) -> None:
+    """Bring a database to the newest version. Raises GalleryError where a newer limen made it."""
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version > len(STEPS):
+        raise GalleryError(f"the gallery has version {version}; this limen knows versions up to {len(STEPS)}")
+    for number, step in enumerate(STEPS[version:], start=version + 1):
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            for statement in step:
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {number}")
+        except sqlite3.Error:
+            db.execute("ROLLBACK")
+            raise
+        db.execute("COMMIT")

@@ -1,0 +1,40 @@
+"""A detector and an embedder for pictures in which a coloured square is a face, and its colour the person."""
+
+import numpy as np
+
+from edge.core.types import Face
+
+SQUARE_LANDMARKS = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]])
+
+
+class SquareDetector:
+    """Every patch of one bright colour is a face."""
+
+    def __init__(self):
+        self.looks = 0
+
+    def detect(self, image):
+        self.looks += 1
+        faces = []
+        for colour in sorted({tuple(pixel) for pixel in image[::4, ::4].reshape(-1, 3).tolist() if max(pixel) > 150}):
+            rows, columns = np.nonzero((image == colour).all(axis=2))
+            box = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], dtype=np.float32)
+            if min(box[2] - box[0], box[3] - box[1]) < 8:
+                continue
+            points = SQUARE_LANDMARKS * (box[2:] - box[:2]) + box[:2]
+            faces.append(Face(box, 0.9, points.astype(np.float32)))
+        return faces
+
+
+class ColourEmbedder:
+    """The colour's direction: alike colours are near."""
+
+    def embed(self, crop):
+        colour = crop.reshape(-1, 3).astype(np.float32).max(axis=0) - 120
+        return (colour / np.linalg.norm(colour)).astype(np.float32)
+
+
+def square(image, colour, left, top, size):
+    """Draw a face."""
+    image[top : top + size, left : left + size] = colour
+    return image

@@ -1,0 +1,203 @@
+"""The product, told through its two calls: frames in, events out; commands in, replies out."""
+
+import numpy as np
+import pytest
+
+from edge.core.door import Door, DoorRules
+from edge.core.gallery import Gallery
+from edge.core.quality import QualityRules
+from edge.core.types import (
+    EnrollImages,
+    Frame,
+    ListPeople,
+    RebuildGallery,
+    RecognizeImage,
+    RemovePerson,
+    RenamePerson,
+)
+from edge.storage.gallery_db import GalleryDb
+from tests.edge.core.fakes import ColourEmbedder, SquareDetector, square
+
+RED, GREEN, BLUE, PINK = (255, 20, 20), (20, 255, 20), (20, 20, 255), (255, 20, 250)
+MODEL = "a" * 64
+EASY = QualityRules(face_px_min=20, sharpness_min=0, brightness_min=1)  # a square of one colour is never sharp
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "gallery.db"
+
+
+def open_door(path, embedder=None, model=MODEL, **rules):
+    gallery = Gallery(model, lambda _fmr: 0.3)
+    return Door(
+        SquareDetector(), embedder or ColourEmbedder(), gallery, GalleryDb(path, model), DoorRules(EASY, **rules)
+    )
+
+
+@pytest.fixture
+def door(path):
+    return open_door(path)
+
+
+def picture(*faces, shape=(240, 320)):
+    image = np.full((*shape, 3), 40, dtype=np.uint8)
+    for colour, left, top, size in faces:
+        square(image, colour, left, top, size)
+    return image
+
+
+def watch(door, faces_at, seconds, start=0.0, fps=10):
+    events = []
+    for step in range(round(seconds * fps)):
+        faces = faces_at(step / fps) if callable(faces_at) else faces_at
+        events += door.see(Frame(picture(*faces), start + step / fps))
+    return events
+
+
+def walking(colour, top=80):
+    return lambda at: [(colour, int(40 + 40 * at), top, 48)]
+
+
+def said(events):
+    return [
+        (event.kind, event.phase, event.match.person.name if event.match and event.match.person else None)
+        for event in events
+    ]
+
+
+def enrolled(door, **people):
+    for name, colour in people.items():
+        reply = door.handle(EnrollImages(name, [picture((colour, 100, 80, 60))]))
+        assert reply.ok, reply.error
+    return door
+
+
+def test_a_stranger_comes_is_enrolled_returns_and_another_stays_unknown(door):
+    first = watch(door, walking(RED), 3)
+    assert said(first) == [("unknown", "new", None)]
+    left = watch(door, [], 2, start=3)
+    assert said(left) == [("unknown", "end", None)]
+    assert door.handle(EnrollImages("alice", [picture((RED, 50, 50, 60))])).data["templates"] == 1
+    back = watch(door, walking(RED), 3, start=10) + watch(door, [], 2, start=13)
+    assert said(back) == [("recognized", "new", "alice"), ("recognized", "end", "alice")]
+    other = watch(door, walking(GREEN), 3, start=20) + watch(door, [], 2, start=23)
+    assert said(other) == [("unknown", "new", None), ("unknown", "end", None)]
+    (event, _) = back
+    assert event.why == "3 of 3 votes within tau"
+    assert event.votes == {"alice": 3}
+    assert event.faces_in_frame == 1
+    assert event.match.distance < event.match.tau
+    assert 0 < event.box[0] < 1
+    assert event.box[2] == pytest.approx(48 / 320)
+
+
+def test_the_same_frames_say_the_same(path, tmp_path):
+    stories = []
+    for place in (path, tmp_path / "other.db"):
+        door = enrolled(open_door(place), alice=RED, bob=BLUE)
+        stories.append(watch(door, lambda at: [(RED, int(40 + 30 * at), 60, 48), (GREEN, 200, 150, 48)], 4))
+    assert said(stories[0]) == said(stories[1])
+    assert [event.why for event in stories[0]] == [event.why for event in stories[1]]
+
+
+def test_three_people_at_once_get_a_verdict_each(door):
+    enrolled(door, alice=RED, bob=BLUE)
+    events = watch(door, [(RED, 20, 60, 48), (GREEN, 130, 60, 48), (BLUE, 240, 60, 48)], 2)
+    assert sorted(said(events), key=str) == sorted(
+        [("recognized", "new", "alice"), ("unknown", "new", None), ("recognized", "new", "bob")], key=str
+    )
+    assert {event.faces_in_frame for event in events} == {3}
+
+
+def test_a_decided_track_is_looked_at_now_and_then_and_says_only_what_is_new(door):
+    enrolled(door, alice=RED, bob=BLUE)
+    embed, looks = door.embedder.embed, []
+    door.embedder.embed = lambda crop: looks.append(1) or embed(crop)
+    events = watch(door, [(RED, 100, 80, 60)], 10)
+    assert said(events) == [("recognized", "new", "alice")]
+    assert len(looks) <= 3 + 10 / 3
+    changed = watch(door, [(BLUE, 100, 80, 60)], 5, start=10)
+    assert said(changed) == [("recognized", "update", "bob")]
+
+
+def test_nobody_there_costs_next_to_nothing(door):
+    watch(door, [], 20)
+    assert door.detector.looks <= 1 + 20 / 5
+    before = door.detector.looks
+    watch(door, walking(RED), 2, start=20)
+    assert door.detector.looks - before >= 19
+
+
+def test_a_face_too_small_to_tell_is_said_to_be_so(door):
+    events = watch(door, [(RED, 100, 80, 16)], 2) + watch(door, [], 2, start=2)
+    assert [(event.kind, event.phase) for event in events] == [("low_quality", "new")]
+    assert "too small" in events[0].why
+
+
+def test_the_face_is_cut_from_the_larger_picture(door):
+    """Found at 320x240 where it has 16 px, told at 1280x960 where it has 64."""
+    enrolled(door, alice=RED)
+    small, large = picture((RED, 100, 80, 16)), picture((RED, 400, 320, 64), shape=(960, 1280))
+    events = [event for step in range(10) for event in door.see(Frame(small, step / 10, large))]
+    assert said(events) == [("recognized", "new", "alice")]
+    assert events[0].quality.face_px == pytest.approx(64)
+
+
+@pytest.mark.parametrize(
+    ("faces", "code"),
+    [
+        ([()], "no_face"),
+        ([((RED, 20, 60, 48), (GREEN, 150, 60, 48))], "multiple_faces"),
+        ([((RED, 20, 60, 12),)], "too_small"),
+        ([((RED, 20, 60, 48),), ((GREEN, 20, 60, 48),)], "different_people"),
+        ([((BLUE, 20, 60, 48),)], "conflicts_with"),
+        ([], "no_image"),
+        ([((RED, 20, 60, 48),)] * 21, "no_image"),
+    ],
+)
+def test_an_enrollment_is_refused_by_name_and_nothing_is_stored(door, faces, code):
+    enrolled(door, bob=BLUE)
+    reply = door.handle(EnrollImages("alice", [picture(*some) for some in faces]))
+    assert not reply.ok
+    assert reply.code == code
+    assert reply.error
+    assert [person["name"] for person in door.handle(ListPeople()).data["people"]] == ["bob"]
+
+
+def test_people_are_listed_renamed_and_forgotten(door, path):
+    enrolled(door, alice=RED, bob=BLUE)
+    assert door.handle(EnrollImages("ALICE", [picture((RED, 60, 60, 50))])).ok
+    people = {person["name"]: person["templates"] for person in door.handle(ListPeople()).data["people"]}
+    assert people == {"alice": 2, "bob": 1}
+    assert door.handle(RenamePerson("alice", "bob")).code == "name_taken"
+    assert door.handle(RenamePerson("carol", "dora")).code == "no_such_person"
+    assert door.handle(RenamePerson("alice", "Alice")).ok
+    assert door.handle(RemovePerson("bob")).ok
+    assert door.handle(RemovePerson("bob")).code == "no_such_person"
+    assert said(watch(door, walking(BLUE), 2)) == [("unknown", "new", None)]
+    again = open_door(path)
+    assert [person["name"] for person in again.handle(ListPeople()).data["people"]] == ["Alice"]
+
+
+def test_everybody_in_a_picture_is_answered_for(door):
+    enrolled(door, alice=RED)
+    faces = door.handle(RecognizeImage(picture((RED, 20, 60, 48), (GREEN, 150, 60, 48)))).data["faces"]
+    assert sorted((face["name"] or "nobody") for face in faces) == ["alice", "nobody"]
+    assert door.handle(RecognizeImage(picture())).data["faces"] == []
+
+
+class TurnedEmbedder(ColourEmbedder):
+    """Another model: the same people, elsewhere in space."""
+
+    def embed(self, crop):
+        return super().embed(crop)[[1, 2, 0]].copy()
+
+
+def test_a_new_model_embeds_everybody_again(door, path):
+    enrolled(door, alice=RED)
+    newer = open_door(path, TurnedEmbedder(), "b" * 64)
+    assert said(watch(newer, walking(RED), 2)) == [("unknown", "new", None)]
+    assert newer.handle(RebuildGallery()).data == {"templates": 1}
+    assert said(watch(newer, [], 3, start=5)) == [("unknown", "end", None)]
+    assert said(watch(newer, walking(RED), 2, start=10)) == [("recognized", "new", "alice")]
