@@ -5,6 +5,8 @@ LimenError                 anything a user can cause; its text is one line that 
 +-- ModelError             a model or model card that is missing, broken, or of another kind
 +-- DataError              a data set: missing pack, empty folder, unreadable crop, malformed pairs
 +-- ExperimentError        an experiment file, or a checkpoint that belongs to another experiment
++-- ConfigError            a configuration that cannot be read or does not hold
++-- CameraError            a source of frames that cannot be opened
 +-- GalleryError           a gallery file that cannot be opened, read or written
 +-- RefusedError           a command that the door will not carry out; it has a code for programs
 """
@@ -28,6 +30,14 @@ class DataError(LimenError):
 
 class ExperimentError(LimenError):
     """An experiment file that does not hold, or a checkpoint that belongs to another experiment."""
+
+
+class ConfigError(LimenError):
+    """A configuration that cannot be read or does not hold."""
+
+
+class CameraError(LimenError):
+    """A source of frames that cannot be opened."""
 
 
 class GalleryError(LimenError):

@@ -1,0 +1,78 @@
+"""The newest-frame slot: whoever reads gets the present, never a queue of the past."""
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Protocol
+
+from edge.core.types import Frame
+from edge.errors import LimenError
+
+
+class Frames(Protocol):
+    """Frames one after the other."""
+
+    live: bool  # it waits for nobody: a camera, not a file
+    frames_per_second: float
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Until it ends; a live one goes on."""
+
+    def close(self) -> None:
+        """Let go of the camera or file."""
+
+
+class LatestFrame:
+    """Reads frames in a thread of its own and keeps the newest one alone; see edge.core.ports.FrameSource.
+
+    dropped: how many frames nobody read in time
+    """
+
+    def __init__(self, frames: Frames) -> None:
+        self.dropped = 0
+        self.ended = False
+        self._frames = frames
+        self._slot: Frame | None = None
+        self._error: LimenError | None = None
+        self._changed = threading.Condition()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._fill, name="capture", daemon=True)
+        self._thread.start()
+
+    def read(self, timeout_seconds: float) -> Frame | None:
+        """The newest frame not read yet; None where none came in time or the source has ended.
+
+        Raises what ended the source, if it was an error.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._slot is not None or self.ended, timeout_seconds)
+            frame, self._slot = self._slot, None
+            if frame is None and self._error is not None:
+                raise self._error
+            return frame
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._stop.set()
+        self._thread.join(timeout=5)
+        self._frames.close()
+
+    def _fill(self) -> None:
+        begun, first = time.monotonic(), None
+        try:
+            for frame in self._frames:
+                if not self._frames.live:  # a file is played at its own pace
+                    first = frame.at if first is None else first
+                    self._stop.wait(max(0.0, begun + frame.at - first - time.monotonic()))
+                if self._stop.is_set():
+                    break
+                with self._changed:
+                    self.dropped += self._slot is not None
+                    self._slot = frame
+                    self._changed.notify()
+        except LimenError as error:
+            self._error = error
+        finally:
+            with self._changed:
+                self.ended = True
+                self._changed.notify()

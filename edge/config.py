@@ -1,0 +1,146 @@
+"""The configuration: one TOML file as typed values. Every value has its unit in its name."""
+
+import difflib
+import os
+from dataclasses import asdict, dataclass, field, is_dataclass
+from pathlib import Path
+from typing import Annotated, Literal, get_type_hints
+
+import msgspec
+
+from edge.core.quality import QualityRules
+from edge.core.tracker import TrackRules
+from edge.errors import ConfigError
+
+DeviceName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=63)]  # it is part of every topic
+Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+
+PASSWORD_VARIABLE = "LIMEN_MQTT_PASSWORD"  # noqa: S105 -- the variable's name, not what is in it
+SECRET = "********"  # noqa: S105 -- what is printed in place of one
+
+
+@dataclass(frozen=True)
+class CameraConfig:
+    """Where frames come from.
+
+    kind:     "picamera"; "video" for a file, an RTSP address or a V4L2 device; "images" for a folder or a glob
+    location: the file, address, device (such as /dev/video0), folder or glob; nothing for picamera
+    fps_max:  frames a second that are looked at; more are dropped
+    """
+
+    kind: Literal["picamera", "video", "images"] = "picamera"
+    location: str = ""
+    fps_max: Positive = 10.0
+    full_width_px: Count = 1280
+    full_height_px: Count = 960
+
+
+@dataclass(frozen=True)
+class ModelsConfig:
+    """Which models: "standard", "lite" (Pi Zero 2 W), or the path of a .tflite file with its card beside it."""
+
+    detector: str = "standard"
+    embedder: str = "standard"
+    threads: Count = 1
+
+
+@dataclass(frozen=True)
+class GalleryConfig:
+    """Where people are kept, and whether the picture that each template was made from is kept with it."""
+
+    path: Path = Path("/var/lib/limen/gallery.db")
+    keep_crops: bool = True
+
+
+@dataclass(frozen=True)
+class DecisionConfig:
+    """When somebody is somebody. fpir: how often a stranger may be named (false positive identification rate)."""
+
+    fpir: Share = 1e-3
+    motion_gate: bool = True
+    quality: QualityRules = field(default_factory=QualityRules)
+    tracks: TrackRules = field(default_factory=TrackRules)
+
+
+@dataclass(frozen=True)
+class MqttConfig:
+    """The broker. The password comes from the environment (LIMEN_MQTT_PASSWORD) or from a file, never from here.
+
+    response_prefix: a ResponseTopic (MQTT 5) must start with it
+    event_expiry_seconds: an event that could not be delivered by then is of no use any more
+    """
+
+    host: str = "localhost"
+    port: Port = 1883
+    username: str = ""
+    password_file: Path | None = None
+    keepalive_seconds: Count = 30
+    event_expiry_seconds: Count = 120
+    health_every_seconds: Positive = 60.0
+    queue_events_max: Count = 1000
+    request_bytes_max: Count = 4_000_000
+    image_pixels_max: Count = 16_000_000
+    response_prefix: str = "limen/"
+
+    def password(self) -> str | None:
+        """From the environment, else from the file. Raises ConfigError where the file cannot be read."""
+        if PASSWORD_VARIABLE in os.environ:
+            return os.environ[PASSWORD_VARIABLE]
+        if self.password_file is None:
+            return None
+        try:
+            return self.password_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"mqtt.password_file {self.password_file} cannot be read: {error}") from error
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that can be set; the defaults are those of a Pi 5 with its camera and a broker on the same machine."""
+
+    device: DeviceName = "door"
+    camera: CameraConfig = field(default_factory=CameraConfig)
+    models: ModelsConfig = field(default_factory=ModelsConfig)
+    gallery: GalleryConfig = field(default_factory=GalleryConfig)
+    decision: DecisionConfig = field(default_factory=DecisionConfig)
+    mqtt: MqttConfig = field(default_factory=MqttConfig)
+
+
+def load_config(path: Path) -> Config:
+    """The configuration in that file.
+
+    Raises ConfigError that names the file and the first key that does not hold, with the nearest known one.
+    """
+    try:
+        values = msgspec.toml.decode(path.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"configuration {path} cannot be read: {error.strerror}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    refuse_unknown(values, Config, str(path))
+    try:
+        return msgspec.convert(values, Config, dec_hook=lambda kind, value: kind(value))  # paths
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def refuse_unknown(values: dict, kind: type, where: str, prefix: str = "") -> None:
+    """Raise ConfigError for the first key that the dataclass, or one inside it, does not have."""
+    types = get_type_hints(kind)
+    for key, value in values.items():
+        if key not in types:
+            near = difflib.get_close_matches(key, list(types), n=1)
+            hint = f"; did you mean `{prefix}{near[0]}`?" if near else f"; known are {', '.join(types)}"
+            raise ConfigError(f"{where}: unknown key `{prefix}{key}`{hint}")
+        if is_dataclass(types[key]) and isinstance(value, dict):
+            refuse_unknown(value, types[key], where, f"{prefix}{key}.")
+
+
+def printable(config: Config) -> dict[str, object]:
+    """Every value, for people; of a secret only that there is one."""
+    values = msgspec.to_builtins(asdict(config), enc_hook=str)
+    values["mqtt"]["password"] = SECRET if config.mqtt.password() else None
+    return values

@@ -1,0 +1,1 @@
+"""The MQTT contract: topics, messages, and the link to the broker."""

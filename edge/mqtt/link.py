@@ -1,0 +1,235 @@
+"""All of paho: one connection that mends itself, a bounded queue out, an inbox in. Nothing here blocks the door.
+
+paho's network thread runs the callbacks, some of them under its own locks. They only append to deques, which need no
+lock of ours: publishing happens on the door's thread alone, whatever can fail (JSON, pictures) is read there, and an
+exception cannot end the network thread.
+"""
+
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from paho.mqtt.client import CallbackAPIVersion, Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from edge.config import MqttConfig
+from edge.mqtt.topics import Topics
+
+INFLIGHT_MAX = 16
+INBOX_MAX = 256
+INBOX_BYTES_MAX = 16_000_000
+RECONNECT_SECONDS = (1, 30)
+NO_VERSION_5 = {1, 0x84}  # "unacceptable protocol version": as a broker of 3.1.1 says it, and as one of 5 does
+
+
+class Incoming(NamedTuple):
+    """A message as it came, not read yet. size: of the payload; one that is too large to be read is not kept."""
+
+    topic: str
+    payload: bytes
+    size: int
+    retain: bool
+    response_topic: str | None
+    correlation: bytes | None
+
+
+@dataclass
+class Outgoing:
+    """A message that waits to be delivered. expires_at: on the monotonic clock; later it goes to late_topic."""
+
+    topic: str
+    payload: bytes
+    expires_at: float | None = None
+    late_topic: str | None = None
+    correlation: bytes | None = None
+
+
+class Link:
+    """The device's side of the broker; every method is for the thread that owns the door.
+
+    dropped: how many messages the full queue lost, oldest first; refused: requests that did not fit the inbox
+    """
+
+    def __init__(self, config: MqttConfig, topics: Topics) -> None:
+        self.config, self.topics = config, topics
+        self.dropped = self.refused = self.connections = 0
+        self.why_not: str | None = "not connected yet"
+        self.version_5 = True
+        self._waiting: deque[Outgoing] = deque()
+        self._inflight: dict[int, Outgoing] = {}
+        self._states: dict[str, tuple[bytes, int]] = {}
+        self._connected = False
+        # Filled by the network thread, emptied by ours.
+        self._inbox: deque[Incoming] = deque()
+        self._acknowledged: deque[int] = deque()
+        self._changes: deque[str | None] = deque()  # connected (None), or why not any more
+        self._bytes_in = self._bytes_out = 0  # each written by one thread alone
+        self._fall_back = False
+        self._client = self._make_client()
+
+    def start(self) -> None:
+        """Connect, now or when the broker is there."""
+        clean = {"clean_start": True} if self.version_5 else {}
+        self._client.connect_async(self.config.host, self.config.port, self.config.keepalive_seconds, **clean)
+        self._client.loop_start()
+
+    def stop(self, timeout_seconds: float = 2.0) -> None:
+        """Deliver what can still be delivered, say offline and disconnect."""
+        give_up_at = time.monotonic() + timeout_seconds
+        while self._connected and self.depth and time.monotonic() < give_up_at:
+            self.pending()
+            time.sleep(0.01)
+        if self._connected:
+            last = self._client.publish(self.topics.of("status"), b"offline", qos=1, retain=True)
+            last.wait_for_publish(timeout=max(0.1, give_up_at - time.monotonic()))
+        self._client.disconnect()
+        self._client.loop_stop()
+        self._connected = False
+
+    @property
+    def connected(self) -> bool:
+        """The broker has said yes."""
+        return self._connected
+
+    @property
+    def depth(self) -> int:
+        """Messages that wait or were not acknowledged yet."""
+        return len(self._waiting) + len(self._inflight)
+
+    def pending(self) -> list[Incoming]:
+        """What came in since the last call. To be called again and again: it also sends what waits."""
+        if self._fall_back:
+            self._restart_without_version_5()
+        while self._changes:
+            self.why_not = self._changes.popleft()
+            self._connected = self.why_not is None
+            if self._connected:
+                self.connections += 1
+                for topic, (payload, qos) in self._states.items():
+                    self._client.publish(topic, payload, qos=qos, retain=True)
+        while self._acknowledged:
+            self._inflight.pop(self._acknowledged.popleft(), None)
+        self._pump()
+        messages = []
+        while self._inbox:
+            messages.append(self._inbox.popleft())
+            self._bytes_out += len(messages[-1].payload)
+        return messages
+
+    def say(self, name: str, payload: bytes, qos: int = 1) -> None:
+        """A state: retained, the newest alone counts, said again at every connect."""
+        topic = self.topics.of(name)
+        if self._states.get(topic) != (payload, qos):
+            self._states[topic] = payload, qos
+            if self._connected:
+                self._client.publish(topic, payload, qos=qos, retain=True)
+
+    def forget(self, name: str) -> None:
+        """Take a state back: an empty retained message removes it from the broker."""
+        self.say(name, b"")
+
+    def send(self, message: Outgoing) -> None:
+        """An event or an answer: delivered in order, at least once, when there is a broker; QoS 1, not retained."""
+        if len(self._waiting) >= self.config.queue_events_max:
+            self._waiting.popleft()
+            self.dropped += 1
+        self._waiting.append(message)
+        self._pump()
+
+    def _pump(self) -> None:
+        """Hand paho as much as may be under way at once; the rest waits here, where it can be counted."""
+        while self._connected and self._waiting and len(self._inflight) < INFLIGHT_MAX:
+            message = self._waiting.popleft()
+            topic, properties = self._addressed(message)
+            info = self._client.publish(topic, message.payload, qos=1, properties=properties)
+            self._inflight[info.mid] = message
+
+    def _addressed(self, message: Outgoing) -> tuple[str, Properties | None]:
+        remaining = None if message.expires_at is None else message.expires_at - time.monotonic()
+        topic = message.topic
+        if remaining is not None and remaining <= 0 and message.late_topic:
+            topic, remaining = message.late_topic, None
+        if not self.version_5:
+            return topic, None
+        properties = Properties(PacketTypes.PUBLISH)
+        if remaining is not None:
+            properties.MessageExpiryInterval = max(1, round(remaining))
+        if message.correlation is not None:
+            properties.CorrelationData = message.correlation
+        return topic, properties
+
+    def _make_client(self) -> Client:
+        client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=f"limen-{self.topics.device}",
+            protocol=MQTTProtocolVersion.MQTTv5 if self.version_5 else MQTTProtocolVersion.MQTTv311,
+            **({} if self.version_5 else {"clean_session": True}),
+        )
+        client.will_set(self.topics.of("status"), b"offline", qos=1, retain=True)
+        if self.config.username:
+            client.username_pw_set(self.config.username, self.config.password())
+        client.reconnect_delay_set(*RECONNECT_SECONDS)
+        client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
+        client.on_message, client.on_publish = self._on_message, self._on_publish
+        return client
+
+    def _restart_without_version_5(self) -> None:
+        """The broker has no MQTT 5: begin again with 3.1.1."""
+        self._client.disconnect()
+        self._client.loop_stop()
+        self._fall_back, self.version_5, self._connected = False, False, False
+        self._waiting.extendleft(reversed(self._inflight.values()))
+        self._inflight.clear()
+        self._client = self._make_client()
+        self.start()
+
+    def _on_connect(
+        self,
+        client: Client,
+        _userdata: object,
+        _flags: ConnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        if reason.is_failure:  # never "connected" on a refusal
+            self._fall_back = self.version_5 and reason.value in NO_VERSION_5
+            self._changes.append(f"the broker refused: {reason}")
+            return
+        # retainAsPublished keeps the flag by which a retained request is known; retainHandling 2 asks for none at all.
+        if self.version_5:
+            options = SubscribeOptions(qos=1, retainAsPublished=True, retainHandling=2)
+            client.subscribe(self.topics.requests, options=options)
+        else:
+            client.subscribe(self.topics.requests, qos=1)
+        client.publish(self.topics.of("status"), b"online", qos=1, retain=True)
+        self._changes.append(None)
+
+    def _on_disconnect(
+        self,
+        _client: Client,
+        _userdata: object,
+        _flags: DisconnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        self._changes.append(f"disconnected: {reason}")
+
+    def _on_publish(
+        self, _client: Client, _userdata: object, mid: int, _reason: ReasonCode, _properties: Properties | None
+    ) -> None:
+        self._acknowledged.append(mid)
+
+    def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
+        size = len(message.payload)
+        kept = message.payload if size <= self.config.request_bytes_max else b""
+        if len(self._inbox) >= INBOX_MAX or self._bytes_in - self._bytes_out + len(kept) > INBOX_BYTES_MAX:
+            self.refused += 1
+            return
+        self._bytes_in += len(kept)
+        properties = message.properties
+        answer_to = getattr(properties, "ResponseTopic", None), getattr(properties, "CorrelationData", None)
+        self._inbox.append(Incoming(message.topic, kept, size, message.retain, *answer_to))

@@ -1,0 +1,222 @@
+"""JSON <-> core values, typed: what a request may hold, what an answer and an event look like (schema 1)."""
+
+import base64
+import binascii
+import math
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import Annotated
+
+import msgspec
+import numpy as np
+
+from edge.core.types import (
+    Command,
+    EnrollImages,
+    Event,
+    ListPeople,
+    RebuildGallery,
+    RecognizeImage,
+    RemovePerson,
+    RenamePerson,
+    Reply,
+)
+from edge.errors import RefusedError
+from edge.mqtt.pictures import decode_picture
+
+SCHEMA = 1
+IMAGES_MAX = 20
+Transaction = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Images = Annotated[list[str], msgspec.Meta(min_length=1, max_length=IMAGES_MAX)]
+
+
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What every request holds. transaction: made by whoever asks; the same one gets the same answer."""
+
+    transaction: Transaction
+
+
+class EnrollImageRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """enroll/image: templates of somebody from JPEG or PNG pictures in base64, one face in each."""
+
+    name: Name
+    images: Images
+
+
+class PersonListRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """person/list."""
+
+
+class PersonRenameRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """person/rename."""
+
+    name: Name
+    new_name: Name
+
+
+class PersonRemoveRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """person/remove."""
+
+    name: Name
+
+
+class RecognizeImageRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """recognize/image: who is in one picture, JPEG or PNG in base64."""
+
+    image: str
+
+
+class GalleryRebuildRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """gallery/rebuild: embed every stored crop again."""
+
+
+REQUESTS: dict[str, type[Request]] = {
+    "enroll/image": EnrollImageRequest,
+    "person/list": PersonListRequest,
+    "person/rename": PersonRenameRequest,
+    "person/remove": PersonRemoveRequest,
+    "recognize/image": RecognizeImageRequest,
+    "gallery/rebuild": GalleryRebuildRequest,
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is looked at at all."""
+
+    request_bytes_max: int
+    image_pixels_max: int
+
+
+def read_request(verb: str, payload: bytes, size: int, limits: Limits) -> Request:
+    """The typed request in a payload of that many bytes; of one that is too large nothing but the size need be given.
+
+    Raises RefusedError with unknown_verb, too_large, not_json or invalid; the text names the limit or the field.
+    """
+    if verb not in REQUESTS:
+        raise RefusedError("unknown_verb", f"there is no request '{verb[:64]}'; known are {', '.join(REQUESTS)}")
+    if size > limits.request_bytes_max:
+        raise RefusedError("too_large", f"the request has {size} bytes; at most {limits.request_bytes_max} are read")
+    try:
+        return msgspec.json.decode(payload, type=REQUESTS[verb])
+    except msgspec.ValidationError as error:
+        raise RefusedError("invalid", f"{verb}: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RefusedError("not_json", f"{verb}: the payload is not JSON in UTF-8: {error}") from error
+
+
+def transaction_in(payload: bytes) -> str | None:
+    """The transaction of a request that may hold nothing else of use; None where none can be read."""
+    try:
+        return msgspec.json.decode(payload, type=Anything).transaction
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+class Anything(msgspec.Struct, frozen=True):
+    """A JSON object with a transaction in it."""
+
+    transaction: Transaction
+
+
+def command_of(request: Request, limits: Limits) -> Command:
+    """What the door is asked to do. Raises RefusedError for a name or a picture that does not hold."""
+    match request:
+        case EnrollImageRequest():
+            images = [
+                picture_in(text, f"image {number}", limits) for number, text in enumerate(request.images, start=1)
+            ]
+            return EnrollImages(clean_name(request.name), images)
+        case PersonRenameRequest():
+            return RenamePerson(clean_name(request.name), clean_name(request.new_name))
+        case PersonRemoveRequest():
+            return RemovePerson(clean_name(request.name))
+        case RecognizeImageRequest():
+            return RecognizeImage(picture_in(request.image, "image", limits))
+        case GalleryRebuildRequest():
+            return RebuildGallery()
+        case PersonListRequest():
+            return ListPeople()
+    raise TypeError(f"no command for {type(request).__name__}")
+
+
+def picture_in(text: str, what: str, limits: Limits) -> np.ndarray:
+    """Base64 -> (H, W, 3) uint8 RGB. Raises RefusedError."""
+    try:
+        encoded = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise RefusedError("not_base64", f"{what} is not base64: {error}") from error
+    return decode_picture(encoded, what, limits.image_pixels_max)
+
+
+def clean_name(name: str) -> str:
+    """The name as it is kept: composed, without space around. Raises RefusedError where it cannot be one."""
+    composed = unicodedata.normalize("NFC", name).strip()
+    if not composed or any(unicodedata.category(letter).startswith("C") for letter in composed):
+        raise RefusedError("invalid", "a name has visible characters, and no control characters")
+    if composed.casefold() in RESERVED_NAMES:
+        raise RefusedError("invalid", f"nobody can be called {composed}: it says that nobody is known")
+    return composed
+
+
+RESERVED_NAMES = {"unknown", "nobody"}
+
+
+def slug_of(name: str) -> str:
+    """The name as one level of a topic: a to z, digits and dashes."""
+    plain = unicodedata.normalize("NFKD", name.casefold()).encode("ascii", "ignore").decode()
+    slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
+    return slug or "x" + name.encode().hex()[:16]
+
+
+def answer_json(reply: Reply, transaction: str | None) -> bytes:
+    """The answer to a request."""
+    status = "ok" if reply.ok else "error"
+    return msgspec.json.encode(
+        {"status": status, "data": reply.data, "code": reply.code, "error": reply.error, "transaction": transaction}
+    )
+
+
+def event_json(event: Event, event_id: str, seq: int, ts: str, model: str) -> bytes:
+    """The event as it is published; id, seq and ts are those of whoever sends it."""
+    match, quality = event.match, event.quality
+    person = None if match is None else match.person
+    value: dict[str, object] = {
+        "schema": SCHEMA,
+        "event_type": event.kind,
+        "id": event_id,
+        "seq": seq,
+        "ts": ts,
+        "track": event.track,
+        "phase": event.phase,
+        "name": None if person is None else person.name,
+        "person_id": None if person is None else person.person_id,
+        "distance": None if match is None else number(match.distance),
+        "tau": None if match is None else number(match.tau),
+        "runner_up": None,
+        "margin": None,
+        "votes": event.votes,
+        "quality": None,
+        "box": [round(share, 4) for share in event.box],
+        "faces_in_frame": event.faces_in_frame,
+        "model": model,
+        "why": event.why,
+    }
+    if match is not None and match.runner_up is not None:
+        value["runner_up"] = {"name": match.runner_up.name, "distance": number(match.runner_up_distance)}
+        value["margin"] = number(match.margin)
+    if quality is not None:
+        value["quality"] = {
+            "score": number(quality.score),
+            "sharpness": round(quality.sharpness),
+            "face_px": round(quality.face_px),
+            "yaw_deg": round(quality.yaw_deg),
+        }
+    return msgspec.json.encode(value)
+
+
+def number(value: float) -> float | None:
+    """Three digits; JSON has no infinity."""
+    return round(value, 3) if math.isfinite(value) else None

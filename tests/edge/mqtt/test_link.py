@@ -1,0 +1,187 @@
+"""The link against a real broker."""
+
+import threading
+import time
+
+import paho.mqtt.client as paho
+import pytest
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from edge.config import MqttConfig
+from edge.mqtt.link import INFLIGHT_MAX, Link, Outgoing
+from edge.mqtt.topics import Topics
+
+TOPICS = Topics("porch")
+
+
+def until(condition, seconds=15.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
+
+
+def turned(link):
+    """The link after the door's loop has come round once more."""
+    assert link.pending() == []
+    return link
+
+
+class Listener:
+    """Somebody else at the broker, who hears everything below limen/; the broker keeps what they miss."""
+
+    def __init__(self, port):
+        self.heard = []
+        self.client = paho.Client(
+            paho.CallbackAPIVersion.VERSION2, client_id=f"listener-{id(self)}", protocol=paho.MQTTv5
+        )
+        self.client.on_connect = lambda client, *_: client.subscribe("limen/#", qos=1)
+        subscribed = threading.Event()
+        self.client.on_subscribe = lambda *_: subscribed.set()
+        self.client.on_message = lambda _client, _userdata, message: self.heard.append(message)
+        self.client.reconnect_delay_set(1, 1)
+        session = Properties(PacketTypes.CONNECT)
+        session.SessionExpiryInterval = 600
+        self.client.connect("127.0.0.1", port, clean_start=False, properties=session)
+        self.client.loop_start()
+        assert subscribed.wait(10)
+
+    def topic(self, name):
+        return [message for message in self.heard if message.topic == TOPICS.of(name)]
+
+    def close(self):
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+@pytest.fixture
+def link(broker):
+    link = Link(MqttConfig(host="127.0.0.1", port=broker.port, queue_events_max=50), TOPICS)
+    link.start()
+    until(lambda: turned(link).connected)
+    yield link
+    link.stop()
+
+
+@pytest.fixture
+def listener(broker):
+    listener = Listener(broker.port)
+    yield listener
+    listener.close()
+
+
+def test_states_are_retained_and_the_last_will_says_offline(broker, link):
+    link.say("info", b'{"version": 1}')
+    link.say("presence", b"nobody")
+    link.say("presence", b"alice")
+    time.sleep(0.3)
+    late = Listener(broker.port)
+    until(lambda: len(late.heard) >= 3)
+    assert {message.topic.rsplit("/")[-1]: message.payload for message in late.heard} == {
+        "status": b"online",
+        "info": b'{"version": 1}',
+        "presence": b"alice",
+    }
+    assert all(message.retain for message in late.heard)
+    link._client._sock_close()  # the network goes away without a word
+    until(lambda: late.topic("status")[-1].payload == b"offline")
+    until(lambda: turned(link).connections == 2)
+    until(lambda: late.topic("status")[-1].payload == b"online")
+    late.close()
+
+
+def test_a_state_can_be_taken_back(broker, link):
+    link.say("person/alice", b"now")
+    link.forget("person/alice")
+    time.sleep(0.3)
+    late = Listener(broker.port)
+    until(lambda: late.topic("status"))
+    time.sleep(0.2)
+    assert late.topic("person/alice") == []
+    late.close()
+
+
+def test_requests_come_in_with_all_that_is_needed_to_answer(link, listener):
+    properties = Properties(PacketTypes.PUBLISH)
+    properties.ResponseTopic, properties.CorrelationData = "limen/controller/answers", b"\x01\x02"
+    listener.client.publish(f"{TOPICS.base}/request/person/list", b"{}", qos=1, properties=properties)
+    listener.client.publish(f"{TOPICS.base}/request/enroll/image", b"x" * 5_000_000, qos=1)
+    messages = []
+    until(lambda: messages.extend(link.pending()) or len(messages) == 2)
+    first, second = messages
+    assert (first.payload, first.response_topic, first.correlation) == (b"{}", "limen/controller/answers", b"\x01\x02")
+    assert (second.payload, second.size) == (b"", 5_000_000)
+    assert TOPICS.verb_of(second.topic) == "enroll/image"
+
+
+def test_a_request_that_was_retained_is_known_as_such(broker, listener):
+    listener.client.publish(f"{TOPICS.base}/request/person/remove", b"{}", qos=1, retain=True)
+    time.sleep(0.3)
+    link = Link(MqttConfig(host="127.0.0.1", port=broker.port), TOPICS)
+    link.start()
+    until(lambda: turned(link).connected)
+    time.sleep(0.3)
+    assert link.pending() == []  # not even sent: retainHandling 2
+    listener.client.publish(f"{TOPICS.base}/request/person/remove", b"{}", qos=1, retain=True)
+    messages = []
+    until(lambda: messages.extend(link.pending()) or messages)
+    assert messages[0].retain
+    link.stop()
+
+
+def test_what_is_sent_while_the_broker_is_away_comes_in_order_later(broker, link, listener):
+    for number in range(5):
+        link.send(Outgoing(TOPICS.of("event"), b"%d" % number))
+    until(lambda: len(listener.topic("event")) == 5)
+    broker.stop()
+    until(lambda: not turned(link).connected)
+    for number in range(5, 30):
+        link.send(Outgoing(TOPICS.of("event"), b"%d" % number))
+    assert link.depth == 25
+    broker.start()
+    until(lambda: turned(link).depth == 0, 40)
+    until(lambda: len({message.payload for message in listener.topic("event")}) == 30)
+    seen = [int(message.payload) for message in listener.topic("event")]
+    assert list(dict.fromkeys(seen)) == list(range(30))
+
+
+def test_the_queue_is_bounded_and_counts_what_it_lost(broker, link):
+    broker.stop()
+    until(lambda: not turned(link).connected)
+    for number in range(80):
+        link.send(Outgoing(TOPICS.of("event"), b"%d" % number))
+    assert link.depth == 50
+    assert link.dropped == 30
+    assert [int(message.payload) for message in link._waiting] == list(range(30, 80))
+
+
+def test_no_more_is_under_way_than_may_be(link, listener):
+    for number in range(45):
+        link.send(Outgoing(TOPICS.of("event"), b"%d" % number))
+        assert len(link._inflight) <= INFLIGHT_MAX
+    until(lambda: len(turned(link) and listener.topic("event")) == 45)
+    assert [int(message.payload) for message in listener.topic("event")] == list(range(45))
+    until(lambda: turned(link).depth == 0)
+
+
+def test_an_event_that_is_too_late_goes_where_nobody_acts_on_it(link, listener):
+    past, future = time.monotonic() - 1, time.monotonic() + 60
+    link.send(Outgoing(TOPICS.of("event"), b"old", past, TOPICS.of("event/late")))
+    link.send(Outgoing(TOPICS.of("event"), b"new", future, TOPICS.of("event/late")))
+    until(lambda: listener.topic("event") and listener.topic("event/late"))
+    (new,), (old,) = listener.topic("event"), listener.topic("event/late")
+    assert (new.payload, old.payload) == (b"new", b"old")
+    assert new.properties.MessageExpiryInterval in (59, 60)
+
+
+def test_a_broker_that_is_not_there_yet_is_waited_for(broker):
+    broker.stop()
+    link = Link(MqttConfig(host="127.0.0.1", port=broker.port), TOPICS)
+    link.start()
+    link.send(Outgoing(TOPICS.of("event"), b"first"))
+    time.sleep(0.3)
+    assert not link.connected
+    broker.start()
+    until(lambda: turned(link).connected and link.depth == 0, 40)
+    link.stop()

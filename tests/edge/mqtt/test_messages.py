@@ -1,0 +1,246 @@
+import base64
+import json
+import struct
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.core.types import EnrollImages, Event, Match, Person, Quality, RenamePerson, Reply
+from edge.errors import RefusedError
+from edge.mqtt.messages import (
+    IMAGES_MAX,
+    REQUESTS,
+    Limits,
+    answer_json,
+    clean_name,
+    command_of,
+    event_json,
+    read_request,
+    slug_of,
+    transaction_in,
+)
+from edge.mqtt.pictures import decode_picture, header_size
+
+LIMITS = Limits(request_bytes_max=100_000, image_pixels_max=1_000_000)
+PICTURE = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+
+
+def encoded(ending, *options):
+    return cv2.imencode(ending, PICTURE[..., ::-1], list(options))[1].tobytes()
+
+
+JPEG, PNG = encoded(".jpg", cv2.IMWRITE_JPEG_QUALITY, 95), encoded(".png")
+
+
+def text(data):
+    return base64.b64encode(data).decode()
+
+
+def payload(**values):
+    return json.dumps({"transaction": "t1"} | values).encode()
+
+
+def ask(verb, data):
+    return command_of(read_request(verb, data, len(data), LIMITS), LIMITS)
+
+
+def refused(verb, data):
+    with pytest.raises(RefusedError) as found:
+        ask(verb, data)
+    return found.value.code, str(found.value)
+
+
+CODES = {None, "too_large", "not_json", "invalid", "not_base64", "not_an_image", "image_too_large", "image_broken"}
+
+
+def code_of(call):
+    """None where it works, else the code of the refusal; anything else that is raised fails the test."""
+    try:
+        call()
+    except RefusedError as refusal:
+        return refusal.code
+
+
+def bomb(width, height):
+    """A PNG whose header alone promises many pixels."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+
+
+def test_an_enrollment():
+    command = ask("enroll/image", payload(name="  Al\u0069\u0301ce ", images=[text(PNG), text(JPEG)]))
+    assert isinstance(command, EnrollImages)
+    assert command.name == "Al\u00edce"
+    assert (command.images[0] == PICTURE).all()
+    assert command.images[1].shape == PICTURE.shape
+
+
+def test_every_verb_has_a_command():
+    values = {
+        "enroll/image": {"name": "alice", "images": [text(PNG)]},
+        "person/rename": {"name": "alice", "new_name": "bob"},
+        "person/remove": {"name": "alice"},
+        "recognize/image": {"image": text(PNG)},
+    }
+    commands = {verb: type(ask(verb, payload(**values.get(verb, {})))).__name__ for verb in REQUESTS}
+    assert len(set(commands.values())) == len(REQUESTS)
+    assert ask("person/rename", payload(name="alice", new_name="bob")) == RenamePerson("alice", "bob")
+
+
+@pytest.mark.parametrize(
+    ("verb", "data", "code", "says"),
+    [
+        ("open/sesame", payload(), "unknown_verb", "known are enroll/image"),
+        ("person/list", b"{not json", "not_json", "not JSON"),
+        ("person/list", b"\xff\xfe{}", "not_json", "not JSON"),
+        ("person/list", b"", "not_json", "not JSON"),
+        ("person/list", b"[]", "invalid", "Expected `object`, got `array`"),
+        ("person/list", b"{}", "invalid", "missing required field `transaction`"),
+        ("person/list", b'{"transaction": 5}', "invalid", "Expected `str`, got `int`"),
+        ("person/list", b'{"transaction": ""}', "invalid", "length >= 1"),
+        ("person/list", payload(nmae="x"), "invalid", "unknown field `nmae`"),
+        ("person/remove", payload(name=["alice"]), "invalid", "Expected `str`, got `array`"),
+        ("person/remove", payload(name="a" * 65), "invalid", "length <= 64"),
+        ("person/remove", payload(name="  "), "invalid", "visible characters"),
+        ("person/remove", payload(name="a\u0000b"), "invalid", "control characters"),
+        ("person/remove", payload(name="Unknown"), "invalid", "nobody can be called Unknown"),
+        ("enroll/image", payload(name="alice", images=[]), "invalid", "length >= 1"),
+        ("enroll/image", payload(name="alice", images=["AA=="] * (IMAGES_MAX + 1)), "invalid", "length <= 20"),
+        ("enroll/image", payload(name="alice", images=["no base64!"]), "not_base64", "image 1"),
+        ("enroll/image", payload(name="alice", images=[text(PNG), text(b"GIF89a")]), "not_an_image", "image 2"),
+        ("enroll/image", payload(name="alice", images=[text(JPEG[:200])]), "image_broken", "40x30 px, 200 bytes"),
+        ("enroll/image", payload(name="alice", images=[text(bomb(30_000, 30_000))]), "image_too_large", "30000x30000"),
+        ("recognize/image", payload(image=text(bomb(0, 10))), "image_broken", "0x10"),
+        ("recognize/image", payload(image="A" * 200_000), "too_large", "at most 100000 are read"),
+    ],
+)
+def test_what_does_not_hold_is_refused_with_a_code_and_a_reason(verb, data, code, says):
+    found, reason = refused(verb, data)
+    assert found == code
+    assert says in reason
+
+
+def test_the_transaction_is_read_where_there_is_one():
+    assert transaction_in(payload(name=5)) == "t1"
+    for data in (b"{", b"[]", b'{"transaction": 7}', b"{}", b"\xff"):
+        assert transaction_in(data) is None
+
+
+@pytest.mark.parametrize("cut", [0.1, 0.5, 0.9, 0.98])
+def test_a_jpeg_that_was_cut_off_is_broken_wherever(cut):
+    whole = encoded(".jpg", cv2.IMWRITE_JPEG_QUALITY, 90)
+    with pytest.raises(RefusedError, match=r"cannot be decoded|neither JPEG nor PNG"):
+        decode_picture(whole[: int(len(whole) * cut)], "image", 10_000)
+
+
+@pytest.mark.parametrize("options", [(), (cv2.IMWRITE_JPEG_PROGRESSIVE, 1), (cv2.IMWRITE_JPEG_RST_INTERVAL, 4)])
+def test_the_size_is_read_from_the_header_of_every_kind_of_jpeg(options):
+    assert header_size(encoded(".jpg", *options)) == (40, 30)
+    assert header_size(PNG) == (40, 30)
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_a_picture_or_refused(data):
+    for start in (b"", b"\xff\xd8", b"\x89PNG\r\n\x1a\n", JPEG[:100], PNG[:40]):
+        outcome = code_of(lambda start=start: decode_picture(start + data, "image", 10_000))
+        assert outcome in {None, "not_an_image", "image_too_large", "image_broken"}
+
+
+@given(
+    st.sampled_from(sorted(REQUESTS)),
+    st.binary(max_size=200)
+    | st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["transaction", "name", "images", "image"]) | st.text(), inner, max_size=4
+            )
+        ),
+        max_leaves=8,
+    ).map(lambda value: json.dumps(value).encode()),
+)
+def test_any_payload_is_a_command_or_refused(verb, data):
+    assert code_of(lambda: ask(verb, data)) in CODES
+
+
+def event(match, quality=None):
+    return Event(
+        "recognized",
+        "new",
+        "t93",
+        12.5,
+        match,
+        {"alice": 4, "unknown": 1},
+        quality,
+        (0.41, 0.22, 0.12, 0.19),
+        2,
+        "4 of 5 votes within tau",
+    )
+
+
+def test_an_event_says_all_that_the_contract_says():
+    alice, bob = Person("p_7f", "alice"), Person("p_8a", "bob")
+    quality = Quality(0.78, 212.3, 120.0, 96.2, -8.4)
+    value = json.loads(
+        event_json(
+            event(Match(alice, 0.61, 0.82, bob, 1.04), quality), "e1", 412, "2026-11-22T02:31:00.120Z", "emb@a1b2"
+        )
+    )
+    assert value == {
+        "schema": 1,
+        "event_type": "recognized",
+        "id": "e1",
+        "seq": 412,
+        "ts": "2026-11-22T02:31:00.120Z",
+        "track": "t93",
+        "phase": "new",
+        "name": "alice",
+        "person_id": "p_7f",
+        "distance": 0.61,
+        "tau": 0.82,
+        "runner_up": {"name": "bob", "distance": 1.04},
+        "margin": 0.43,
+        "votes": {"alice": 4, "unknown": 1},
+        "quality": {"score": 0.78, "sharpness": 212, "face_px": 96, "yaw_deg": -8},
+        "box": [0.41, 0.22, 0.12, 0.19],
+        "faces_in_frame": 2,
+        "model": "emb@a1b2",
+        "why": "4 of 5 votes within tau",
+    }
+
+
+def test_an_event_about_nobody_names_nobody_and_stays_json():
+    value = json.loads(event_json(event(Match(None, float("inf"), 0.8)), "e1", 1, "", ""))
+    assert value["name"] is None
+    assert value["distance"] is None
+    far = json.loads(event_json(event(Match(Person("p", "alice"), 1.5, 0.8)), "e1", 1, "", ""))
+    assert far["name"] is None
+    assert far["distance"] == 1.5
+
+
+def test_an_answer():
+    assert json.loads(answer_json(Reply({"templates": 2}), "t1")) == {
+        "status": "ok",
+        "data": {"templates": 2},
+        "code": None,
+        "error": None,
+        "transaction": "t1",
+    }
+    refusal = json.loads(answer_json(Reply(code="no_face", error="image 1 shows no face"), None))
+    assert (refusal["status"], refusal["code"], refusal["transaction"]) == ("error", "no_face", None)
+
+
+@given(st.text(min_size=1, max_size=64))
+def test_any_name_that_holds_has_a_slug_for_a_topic(name):
+    try:
+        slug = slug_of(clean_name(name))
+    except RefusedError:
+        return
+    assert slug
+    assert not set(slug) - set("abcdefghijklmnopqrstuvwxyz0123456789-")
+    assert slug_of("Åsa Öberg") == "asa-oberg"

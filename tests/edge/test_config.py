@@ -1,0 +1,95 @@
+from pathlib import Path
+
+import pytest
+
+from edge.config import PASSWORD_VARIABLE, SECRET, Config, MqttConfig, load_config, printable
+from edge.errors import ConfigError
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(text):
+        path = tmp_path / "limen.toml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_nothing_set_is_the_default(written):
+    assert load_config(written("")) == Config()
+
+
+def test_values_are_typed_and_reach_the_rules(written):
+    config = load_config(
+        written(
+            """
+            device = "back-door"
+            [camera]
+            kind = "video"
+            location = "rtsp://camera/stream"
+            fps_max = 5
+            [gallery]
+            path = "/tmp/people.db"
+            [decision]
+            fpir = 0.0001
+            [decision.quality]
+            face_px_min = 50
+            [decision.tracks]
+            quorum_votes = 5
+            [mqtt]
+            host = "broker.local"
+            password_file = "/run/secrets/mqtt"
+            """
+        )
+    )
+    assert config.device == "back-door"
+    assert config.camera.fps_max == 5.0
+    assert config.gallery.path == Path("/tmp/people.db")  # noqa: S108 -- a path in a test's text
+    assert config.decision.quality.face_px_min == 50
+    assert config.decision.tracks.quorum_votes == 5
+    assert config.decision.tracks.agreement == Config().decision.tracks.agreement
+    assert config.mqtt.password_file == Path("/run/secrets/mqtt")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("devise = 'door'", r"unknown key `devise`; did you mean `device`\?"),
+        ("[mqtt]\nhots = 'x'", r"unknown key `mqtt.hots`; did you mean `mqtt.host`\?"),
+        ("[decision.tracks]\nquorum = 3", r"unknown key `decision.tracks.quorum`; did you mean .*quorum_votes`\?"),
+        ("[mqtt]\nzzz = 1", "unknown key `mqtt.zzz`; known are host, port"),
+        ("[mqtt]\nport = 70000", r"Expected `int` <= 65535 - at `\$\.mqtt\.port`"),
+        ("[mqtt]\nport = 'many'", r"Expected `int`, got `str` - at `\$\.mqtt\.port`"),
+        ("device = 'Front Door'", r"matching regex .* - at `\$\.device`"),
+        ("[camera]\nkind = 'webcam'", r"Invalid enum value 'webcam' - at `\$\.camera\.kind`"),
+        ("[decision]\nfpir = 0", r"Expected `float` > 0"),
+        ("not toml", "limen.toml: "),
+    ],
+)
+def test_what_does_not_hold_is_named(written, text, says):
+    with pytest.raises(ConfigError, match=says):
+        load_config(written(text))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"nowhere\.toml cannot be read: No such file"):
+        load_config(tmp_path / "nowhere.toml")
+
+
+def test_the_password_comes_from_the_environment_or_a_file_and_is_never_shown(tmp_path, monkeypatch):
+    monkeypatch.delenv(PASSWORD_VARIABLE, raising=False)
+    path = tmp_path / "secret"
+    path.write_text("open sesame\n")
+    config = Config(mqtt=MqttConfig(password_file=path))
+    assert config.mqtt.password() == "open sesame"
+    monkeypatch.setenv(PASSWORD_VARIABLE, "from outside")
+    assert config.mqtt.password() == "from outside"
+    shown = printable(config)
+    assert shown["mqtt"]["password"] == SECRET
+    assert "sesame" not in str(shown)
+    assert "outside" not in str(shown)
+    monkeypatch.delenv(PASSWORD_VARIABLE)
+    assert Config().mqtt.password() is None
+    with pytest.raises(ConfigError, match=r"mqtt\.password_file .*gone cannot be read"):
+        MqttConfig(password_file=tmp_path / "gone").password()
