@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def shared() -> Path:
     if not (SHARED / "data" / "faces" / "lfw_crops.zip").is_file():
         pytest.skip("../shared is not here: this test measures on its LFW crops")

@@ -12,7 +12,12 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
 ENVIRONMENT = ("python3 -m venv", ". .venv/bin/activate", "pip install")  # this test runs inside what they made
-LONG = ("limen-train run embedder", "limen-train fit embedder")  # hours: only that the command exists is checked
+LONG = (  # hours, or the weights of a run that took hours: only that the command exists is checked
+    "limen-train run embedder",
+    "limen-train run detector",
+    "limen-train fit detector",
+    "limen-train export detector",
+)
 
 
 def commands():
@@ -50,12 +55,14 @@ def test_a_command_of_the_readme_runs(command, tmp_path):
 
 
 @pytest.mark.parametrize("block", [block for language, block in BLOCKS if language == "python"])
-def test_a_python_block_of_the_readme_runs(block, tmp_path, monkeypatch, face):
+def test_a_python_block_of_the_readme_runs(block, tmp_path, monkeypatch):
     import cv2
+    from skimage.data import astronaut
 
     monkeypatch.chdir(tmp_path)
-    cv2.imwrite("alice.png", face[..., ::-1])
-    cv2.imwrite("visitor.png", face[..., ::-1])
+    portrait = astronaut()[..., ::-1]
+    cv2.imwrite("alice.png", portrait)
+    cv2.imwrite("visitor.png", portrait[:, ::-1])
     exec(compile(block, "README.md", "exec"), {})  # noqa: S102 -- the README is ours
 
 
@@ -66,6 +73,24 @@ def test_an_experiment_in_the_readme_holds(block, tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text(block)
     assert load_experiment(str(path)).optimizer.images > 0
+
+
+def test_the_detectors_numbers_in_the_readme_are_those_on_its_card():
+    from edge.inference.card import DetectorCard, read_card
+    from edge.inference.detector import STANDARD
+
+    card = read_card(STANDARD, DetectorCard)
+    held_out = card.measured["held_out"]
+    (row,) = [line for line in README.splitlines() if line.startswith(f"| `{STANDARD.name}`")]
+    assert [cell.strip() for cell in row.split("|")[2:-1]] == [
+        f"{card.input.width}x{card.input.height}",
+        f"{100 * held_out['recall']:.2f} % of {held_out['hits'] + held_out['misses']}",
+        f"{held_out['false_per_100']:.2f}",
+        f"{100 * held_out['landmark_error']:.1f} %",
+        f"{card.parameters / 1e6:.2f} M",
+        f"{card.macs / 1e6:.0f}",
+        f"{card.bytes / 1e6:.2f} MB",
+    ]
 
 
 def test_the_numbers_in_the_readme_are_those_on_the_cards():

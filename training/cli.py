@@ -172,7 +172,7 @@ def run(experiment: Experiment, workspace: Workspace, machine: Machine, models_d
 
 def _measure(experiment: Experiment, workspace: Workspace, model: Path | None) -> tuple:
     model = model or workspace.exported(experiment)
-    measured = workspace.measure(experiment, workspace.gather(experiment), model)
+    measured = workspace.measure(experiment, workspace.gather(experiment, measure_only=True), model)
     click.echo(f"measured {model}", err=True)
     return measured
 

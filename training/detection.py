@@ -58,9 +58,9 @@ class DetectorTask:
         name = self.experiment.name
         return name if self.size is None else f"{name}-{self.size[0]}x{self.size[1]}"
 
-    def gather(self, places: Places) -> SceneSet:
+    def gather(self, places: Places, *, measure_only: bool) -> SceneSet:
         """Scenes with the teacher's faces, split by source picture."""
-        return gather_scenes(self.experiment, places)
+        return gather_scenes(self.experiment, places, measure_only=measure_only)
 
     def fit(self, data: SceneSet, plan: RunPlan, fabric: Fabric, runs_dir: Path) -> nn.Module:
         """Train to the end and return the learner.

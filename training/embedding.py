@@ -46,7 +46,7 @@ class EmbedderTask:
         """Of the exported file, without its ending."""
         return self.experiment.name
 
-    def gather(self, places: Places) -> TrainingSet:
+    def gather(self, places: Places, *, measure_only: bool) -> TrainingSet:  # noqa: ARG002 -- one reading serves both
         """Crops, guarded against leaks and split by person."""
         return gather(self.experiment, places)
 

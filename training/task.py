@@ -44,8 +44,8 @@ class Task(Protocol):
     input_shape: tuple[int, int, int]  # (H, W, C) of the exported model
     model_name: str  # of the exported file, without its ending
 
-    def gather(self, places: Places) -> Data:
-        """What the experiment learns from and is measured on."""
+    def gather(self, places: Places, *, measure_only: bool) -> Data:
+        """What the experiment learns from and is measured on; the first may be left out."""
 
     def fit(self, data: Data, plan: RunPlan, fabric: Fabric, runs_dir: Path) -> nn.Module:
         """Train to the end and return the learner."""

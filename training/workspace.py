@@ -49,11 +49,11 @@ class Workspace:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    def gather(self, experiment: Experiment) -> "Data":
-        """What the experiment learns from and is measured on."""
+    def gather(self, experiment: Experiment, *, measure_only: bool = False) -> "Data":
+        """What the experiment learns from and is measured on; the first may be left out."""
         from training.data.training_set import Places
 
-        return task_of(experiment).gather(Places(self.data_dir, self.cache_dir))
+        return task_of(experiment).gather(Places(self.data_dir, self.cache_dir), measure_only=measure_only)
 
     def exported(self, experiment: Experiment) -> Path:
         """The model the run made, else the one that ships under that name."""

@@ -45,7 +45,7 @@ class Door:
         self.detector, self.embedder, self.gallery, self.store, self.rules = detector, embedder, gallery, store, rules
         self.tracker = Tracker(rules.tracks)
         self.motion = MotionGate() if rules.motion_gate else None
-        self.gallery.fill(*store.load())
+        self.reload()
 
     def see(self, frame: Frame) -> list[Event]:
         """Advance by one frame."""
@@ -70,6 +70,10 @@ class Door:
             if verdict is not None:
                 events.append(said(track, verdict, "new" if first else "update", frame, len(faces)))
         return events
+
+    def close(self, frame: Frame) -> list[Event]:
+        """Nothing comes after this frame: what is left to say of everybody who was there."""
+        return [event for track in self.tracker.lose_all() for event in self._farewell(track, frame, 0)]
 
     def _farewell(self, track: Track, frame: Frame, faces_in_frame: int) -> list[Event]:
         """The verdict of a track that left before there was one, and its end; nothing for a flicker."""
@@ -97,18 +101,25 @@ class Door:
     def _enroll(self, command: EnrollImages) -> Reply:
         shots = shots_of(command.name, command.images, self.detector, self.embedder, self.gallery, self.rules.quality)
         person = self.store.add(command.name, [shot.embedding for shot in shots], [shot.crop for shot in shots])
-        self._refill()
+        self.reload()
         return Reply({"name": person.name, "person_id": person.person_id, "templates": len(shots)})
 
-    def _list(self, _command: ListPeople) -> Reply:
+    def people(self) -> list[dict[str, object]]:
+        """Who is known, and by how many templates."""
         counts = dict.fromkeys(self.gallery.people, 0)
         for template in self.gallery.templates:
             counts[template.person_id] += 1
-        people = [
+        return [
             {"name": person.name, "person_id": person.person_id, "templates": counts[person.person_id]}
             for person in self.gallery.people.values()
         ]
-        return Reply({"people": people, "tau": self.gallery.tau})
+
+    def reload(self) -> None:
+        """Know what the store knows."""
+        self.gallery.fill(*self.store.load())
+
+    def _list(self, _command: ListPeople) -> Reply:
+        return Reply({"people": self.people(), "tau": self.gallery.tau})
 
     def _rename(self, command: RenamePerson) -> Reply:
         person = self._known(command.name)
@@ -116,13 +127,13 @@ class Door:
         if other is not None and other.person_id != person.person_id:
             raise RefusedError("name_taken", f"there is another {other.name} already")
         self.store.rename(person, command.new_name)
-        self._refill()
+        self.reload()
         return Reply({"name": command.new_name, "person_id": person.person_id})
 
     def _remove(self, command: RemovePerson) -> Reply:
         person = self._known(command.name)
         self.store.remove(person)
-        self._refill()
+        self.reload()
         return Reply({"name": person.name, "person_id": person.person_id})
 
     def _recognize(self, command: RecognizeImage) -> Reply:
@@ -145,7 +156,7 @@ class Door:
     def _rebuild(self, _command: RebuildGallery) -> Reply:
         embeddings = {template_id: self.embedder.embed(crop) for template_id, crop in self.store.crops()}
         self.store.rebuild(embeddings)
-        self._refill()
+        self.reload()
         return Reply({"templates": len(embeddings)})
 
     def _known(self, name: str) -> Person:
@@ -153,9 +164,6 @@ class Door:
         if person is None:
             raise RefusedError("no_such_person", f"nobody is called {name}")
         return person
-
-    def _refill(self) -> None:
-        self.gallery.fill(*self.store.load())
 
 
 def said(track: Track, verdict: Verdict, phase: str, frame: Frame, faces_in_frame: int) -> Event:

@@ -42,7 +42,7 @@ class GalleryStore(Protocol):
         """Give somebody another name."""
 
     def remove(self, person: Person) -> None:
-        """Forget somebody, so that nothing of them can be read from the disk."""
+        """Forget somebody; nothing of them can be read from the disk once the transaction around it is settled."""
 
     def crops(self) -> Iterable[tuple[str, np.ndarray]]:
         """The template id and the (112, 112, 3) crop of every stored crop."""

@@ -173,6 +173,11 @@ class Tracker:
             self.tracks.append(Track(self._count, faces[column], at, self.rules))
         return [track for track in self.tracks if track.last_at == at and track.confirmed], lost
 
+    def lose_all(self) -> list[Track]:
+        """Nothing more will be seen. Returns every track there was."""
+        lost, self.tracks = self.tracks, []
+        return lost
+
 
 def affinity(before: list[Face], now: list[Face]) -> np.ndarray:
     """(N, M): how likely each face is the same one a moment later; 0 is not at all.

@@ -61,6 +61,11 @@ class EmbedderCard(Card, frozen=True, forbid_unknown_fields=True, kw_only=True):
     dimension: int
     impostors: Impostors
 
+    def tau_within(self, fmr: float) -> float:
+        """As tau; below and above what was measured, the nearest that was."""
+        shares = [float(share) for share in self.impostors.distance_at_fmr]
+        return self.tau(min(max(fmr, min(shares)), max(shares)))
+
     def tau(self, fmr: float) -> float:
         """The distance at which this share of comparisons between strangers would pass as the same person.
 

@@ -13,6 +13,8 @@ from edge.core.types import Person, Template
 from edge.errors import GalleryError
 from edge.storage.migrations import migrate
 
+ANSWERS_KEPT_SECONDS = 86_400.0
+
 
 class GalleryDb:
     """The gallery's file; see edge.core.ports.GalleryStore. One thread owns it.
@@ -62,7 +64,7 @@ class GalleryDb:
 
     def add(self, name: str, embeddings: list[np.ndarray], crops: list[np.ndarray]) -> Person:
         """Templates, each with its crop, for the person of that name, who is made if there is none."""
-        with self._writing():
+        with self.transaction():
             row = self._db.execute("SELECT id, name, tau FROM person WHERE key = ?", (name.casefold(),)).fetchone()
             person = Person(*row) if row else Person(f"p_{uuid.uuid4().hex[:8]}", name)
             if not row:
@@ -79,17 +81,22 @@ class GalleryDb:
 
     def rename(self, person: Person, name: str) -> None:
         """Give somebody another name."""
-        with self._writing():
+        with self.transaction():
             self._db.execute(
                 "UPDATE person SET name = ?, key = ? WHERE id = ?", (name, name.casefold(), person.person_id)
             )
 
     def remove(self, person: Person) -> None:
         """Forget somebody, so that nothing of them can be read from the disk."""
-        with self._writing():
+        with self.transaction():
             self._db.execute("DELETE FROM template WHERE person = ?", (person.person_id,))
             self._db.execute("DELETE FROM person WHERE id = ?", (person.person_id,))
-        with self._reading():  # the log of writes still holds what was deleted, until it is folded in and cut off
+        if not self._db.in_transaction:
+            self.settle()
+
+    def settle(self) -> None:
+        """Fold the log of writes into the file and cut it off: until then it still holds what was deleted."""
+        with self._reading():
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def crops(self) -> Iterable[tuple[str, np.ndarray]]:
@@ -103,16 +110,33 @@ class GalleryDb:
 
     def rebuild(self, embeddings: dict[str, np.ndarray]) -> None:
         """Put these embeddings, by template id, in the place of all others, in one transaction."""
-        with self._writing():
+        with self.transaction():
             for template_id, embedding in embeddings.items():
                 self._db.execute(
                     "UPDATE template SET embedding = ?, model = ? WHERE id = ?",
                     (blob_of(embedding), self.model, template_id),
                 )
 
+    def answer_to(self, request: str) -> bytes | None:
+        """What was answered to this transaction within the last day, or None."""
+        with self._reading():
+            row = self._db.execute("SELECT payload FROM answer WHERE request = ?", (request,)).fetchone()
+        return row[0] if row else None
+
+    def remember(self, request: str, payload: bytes, at: float) -> None:
+        """Keep an answer for a day; at: seconds since 1970."""
+        with self.transaction():
+            self._db.execute("DELETE FROM answer WHERE at < ?", (at - ANSWERS_KEPT_SECONDS,))
+            self._db.execute(
+                "INSERT OR REPLACE INTO answer (request, payload, at) VALUES (?, ?, ?)", (request, payload, at)
+            )
+
     @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """One transaction: all of it is on disk when the block ends, or none. Raises GalleryError."""
+    def transaction(self) -> Iterator[None]:
+        """All of it is on disk when the outermost block ends, or none. Raises GalleryError."""
+        if self._db.in_transaction:
+            yield
+            return
         try:
             self._db.execute("BEGIN IMMEDIATE")
             try:

@@ -21,6 +21,11 @@ STEPS = (
             crop BLOB, -- PNG of the aligned crop, so that another embedder can make its own
             added TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
         ) STRICT""",
+        """CREATE TABLE answer (
+            request TEXT PRIMARY KEY, -- the transaction of whoever asked
+            payload BLOB NOT NULL,
+            at REAL NOT NULL -- seconds since 1970
+        ) STRICT""",
     ),
 )
 

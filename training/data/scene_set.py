@@ -1,18 +1,28 @@
 """Everything a detector learns from and is measured on, gathered and split by source picture."""
 
 import hashlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from edge.errors import DataError
-from training.config import DetectorExperiment
+from training.config import DetectorExperiment, ScenesConfig
 from training.data.compose import Scenery, settled
-from training.data.faces import FACE_SCORE_MIN, SCORE, moved
+from training.data.faces import FACE_SCORE_MIN, NO_FACES, SCORE, moved
 from training.data.generated_scenes import drawn_scenery
 from training.data.lfw import read_lfw
+from training.data.packs import Pack
 from training.data.photographs import Photographs, read_photographs
-from training.data.scenes import Scene, face_free_windows, read_crop_faces, read_negatives, read_scenes, teacher_threads
+from training.data.scenes import (
+    Scene,
+    face_free_windows,
+    picture_names,
+    read_crop_faces,
+    read_negatives,
+    read_scenes,
+    teacher_threads,
+)
 from training.data.splits import held_out, leaks
 from training.data.training_set import Places
 from training.data.yunet import YuNet
@@ -21,6 +31,7 @@ SCENE_TEACHER_PX = 640
 CROP_TEACHER_PX = 320
 CROPS_SEED = 2015  # the same crops whatever the experiment: the teacher is asked about each but once
 CALIBRATION_FRACTION = 0.05  # of the pictures, kept for choosing the score threshold
+PARTS = LEARN, CHOOSE, MEASURE = "learn", "choose", "measure"
 PANORAMA_PX = 800  # a wider picture is measured tile by tile: at 320 px nobody in it would have a face
 TILE_PX = (180, 240)
 
@@ -52,38 +63,60 @@ class SceneSet:
         )
 
 
-def gather_scenes(experiment: DetectorExperiment, places: Places) -> SceneSet:
+def gather_scenes(experiment: DetectorExperiment, places: Places, *, measure_only: bool = False) -> SceneSet:
     """Read every source of the experiment and split it.
 
+    measure_only: leave out what is learned from and what the threshold is chosen on; a teacher has less to look at.
     Raises DataError that names a missing pack, a corrupt picture, or what there is nothing of.
     """
     config = experiment.data
-    photographs = None
     if config.source == "generated":
-        scenes, (crops, crop_faces) = drawn_scenery(config.generated_scenes, experiment.seed)
+        drawn, (crops, crop_faces) = drawn_scenery(config.generated_scenes, experiment.seed)
+        parts = {part: [drawn[row] for row in rows] for part, rows in split([scene.name for scene in drawn], config)}
+        photographs = None
     else:
-        if not config.scenes or config.teacher is None:
-            raise DataError(f"experiment '{experiment.name}' names no packs of scenes, or no teacher for them")
-        yunet = YuNet(config.teacher, SCENE_TEACHER_PX, places.data_dir / "teachers", threads=teacher_threads())
-        close = YuNet(config.teacher, CROP_TEACHER_PX, places.data_dir / "teachers")
-        packs = [places.scenes(name) for name in config.scenes]
-        scenes = [scene for pack in packs for scene in read_scenes(pack, yunet, close, places.cache_dir)]
-        scenes += [scene for name in config.negatives for scene in read_negatives(places.scenes(name))]
-        crops, crop_faces = _crops(experiment, places)
+        yunet, close = _teachers(experiment, places)
+        parts = {part: [] for part in PARTS}
+        for pack, read in _packs(experiment, places, yunet, close):
+            names = picture_names(pack)
+            for part, rows in split(names, config):
+                if part == MEASURE or not measure_only:
+                    parts[part] += read(pack, [names[row] for row in rows])
+        crops, crop_faces = ([], NO_FACES) if measure_only else _crops(experiment, places)
         photographs = read_photographs(places, yunet)
-    names = np.array([scene.name for scene in scenes])
-    measured = held_out(names, config.held_out_fraction)
-    choosing = held_out(np.array([f"choose {name}" for name in names]), CALIBRATION_FRACTION) & ~measured
-    train = [scene for scene, out in zip(scenes, measured | choosing, strict=True) if not out]
-    scenery = _scenery(train, crops, crop_faces, experiment)
-    parts = [
-        [tile for scene, out in zip(scenes, chosen, strict=True) if out for tile in tiles(scene)]
-        for chosen in (choosing, measured)
-    ]
-    if not scenery.backdrops or not all(parts):
+    scenery = _scenery(parts[LEARN], crops, crop_faces, experiment)
+    choosing, measured = ([tile for scene in parts[part] for tile in tiles(scene)] for part in (CHOOSE, MEASURE))
+    if not measured or not (measure_only or (choosing and scenery.backdrops)):
         raise DataError(f"experiment '{experiment.name}': too few pictures to learn from or to measure on")
-    account = _account(scenes, scenery, measured, choosing, parts)
-    return SceneSet(scenery, *parts, photographs, account, _digest(train))
+    account = _account(parts, scenery, choosing, measured)
+    return SceneSet(scenery, choosing, measured, photographs, account, _digest(parts[LEARN]))
+
+
+def split(names: list[str], config: ScenesConfig) -> Iterator[tuple[str, list[int]]]:
+    """Each part with the places of its names, by a hash of the name."""
+    texts = np.array(names, dtype=str)
+    measured = held_out(texts, config.held_out_fraction)
+    choosing = held_out(np.array([f"choose {name}" for name in names], dtype=str), CALIBRATION_FRACTION) & ~measured
+    for part, chosen in ((LEARN, ~measured & ~choosing), (CHOOSE, choosing), (MEASURE, measured)):
+        yield part, np.nonzero(chosen)[0].tolist()
+
+
+def _teachers(experiment: DetectorExperiment, places: Places) -> tuple[YuNet, YuNet]:
+    """Who finds the faces, and who looks at each again."""
+    teacher, folder = experiment.data.teacher, places.data_dir / "teachers"
+    if not experiment.data.scenes or teacher is None:
+        raise DataError(f"experiment '{experiment.name}' names no packs of scenes, or no teacher for them")
+    return YuNet(teacher, SCENE_TEACHER_PX, folder, threads=teacher_threads()), YuNet(teacher, CROP_TEACHER_PX, folder)
+
+
+def _packs(
+    experiment: DetectorExperiment, places: Places, yunet: YuNet, close: YuNet
+) -> Iterator[tuple[Pack, Callable[[Pack, list[str]], list[Scene]]]]:
+    """Every pack and how its pictures are read."""
+    for name in experiment.data.scenes:
+        yield places.scenes(name), lambda pack, names: read_scenes(pack, names, yunet, close, places.cache_dir)
+    for name in experiment.data.negatives:
+        yield places.scenes(name), read_negatives
 
 
 def _crops(experiment: DetectorExperiment, places: Places) -> tuple[list[np.ndarray], np.ndarray]:
@@ -159,30 +192,28 @@ def _digest(train: list[Scene]) -> str:
 
 
 def _account(
-    scenes: list[Scene], train: Scenery, measured: np.ndarray, choosing: np.ndarray, parts: list[list[Scene]]
+    parts: dict[str, list[Scene]], train: Scenery, choosing: list[Scene], measured: list[Scene]
 ) -> dict[str, object]:
     """What is learned from and measured on, in numbers, for the report and the card."""
-    calibration, held = parts
+    sources = sorted({scene.name.split("/")[0] for part in parts.values() for scene in part})
+
+    def count(part: str, source: str) -> int:
+        return sum(scene.name.startswith(f"{source}/") for scene in parts[part])
+
     return {
-        "pictures": len(scenes),
+        "pictures": sum(len(part) for part in parts.values()),
         "scenes_to_learn_from": len(train.scenes),
         "faces_to_learn_from": sum(int((scene.faces[:, SCORE] >= FACE_SCORE_MIN).sum()) for scene in train.scenes),
         "face_free_to_learn_from": len(train.backdrops),
         "of_them_grey": train.greys,
         "crops_to_paste": len(train.crops),
-        "calibration_pictures": int(choosing.sum()),
-        "calibration_tiles": len(calibration),
-        "held_out_pictures": int(measured.sum()),
-        "held_out_tiles": len(held),
+        "calibration_pictures": len(parts[CHOOSE]),
+        "calibration_tiles": len(choosing),
+        "held_out_pictures": len(parts[MEASURE]),
+        "held_out_tiles": len(measured),
         "split": "by a hash of the source picture's name; panoramas and their tiles together",
         "per_source": {
-            source: {
-                "pictures": sum(scene.name.startswith(f"{source}/") for scene in scenes),
-                "held_out": sum(
-                    scene.name.startswith(f"{source}/") and bool(out)
-                    for scene, out in zip(scenes, measured, strict=True)
-                ),
-            }
-            for source in sorted({scene.name.split("/")[0] for scene in scenes})
+            source: {"pictures": sum(count(part, source) for part in PARTS), "held_out": count(MEASURE, source)}
+            for source in sources
         },
     }

@@ -32,16 +32,17 @@ class Scene:
     faces: np.ndarray
 
 
-def read_scenes(pack: Pack, teacher: YuNet, close: YuNet, cache_dir: Path) -> list[Scene]:
-    """Every picture of a pack with its faces; the teachers are asked once, their answers are cached.
+def read_scenes(pack: Pack, names: list[str], teacher: YuNet, close: YuNet, cache_dir: Path) -> list[Scene]:
+    """These pictures of a pack with their faces; the teachers are asked once, their answers are cached.
 
     teacher finds the faces; close, of a smaller input, looks at each again.
 
     Raises DataError that names a missing pack or a corrupt picture.
     """
-    names, images = read_pictures(pack)
+    images = read_pictures(pack, names)
+    which = hashlib.sha256("\n".join(names).encode()).hexdigest()[:12]
     faces = cached_faces(
-        cache_dir / "scenes" / f"{pack.name}-{pack.digest()}-{teacher.name}-{close.name}.npy",
+        cache_dir / "scenes" / f"{pack.name}-{pack.digest()}-{which}-{teacher.name}-{close.name}.npy",
         (close.refined(image, surely_at_two_sizes(teacher, image)) for image in images),
         len(images),
         f"ask {teacher.name} about {pack.name}",
@@ -49,25 +50,25 @@ def read_scenes(pack: Pack, teacher: YuNet, close: YuNet, cache_dir: Path) -> li
     return [Scene(*scene) for scene in zip(names, images, faces, strict=True)]
 
 
-def read_negatives(pack: Pack) -> list[Scene]:
-    """Every picture of a pack of scenes without faces, but the few that do hold one.
+def read_negatives(pack: Pack, names: list[str]) -> list[Scene]:
+    """These pictures of a pack of scenes without faces, but the few that do hold one.
 
     The teacher is not asked: it claims a face in one of nine of them, nearly always wrongly (a dial, a tomato, a
     bottle cap), and those are the very pictures to learn from.
     """
-    return [
-        Scene(name, image, NO_FACES)
-        for name, image in zip(*read_pictures(pack), strict=True)
-        if name not in NEGATIVES_WITH_FACES
-    ]
+    kept = [name for name in names if name not in NEGATIVES_WITH_FACES]
+    return [Scene(name, image, NO_FACES) for name, image in zip(kept, read_pictures(pack, kept), strict=True)]
 
 
-def read_pictures(pack: Pack) -> tuple[list[str], list[np.ndarray]]:
-    """The names, `<pack>/<member>`, and the pictures, (H, W, 3) uint8 RGB, of a pack."""
-    names = [f"{pack.name}/{member.filename}" for member in pack.members()]
+def picture_names(pack: Pack) -> list[str]:
+    """`<pack>/<member>` of every picture of a pack."""
+    return [f"{pack.name}/{member.filename}" for member in pack.members()]
+
+
+def read_pictures(pack: Pack, names: list[str]) -> list[np.ndarray]:
+    """The pictures of these names, each (H, W, 3) uint8 RGB."""
     with zipfile.ZipFile(pack.path) as archive:
-        images = [decode_image(read_member(archive, pack.name, name.partition("/")[2]), name) for name in names]
-    return names, images
+        return [decode_image(read_member(archive, pack.name, name.partition("/")[2]), name) for name in names]
 
 
 def surely_at_two_sizes(teacher: YuNet, image: np.ndarray) -> np.ndarray:

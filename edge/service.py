@@ -1,0 +1,242 @@
+"""The device: builds the adapters from the configuration and turns the loop; one thread owns all but their insides."""
+
+import logging
+import resource
+import shutil
+import threading
+import time
+import uuid
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+import edge
+from edge.capture import open_source
+from edge.config import Config, ModelsConfig
+from edge.core.door import Door, DoorRules
+from edge.core.gallery import Gallery
+from edge.core.types import Event, Frame, Reply
+from edge.errors import ConfigError, GalleryError, RefusedError
+from edge.inference import detector as detectors
+from edge.inference import embedder as embedders
+from edge.inference.detector import Detector
+from edge.inference.embedder import Embedder
+from edge.mqtt.link import Incoming, Link, Outgoing
+from edge.mqtt.messages import Limits, answer_json, command_of, event_json, read_request, slug_of, transaction_in
+from edge.mqtt.topics import Topics
+from edge.storage.gallery_db import GalleryDb
+
+log = logging.getLogger("limen")
+
+READ_SECONDS = 0.5
+MODELS = {
+    "detector": {"standard": detectors.STANDARD},
+    "embedder": {"standard": embedders.STANDARD, "lite": embedders.LITE},
+}
+
+
+def model_path(kind: str, name: str) -> Path:
+    """Of a shipped model by name, or of one's own. Raises ConfigError where there is neither."""
+    path = MODELS[kind].get(name, Path(name))
+    if path.suffix != ".tflite":
+        raise ConfigError(f"models.{kind} '{name}' is neither {' nor '.join(MODELS[kind])} nor a .tflite file")
+    return path
+
+
+@dataclass
+class Device:
+    """What can be done with the models and the gallery, with or without a camera and a broker."""
+
+    detector: Detector
+    embedder: Embedder
+    store: GalleryDb
+    door: Door
+
+    @classmethod
+    def of(cls, config: Config) -> "Device":
+        """As configured. Raises LimenError that names what is missing."""
+        models: ModelsConfig = config.models
+        detector = Detector(model_path("detector", models.detector), threads=models.threads)
+        embedder = Embedder(model_path("embedder", models.embedder), threads=models.threads)
+        store = GalleryDb(config.gallery.path, embedder.card.sha256, keep_crops=config.gallery.keep_crops)
+        decision = config.decision
+        gallery = Gallery(embedder.card.sha256, embedder.card.tau_within, decision.fpir)
+        rules = DoorRules(decision.quality, decision.tracks, motion_gate=decision.motion_gate)
+        return cls(detector, embedder, store, Door(detector, embedder, gallery, store, rules))
+
+    @property
+    def model(self) -> str:
+        """The embedder, for people: name@sha."""
+        return f"{self.embedder.card.name}@{self.embedder.card.sha256[:8]}"
+
+
+@dataclass
+class Clock:
+    """How long each turn of the loop took, for health."""
+
+    seconds: deque[float] = field(default_factory=lambda: deque(maxlen=600))
+    frames: int = 0
+    since: float = field(default_factory=time.monotonic)
+
+    def count(self, seconds: float) -> None:
+        """One frame more."""
+        self.seconds.append(seconds)
+        self.frames += 1
+
+    def numbers(self) -> dict[str, float]:
+        """Frames a second since the last call, and the 50th and 95th percentile of a turn in ms."""
+        now = time.monotonic()
+        fps, self.frames, self.since = self.frames / max(1e-6, now - self.since), 0, now
+        p50, p95 = np.percentile(self.seconds, [50, 95]) * 1000 if self.seconds else (0.0, 0.0)
+        return {"fps": round(fps, 1), "p50_ms": round(float(p50), 1), "p95_ms": round(float(p95), 1)}
+
+
+class Service:
+    """The loop: commands in, frames in, events out."""
+
+    def __init__(self, config: Config, device: Device) -> None:
+        self.config, self.device = config, device
+        self.topics = Topics(config.device)
+        self.link = Link(config.mqtt, self.topics)
+        self.limits = Limits(config.mqtt.request_bytes_max, config.mqtt.image_pixels_max)
+        self.clock = Clock()
+        self.present: dict[str, str] = {}
+        self._last: dict[str, object] | None = None
+        self._seq = 0
+        self._health_at = 0.0
+
+    def run(self, stop: threading.Event, *, fast: bool = False, loop: bool = False) -> None:
+        """Until told to stop, or the source of frames ends. Raises CameraError where it cannot be opened."""
+        source = open_source(self.config.camera, fast=fast, loop=loop)
+        self.link.start()
+        self._say_what_is()
+        frame: Frame | None = None
+        try:
+            while not stop.is_set():
+                self.turn_to_requests()
+                newest = source.read(READ_SECONDS)
+                if newest is not None:
+                    frame = newest
+                    started = time.perf_counter()
+                    for event in self.device.door.see(frame):
+                        self.publish(event)
+                    self.clock.count(time.perf_counter() - started)
+                elif source.ended:
+                    break
+                self._say_health(source.dropped)
+            if frame is not None:
+                for event in self.device.door.close(frame):
+                    self.publish(event)
+        finally:
+            source.close()
+            self.link.stop()
+
+    def turn_to_requests(self) -> None:
+        """Answer everything that came in."""
+        for incoming in self.link.pending():
+            self.answer(incoming)
+
+    def answer(self, incoming: Incoming) -> None:
+        """Do as a request asks, or say why not; the answer goes where it was asked to go, if that is allowed."""
+        verb = self.topics.verb_of(incoming.topic)
+        if verb is None:
+            return
+        reply = self._reply_to(verb, incoming)
+        to = incoming.response_topic
+        allowed = to is not None and to.startswith(self.config.mqtt.response_prefix) and not set("+#") & set(to)
+        topic = to if allowed else self.topics.response(verb)
+        self.link.send(Outgoing(topic, reply, correlation=incoming.correlation if allowed else None))
+
+    def _reply_to(self, verb: str, incoming: Incoming) -> bytes:
+        transaction = transaction_in(incoming.payload)
+        try:
+            return self._carried_out(verb, incoming)
+        except RefusedError as refusal:
+            return answer_json(Reply(code=refusal.code, error=str(refusal)), transaction)
+        except GalleryError as error:
+            self.device.door.reload()  # what was not written is not known
+            return answer_json(Reply(code="storage", error=str(error)), transaction)
+
+    def _carried_out(self, verb: str, incoming: Incoming) -> bytes:
+        """The answer, and what it answers, are on disk together or not at all; asked again, it is the same answer."""
+        if incoming.retain:
+            raise RefusedError("retained", "a retained request would be carried out again at every reconnect")
+        request = read_request(verb, incoming.payload, incoming.size, self.limits)
+        store = self.device.store
+        earlier = store.answer_to(request.transaction)
+        if earlier is not None:
+            return earlier
+        command = command_of(request, self.limits)
+        with store.transaction():
+            payload = answer_json(self.device.door.handle(command), request.transaction)
+            store.remember(request.transaction, payload, time.time())
+        store.settle()
+        self._say_gallery()
+        return payload
+
+    def publish(self, event: Event) -> None:
+        """Number an event, date it and send it; and say who is there now."""
+        self._seq += 1
+        ts = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        payload = event_json(event, uuid.uuid4().hex, self._seq, ts, self.device.model)
+        expires_at = time.monotonic() + self.config.mqtt.event_expiry_seconds
+        self.link.send(Outgoing(self.topics.of("event"), payload, expires_at, self.topics.of("event/late")))
+        person = None if event.match is None else event.match.person
+        name = event.kind if person is None else person.name
+        log.info("%s %s %s: %s", event.track, event.phase, name, event.why)
+        if event.kind == "low_quality":
+            return
+        if event.phase == "end":
+            self.present.pop(event.track, None)
+        else:
+            self.present[event.track] = name
+            self._last = {"name": name, "ts": ts}
+            if person is not None:
+                self.link.say(f"person/{slug_of(person.name)}", json_of({"name": person.name, "last_seen": ts}))
+        self._say_presence()
+
+    def _say_what_is(self) -> None:
+        card, gallery = self.device.embedder.card, self.device.door.gallery
+        info = {
+            "version": edge.__version__,
+            "detector": {"name": self.device.detector.card.name, "sha256": self.device.detector.card.sha256},
+            "embedder": {"name": card.name, "sha256": card.sha256, "dimension": card.dimension},
+            "tau": round(gallery.tau, 4),
+        }
+        self.link.say("info", json_of(info))
+        self._say_gallery()
+        self._say_presence()
+
+    def _say_gallery(self) -> None:
+        people = self.device.door.people()
+        self.link.say("gallery", json_of({"people": people, "model": self.device.model}))
+
+    def _say_presence(self) -> None:
+        people = sorted(set(self.present.values()))
+        self.link.say(
+            "presence", json_of({"state": ", ".join(people) or "nobody", "people": people, "last": self._last})
+        )
+
+    def _say_health(self, dropped: int) -> None:
+        now = time.monotonic()
+        if now < self._health_at:
+            return
+        self._health_at = now + self.config.mqtt.health_every_seconds
+        health = {
+            **self.clock.numbers(),
+            "rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+            "disk_free_mb": shutil.disk_usage(self.config.gallery.path.parent).free // 1_000_000,
+            "dropped_frames": dropped,
+            "queued": self.link.depth,
+            "dropped_messages": self.link.dropped,
+        }
+        self.link.say("health", json_of(health), qos=0)
+
+
+def json_of(value: object) -> bytes:
+    """JSON in UTF-8."""
+    return msgspec.json.encode(value)
