@@ -68,7 +68,7 @@ def test_every_negative_that_holds_a_face_is_in_the_pack(shared, tmp_path):
 
 def test_a_panorama_is_measured_in_tiles_that_keep_its_faces():
     face = np.array([[250, 200, 290, 250, 0.9, *([270, 225] * 5)]], dtype=np.float32)
-    cut = np.array([[220, 20, 260, 60, 0.9, *([240, 40] * 5)]], dtype=np.float32)
+    cut = np.array([[220, 160, 260, 200, 0.9, *([240, 180] * 5)]], dtype=np.float32)  # a quarter in each of four
     panorama = Scene("a/1", np.zeros((400, 1000, 3), dtype=np.uint8), np.concatenate([face, cut]))
     parts = tiles(panorama)
     assert {part.image.shape for part in parts} == {(180, 240, 3)}
@@ -104,7 +104,8 @@ def test_the_shared_scenes_that_are_measured_on(shared, cache_dir):
 
 def test_missing_sources_are_named(tmp_path):
     (tmp_path / "teachers").mkdir()
-    (tmp_path / "teachers" / "yunet_n_640_640.onnx").write_bytes(b"")
+    for px in (320, 640):
+        (tmp_path / "teachers" / f"yunet_n_{px}_{px}.onnx").write_bytes(b"")
     with pytest.raises(DataError, match="pack 'photos' is missing"):
         gather_scenes(load_experiment("detector"), Places(tmp_path, tmp_path))
     with pytest.raises(DataError, match="'yunet_n' is missing"):

@@ -1,0 +1,5 @@
+"""`python -m edge` is `limen`."""
+
+from edge.cli import main
+
+main()
