@@ -185,7 +185,7 @@ class Service:
         payload = event_json(event, uuid.uuid4().hex, self._seq, ts, self.device.model)
         expires_at = time.monotonic() + self.config.mqtt.event_expiry_seconds
         self.link.send(Outgoing(self.topics.of("event"), payload, expires_at, self.topics.of("event/late")))
-        person = None if event.match is None else event.match.person
+        person = event.person
         name = event.kind if person is None else person.name
         log.info("%s %s %s: %s", event.track, event.phase, name, event.why)
         if event.kind == "low_quality":

@@ -30,42 +30,45 @@ def box_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
     first: (N, 4), second: (M, 4), as left, top, right, bottom. Returns (N, M) in [0, 1]; 0 for boxes without area.
     """
-    low = np.maximum(first[:, None, :2], second[None, :, :2])  # (N, 1, 2), (1, M, 2) -> (N, M, 2)
-    high = np.minimum(first[:, None, 2:4], second[None, :, 2:4])
-    shared = np.clip(high - low, 0, None).prod(axis=2)
+    corners = np.minimum(first[:, None, 2:4], second[None, :, 2:4])  # (N, 1, 2), (1, M, 2) -> (N, M, 2)
+    corners -= np.maximum(first[:, None, :2], second[None, :, :2])
+    np.maximum(corners, 0, out=corners)
+    shared = corners[..., 0] * corners[..., 1]
     union = box_area(first)[:, None] + box_area(second)[None] - shared
     return shared / np.maximum(union, 1e-9)
 
 
 def box_area(boxes: np.ndarray) -> np.ndarray:
     """(N, 4) -> (N,), 0 where right is left of left."""
-    return np.clip(boxes[:, 2:4] - boxes[:, :2], 0, None).prod(axis=1)
+    sides = np.maximum(boxes[:, 2:4] - boxes[:, :2], 0)
+    return sides[:, 0] * sides[:, 1]
 
 
-def non_maximum_suppression(boxes: np.ndarray, scores: np.ndarray, iou_max: float) -> np.ndarray:
-    """Rows of the boxes that stay, best score first: of two that overlap by more than iou_max, the better one.
+def non_maximum_suppression(overlap: np.ndarray, scores: np.ndarray, iou_max: float) -> np.ndarray:
+    """Rows that stay, best score first: of two that overlap by more than iou_max, the one with the better score.
 
-    boxes: (N, 4); scores: (N,). Greedy (the oldest and plainest rule); equal scores keep the earlier row.
+    overlap: (N, N), the IoU of every two; scores: (N,). Greedy (the oldest and plainest rule); of equal scores the
+    earlier row stays. One matrix is cheapest: the candidates are a few dozen.
     """
     order = np.argsort(-scores, kind="stable")
-    clash = box_iou(boxes[order], boxes[order]) > iou_max  # (N, N): a few dozen candidates, so one matrix is cheapest
-    kept: list[int] = []
+    clash = overlap > iou_max
     gone = np.zeros(len(order), dtype=bool)
-    for place in range(len(order)):
-        if not gone[place]:
-            kept.append(place)
-            gone |= clash[place]
-    return order[kept]
+    kept = []
+    for row in order:
+        if not gone[row]:
+            kept.append(row)
+            gone |= clash[row]
+    return np.array(kept, dtype=np.int64)
 
 
-def blend_weights(boxes: np.ndarray, scores: np.ndarray, kept: np.ndarray, iou_min: float) -> np.ndarray:
+def blend_weights(overlap: np.ndarray, scores: np.ndarray, kept: np.ndarray, iou_min: float) -> np.ndarray:
     """How much each box has to say in each kept one: as much as its squared score, if they overlap by iou_min.
 
-    boxes: (N, 4); scores: (N,) above 0; kept: (K,) rows. Returns (K, N), each row of sum 1.
+    overlap: (N, N), the IoU of every two; scores: (N,) above 0; kept: (K,) rows. Returns (K, N), each row of sum 1.
     Neighbouring cells that saw the same face err differently, and their mean errs less and trembles less from frame to
     frame (Bazarevsky et al. 2019).
     """
-    agree = box_iou(boxes[kept], boxes) >= iou_min
+    agree = overlap[kept] >= iou_min
     agree[np.arange(len(kept)), kept] = True  # a box without area overlaps nothing, not even itself
     weights = agree * np.square(scores)
     return weights / weights.sum(axis=1, keepdims=True)

@@ -12,7 +12,7 @@ class QualityRules:
     """What a face must have to be looked at; the field's name says the unit."""
 
     face_px_min: float = 40.0
-    sharpness_min: float = 40.0
+    sharpness_min: float = 6.0
     brightness_min: float = 30.0
     yaw_deg_max: float = 40.0
 

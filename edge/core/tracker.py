@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from edge.core.geometry import box_iou
-from edge.core.types import Face, Match, Quality
+from edge.core.types import Face, Match, Person, Quality
 
 UNKNOWN = "unknown"
 
@@ -50,6 +50,11 @@ class Verdict:
     votes: dict[str, int]
     why: str
 
+    @property
+    def person(self) -> Person | None:
+        """Who it is, or nobody we know, whatever a single look said."""
+        return None if self.identity is None else self.best.match.person
+
 
 @dataclass
 class Evidence:
@@ -72,7 +77,7 @@ class Evidence:
         best = min(speaking, key=lambda vote: vote.match.distance)
         agreeing = sum(vote.identity == identity for vote in self.votes)
         side = "within tau" if identity is not None else "beyond tau of everybody"
-        why = f"{agreeing} of {len(self.votes)} votes {side}"
+        why = f"{agreeing} of {len(self.votes)} votes {side}" if agreeing else "too few votes to name anybody"
         return Verdict(identity, best, dict(Counter(vote.name for vote in self.votes)), why)
 
 

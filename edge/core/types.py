@@ -137,16 +137,19 @@ class Quality:
 class Event:
     """What the door has to say. Whatever sends it out gives it a number and a time of day.
 
-    kind:  "recognized", "unknown" or "low_quality"
-    phase: "new" once per track, "update" when the identity changes, "end" when the track is gone
-    votes: how many looks spoke for whom, "unknown" for nobody
-    box:   left, top, width, height as shares of the picture
+    kind:   "recognized", "unknown" or "low_quality"
+    person: who was recognized
+    match:  the best look that spoke for it
+    phase:  "new" once per track, "update" when the identity changes, "end" when the track is gone
+    votes:  how many looks spoke for whom, "unknown" for nobody
+    box:    left, top, width, height as shares of the picture
     """
 
     kind: str
     phase: str
     track: str
     at: float
+    person: Person | None
     match: Match | None
     votes: dict[str, int]
     quality: Quality | None

@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edge.core.geometry import blend_weights, letterbox_scale, non_maximum_suppression
+from edge.core.geometry import blend_weights, box_iou, letterbox_scale, non_maximum_suppression
 from edge.core.types import Face
 from edge.errors import ImageError, ModelError
 from edge.inference.card import DetectorCard, read_card
@@ -52,9 +52,11 @@ def one_each(
     boxes: np.ndarray, scores: np.ndarray, landmarks: np.ndarray, nms_iou: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(N, 4), (N,), (N, 5, 2) of all cells that see a face -> the same of each face once, best score first."""
-    kept = non_maximum_suppression(boxes, scores, nms_iou)
-    weights = blend_weights(boxes, scores, kept, BLEND_IOU).astype(np.float32)
-    return weights @ boxes, scores[kept], np.tensordot(weights, landmarks, axes=1)  # (K, N) with (N, 5, 2)
+    overlap = box_iou(boxes, boxes)
+    kept = non_maximum_suppression(overlap, scores, nms_iou)
+    weights = blend_weights(overlap, scores, kept, BLEND_IOU)
+    points = weights @ landmarks.reshape(-1, 10)  # (K, N) @ (N, 10) -> (K, 10)
+    return weights @ boxes, scores[kept], points.reshape(-1, 5, 2)
 
 
 def letterboxed(image: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

@@ -181,8 +181,7 @@ def answer_json(reply: Reply, transaction: str | None) -> bytes:
 
 def event_json(event: Event, event_id: str, seq: int, ts: str, model: str) -> bytes:
     """The event as it is published; id, seq and ts are those of whoever sends it."""
-    match, quality = event.match, event.quality
-    person = None if match is None else match.person
+    match, quality, person = event.match, event.quality, event.person
     value: dict[str, object] = {
         "schema": SCHEMA,
         "event_type": event.kind,

@@ -1,4 +1,4 @@
-"""A household of one: each of the five people of the clips in turn is known by one picture, the other four are strangers."""
+"""A household of one: each of the five people of the clips is known by one picture, the other four are strangers."""
 
 import csv
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ def replay(device, path, truth):
         Told(
             path.name,
             truth,
-            event.match.person.name if event.match and event.match.person else event.kind,
+            event.person.name if event.person else event.kind,
             event.why,
             event.match.distance if event.match else float("nan"),
             event.match.tau if event.match else float("nan"),
@@ -78,13 +78,11 @@ def test_one_picture_is_enough_and_nobody_else_is_named(shared, tmp_path, person
     right = [line for line in told if line.said == (person if line.truth == person else "unknown")]
     named = [line for line in told if line.truth != person and line.said == person]
     with capsys.disabled():
-        print(
-            f"\n{person}, enrolled from {enrolled_from}: {len(right)} of {len(told)} tracks right, {len(named)} strangers named"
-        )
+        print(f"\n{person}, enrolled from {enrolled_from}:", end=" ")
+        print(f"{len(right)} of {len(told)} tracks right, {len(named)} strangers named")
         for line in told:
             mark = " " if line in right else "*"
-            print(
-                f" {mark} {line.clip:14} was {line.truth}, said {line.said:12} d {line.distance:.2f} tau {line.tau:.2f}: {line.why}"
-            )
+            said = f"was {line.truth}, said {line.said}"
+            print(f" {mark} {line.clip:14} {said:22} d {line.distance:.2f}, tau {line.tau:.2f}: {line.why}")
     assert named == []
     assert len(right) >= 0.9 * len(told)

@@ -154,4 +154,4 @@ def tile_starts(length: int, tile: int, overlap: int = 160) -> list[int]:
 
 def merged(faces: np.ndarray) -> np.ndarray:
     """(F, 15) -> the same without doubles, best score first."""
-    return faces[non_maximum_suppression(faces[:, BOX], faces[:, SCORE], NMS_IOU)]
+    return faces[non_maximum_suppression(box_iou(faces[:, BOX], faces[:, BOX]), faces[:, SCORE], NMS_IOU)]

@@ -60,10 +60,7 @@ def walking(colour, top=80):
 
 
 def said(events):
-    return [
-        (event.kind, event.phase, event.match.person.name if event.match and event.match.person else None)
-        for event in events
-    ]
+    return [(event.kind, event.phase, event.person.name if event.person else None) for event in events]
 
 
 def enrolled(door, **people):

@@ -174,6 +174,7 @@ def event(match, quality=None):
         "new",
         "t93",
         12.5,
+        match.person,
         match,
         {"alice": 4, "unknown": 1},
         quality,
