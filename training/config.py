@@ -118,8 +118,12 @@ class Experiment(Value, kw_only=True):
     validate_every_images: Count = 65_536
 
     def __post_init__(self) -> None:
+        images, stop_at = self.optimizer.images, self.optimizer.stop_at_images
+        if stop_at is not None and stop_at > images:
+            raise ValueError(f"optimizer.stop_at_images {stop_at} is more than optimizer.images {images}")
         if not self.steps:
-            raise ValueError(f"optimizer.images {self.optimizer.images} is less than one batch of {self.batch_size}")
+            what = "images" if stop_at is None else "stop_at_images"
+            raise ValueError(f"optimizer.{what} {stop_at or images} is less than one batch of {self.batch_size}")
 
     @property
     def steps(self) -> int:

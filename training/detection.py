@@ -96,7 +96,7 @@ class DetectorTask:
     def lineage(self) -> dict[str, object]:
         """What it learned from, and before it the experiment that it started from."""
         experiment, data = self.experiment, self.experiment.data
-        parent = load_experiment(experiment.start_from) if experiment.start_from else None
+        parent = parent_of(experiment)
         packs = (*data.scenes, *data.negatives, *data.crops)
         return {
             "experiment": experiment.name,
@@ -104,18 +104,35 @@ class DetectorTask:
             "images_seen": experiment.steps * experiment.batch_size,
             "packs": {pack: PACK_TERMS.get(pack, "not stated") for pack in packs} or data.source,
             "teacher": {data.teacher: TEACHER_TERMS[data.teacher]} if data.teacher else None,
-            "started_from": DetectorTask(parent).lineage() if isinstance(parent, DetectorExperiment) else None,
+            "leak_teacher": {data.leak_teacher: TEACHER_TERMS[data.leak_teacher]} if data.leak_teacher else None,
+            "started_from": DetectorTask(parent).lineage() if parent else None,
         }
 
+    def stages(self) -> list[str]:
+        """The experiments to be fitted one after the other, the last is this one."""
+        parent = parent_of(self.experiment)
+        return [*(DetectorTask(parent).stages() if parent else []), self.experiment.name]
+
+    def export_command(self) -> str:
+        """What makes the model of the finished run."""
+        size = "" if self.size is None else f" --size {self.size[0]}x{self.size[1]}"
+        return f"limen-train export {self.experiment.name}{size}"
+
     def terms(self) -> str:
-        """What the card says of use."""
-        return DRAWN if self.experiment.data.source == "generated" else RESEARCH_ONLY
+        """The strictest of all that it learned from, the run it started from included."""
+        parent = parent_of(self.experiment)
+        if self.experiment.data.source != "generated":
+            return RESEARCH_ONLY
+        return DetectorTask(parent).terms() if parent else DRAWN
 
     def card(self, basics: dict[str, object], model: Path, data: SceneSet) -> DetectorCard:
         """The card of a model just quantized, with the threshold chosen on the pictures kept for that."""
         card = DetectorCard(**basics, score_min=LOOSE, nms_iou=NMS_IOU)
         write_card(card, model)
-        return msgspec.structs.replace(card, score_min=choose_score_min(inference.Detector(model), data.calibration))
+        score_min, seen = choose_score_min(inference.Detector(model), data.calibration)
+        chosen_on = {"pictures": seen.pictures, "false_alarms": seen.false_alarms, "faces_found": seen.hits}
+        learned_from = card.learned_from | {"threshold_chosen_on": chosen_on}
+        return msgspec.structs.replace(card, score_min=score_min, learned_from=learned_from)
 
     def evaluate(self, model: Path, data: SceneSet) -> DetectionEvaluation:
         """The held-out scenes, the held-out face-free ones, and whole photographs through to the embedder."""
@@ -136,9 +153,9 @@ class DetectorTask:
 
 def starting_weights(experiment: DetectorExperiment, runs_dir: Path) -> dict[str, torch.Tensor]:
     """The weights of the finished run that this experiment starts from."""
-    parent = load_experiment(str(experiment.start_from))
-    if not isinstance(parent, DetectorExperiment) or trunk_of(parent.network) != trunk_of(experiment.network):
-        raise ExperimentError(f"experiment '{experiment.name}' starts from '{parent.name}', of another trunk")
+    parent = parent_of(experiment)
+    if parent is None or trunk_of(parent.network) != trunk_of(experiment.network):
+        raise ExperimentError(f"experiment '{experiment.name}' starts from '{experiment.start_from}', of another trunk")
     if parent.data.held_out_fraction < experiment.data.held_out_fraction:
         raise ExperimentError(
             f"experiment '{experiment.name}' holds out {experiment.data.held_out_fraction:g} of the pictures, but "
@@ -147,19 +164,29 @@ def starting_weights(experiment: DetectorExperiment, runs_dir: Path) -> dict[str
     return trained_weights(runs_dir / parent.name, parent, "detector.")
 
 
+def parent_of(experiment: DetectorExperiment) -> DetectorExperiment | None:
+    """The experiment that this one starts from. Raises ExperimentError where it is not of a detector."""
+    if experiment.start_from is None:
+        return None
+    parent = load_experiment(experiment.start_from)
+    if not isinstance(parent, DetectorExperiment):
+        raise ExperimentError(f"experiment '{experiment.name}' starts from '{parent.name}', which is no detector")
+    return parent
+
+
 def trunk_of(network: DetectorConfig) -> tuple:
     """What of a network's shape does not belong to its heads."""
     return network.stem, network.widths, network.blocks, network.neck
 
 
-def watch(detector: nn.Module, shape: tuple[int, int], scenes: SceneSet) -> dict[str, float]:
+def watch(detector: nn.Module, shape: tuple[int, int], scenes: SceneSet) -> dict[str, float | None]:
     """Recall and false alarms on the held-out scenes at a score of 0.5. For looking at: nothing is chosen by it."""
     pictures = [at_model_scale(scene, shape) for scene in scenes.held_out]
     matches = count_matches(pictures, detect_float(detector, [scene.image for scene in pictures], WATCHED_SCORE_MIN))
     return {
         "held_out_recall": round(matches.recall, 5),
         "held_out_false_per_100": round(matches.false_per_100, 3),
-        "held_out_landmark_error": round(matches.landmark_error, 5),
+        "held_out_landmark_error": None if np.isnan(matches.landmark_error) else round(matches.landmark_error, 5),
     }
 
 
@@ -206,7 +233,7 @@ def parity(network: nn.Module, shipped: DetectionEvaluation) -> DetectorParity:
     """Compare the boxes of both on every held-out scene."""
     as_trained = detect_float(network, [scene.image for scene in shipped.scenes], shipped.score_min)
     overlaps, gained = [], 0
-    for floats, int8 in zip(as_trained, shipped.claims(), strict=True):
+    for floats, int8 in zip(as_trained, shipped.found, strict=True):
         overlap = box_iou(floats[:, BOX], int8[:, BOX])
         overlaps.append(overlap.max(axis=1, initial=0.0))
         gained += int((overlap.max(axis=0, initial=0.0) < 0.5).sum())

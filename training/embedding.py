@@ -93,6 +93,18 @@ class EmbedderTask:
         """What it learned from, and before it the experiment that it started from."""
         return lineage(self.experiment)
 
+    def stages(self) -> list[str]:
+        """The experiments to be fitted one after the other, the last is this one."""
+        names, experiment = [], self.experiment
+        while experiment is not None:
+            names.insert(0, experiment.name)
+            experiment = load_experiment(experiment.start_from) if experiment.start_from else None
+        return names
+
+    def export_command(self) -> str:
+        """What makes the model of the finished run."""
+        return f"limen-train export {self.experiment.name}"
+
     def terms(self) -> str:
         """The strictest of all that it learned from, the runs it started from included."""
         experiment: Experiment = self.experiment
@@ -157,6 +169,8 @@ def refuse_misfits(experiment: EmbedderExperiment, training_set: TrainingSet) ->
 def starting_weights(experiment: EmbedderExperiment, runs_dir: Path) -> dict[str, torch.Tensor]:
     """The weights of the finished run that this experiment starts from."""
     parent = load_experiment(str(experiment.start_from))
+    if not isinstance(parent, EmbedderExperiment):
+        raise ExperimentError(f"experiment '{experiment.name}' starts from '{parent.name}', which is no embedder")
     if parent.backbone != experiment.backbone:
         raise ExperimentError(f"experiment '{experiment.name}' starts from '{parent.name}', of another backbone")
     child_keeps, parent_kept = experiment.data.held_out_fraction, parent.data.held_out_fraction

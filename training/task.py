@@ -59,6 +59,12 @@ class Task(Protocol):
     def lineage(self) -> dict[str, object]:
         """What it learned from, for the card."""
 
+    def stages(self) -> list[str]:
+        """The experiments to be fitted one after the other, the last is this one."""
+
+    def export_command(self) -> str:
+        """What makes the model of the finished run."""
+
     def terms(self) -> str:
         """What the card says of use."""
 

@@ -13,7 +13,7 @@ class MotionGate:
     """
 
     def __init__(
-        self, changed_share_min: float = 0.004, difference_min: float = 12.0, look_every_seconds: float = 5.0
+        self, changed_share_min: float = 0.004, difference_min: float = 16.0, look_every_seconds: float = 5.0
     ) -> None:
         self.changed_share_min, self.difference_min = changed_share_min, difference_min
         self.look_every_seconds = look_every_seconds

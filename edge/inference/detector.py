@@ -97,16 +97,16 @@ class Detector:
         self._logit_min = math.log(self.score_min / (1 - self.score_min))  # so that no cell needs a sigmoid
         self.shape = height, width
         self._centres, self._strides = grid(height, width)
-        cells = [-(-height // stride) * -(-width // stride) for stride in STRIDES]
-        self._scores = [self._output(model, count) for count in cells]
-        self._places = [self._output(model, count * VALUES) for count in cells]
+        grids = [(-(-height // stride), -(-width // stride)) for stride in STRIDES]
+        self._scores = [self._output(model, (*cells, 1)) for cells in grids]
+        self._places = [self._output(model, (*cells, VALUES)) for cells in grids]
 
-    def _output(self, model: Path, wanted: int) -> int:
-        """Which output has that many numbers: converters do not keep the order."""
-        sizes = self._graph.output_sizes
-        if sizes.count(wanted) != 1:
-            raise ModelError(f"model {model} is no detector: no one output has {wanted} numbers, they have {sizes}")
-        return sizes.index(wanted)
+    def _output(self, model: Path, wanted: tuple[int, int, int]) -> int:
+        """Which output has that (rows, columns, values): converters do not keep the order."""
+        shapes = self._graph.output_shapes
+        if shapes.count(wanted) != 1:
+            raise ModelError(f"model {model} is no detector: no one output is {wanted}, they are {shapes}")
+        return shapes.index(wanted)
 
     def detect(self, image: np.ndarray) -> list[Face]:
         """Every face in the picture, best score first.

@@ -25,8 +25,10 @@ class Embedder:
         if self.crop_shape[:2] != (self.card.input.height, self.card.input.width):
             raise ModelError(f"model {model} takes {self.crop_shape}, its card says {self.card.input}")
         self._graph.require_pixel_input(model)
-        if self._graph.output_sizes != [self.card.dimension]:
-            raise ModelError(f"model {model} answers {self._graph.output_sizes}, its card says {self.card.dimension}-D")
+        if self._graph.output_shapes != [(self.card.dimension,)]:
+            raise ModelError(
+                f"model {model} answers {self._graph.output_shapes}, its card says {self.card.dimension}-D"
+            )
 
     def embed(self, crop: np.ndarray) -> np.ndarray:
         """The encoding of one aligned crop.

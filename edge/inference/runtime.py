@@ -50,9 +50,9 @@ class Graph:
         self.input_scale, self.input_zero_point = inputs[0]["quantization"]
 
     @property
-    def output_sizes(self) -> list[int]:
-        """How many numbers each output holds."""
-        return [int(np.prod(output["shape"])) for output in self._outputs]
+    def output_shapes(self) -> list[tuple[int, ...]]:
+        """Of every output, the batch of one left away."""
+        return [tuple(int(size) for size in output["shape"][1:]) for output in self._outputs]
 
     def require_pixel_input(self, path: Path) -> None:
         """Raise ModelError unless int8 in means pixel - 128: scale 1/128 (of (pixel - 128) / 128), zero point 0."""

@@ -2,8 +2,8 @@
 
 Every picture is a pure function of its random generator. Faces are moved, sized, pasted and cut off at the border; then
 the whole picture is lit, greyed, blurred and compressed as a door camera would. Nothing but the face itself may tell a
-face: face-free pictures are tinted and turned grey exactly as often as the others, and things that are not faces are
-pasted with the same soft edge as faces.
+face: pictures with faces are turned grey as often as those without, and tinted nearly so (the face-free ones that came
+grey always are), and things that are not faces are pasted with the same soft edge as faces.
 """
 
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ import numpy as np
 from training.data.augment import backlit, blurred, compressed, dimmed, exposed, infrared, noisy
 from training.data.faces import FACE_SCORE_MIN, NO_FACES, SCORE, mirrored, sizes, turned, visible_share
 from training.data.scenes import Scene
+from training.data.warp import warped, zoom_and_turn
 
 FACE_PX = (14.0, 230.0)  # of the face that a scene is placed by, square root of its box's area, log-uniform
 PASTED_PX = (16.0, 150.0)
@@ -29,7 +30,7 @@ class Scenery:
     scenes:     with at least one sure face
     backdrops:  (h, w, 3) uint8 RGB without a face, of any size; grey ones first
     greys:      how many of the backdrops are grey
-    crops:      (N, 112, 112, 3) uint8 RGB aligned crops, or None
+    crops:      N of (112, 112, 3) uint8 RGB, aligned
     crop_faces: for each crop the one face in it, (15,) float32
     """
 
@@ -78,9 +79,7 @@ class Composer:
         wanted = np.exp(rng.uniform(np.log(FACE_PX[0]), np.log(span)))
         zoom = np.clip(wanted / sizes(target[None])[0], 0.1, 4.0)
         middle = (target[0:2] + target[2:4]) / 2
-        angle = np.deg2rad(rng.normal(0, TURN_DEGREES))
-        cosine, sine = zoom * np.cos(angle), zoom * np.sin(angle)
-        linear = np.array([[cosine, -sine], [sine, cosine]])
+        linear = zoom_and_turn(zoom, np.deg2rad(rng.normal(0, TURN_DEGREES)))
         matrix = np.column_stack([linear, rng.uniform(0, 1, 2) * [width, height] - linear @ middle])
         return self.drawn_onto(self.behind(rng, shape), scene, matrix, rng)
 
@@ -141,9 +140,9 @@ class Composer:
         return np.full((*shape, 3), colour, dtype=np.uint8)
 
     def backdrop(self, rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-        """A drawn part of a face-free picture; grey and coloured ones alike often, the grey ones mostly tinted."""
+        """A drawn part of a face-free picture; the grey ones tinted."""
         greys, total = self.scenery.greys, len(self.scenery.backdrops)
-        grey = rng.random() < 0.6 if 0 < greys < total else greys == total
+        grey = rng.random() < 0.4 if 0 < greys < total else greys == total
         source = self.scenery.backdrops[rng.integers(0, greys) if grey else rng.integers(greys, total)]
         height, width = source.shape[:2]
         zoom = max(shape[0] / height, shape[1] / width)
@@ -161,19 +160,7 @@ class Composer:
         self, canvas: np.ndarray, scene: Scene, matrix: np.ndarray, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
         """The scene after a similarity transform, (2, 3), over the canvas; and its faces."""
-        zoom = float(np.hypot(*matrix[:, 0]))
-        image = scene.image
-        if zoom < 0.5:  # warpAffine looks at four pixels only: what shrinks more must be averaged before
-            image = cv2.resize(image, None, fx=2 * zoom, fy=2 * zoom, interpolation=cv2.INTER_AREA)
-        grown = scene.image.shape[1] / image.shape[1], scene.image.shape[0] / image.shape[0]
-        cv2.warpAffine(
-            image,
-            np.column_stack([matrix[:, :2] * grown, matrix[:, 2]]),
-            canvas.shape[1::-1],
-            dst=canvas,
-            flags=cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_TRANSPARENT,
-        )
+        warped(scene.image, matrix, canvas.shape[1::-1], onto=canvas)
         return self.maybe_mirrored(canvas, turned(scene.faces, matrix), rng)
 
     @staticmethod
@@ -204,9 +191,7 @@ def paste(
     """
     height, width = image.shape[:2]
     px = crop.shape[0]
-    angle = np.deg2rad(rng.normal(0, TURN_DEGREES))
-    cosine, sine = zoom * np.cos(angle), zoom * np.sin(angle)
-    linear = np.array([[cosine, -sine], [sine, cosine]])
+    linear = zoom_and_turn(zoom, np.deg2rad(rng.normal(0, TURN_DEGREES)))
     middle = rng.uniform(0, 1, 2) * [width, height]
     matrix = np.column_stack([linear, middle - linear @ [px / 2, px / 2]])
     half = px * zoom * 0.75
@@ -217,11 +202,8 @@ def paste(
     covered[top:bottom, left:right] = True
     local = matrix - [[0, 0, left], [0, 0, top]]
     size = right - left, bottom - top
-    if zoom < 0.5:
-        crop = cv2.resize(crop, None, fx=2 * zoom, fy=2 * zoom, interpolation=cv2.INTER_AREA)
-    shrunk = np.column_stack([local[:, :2] * (px / crop.shape[0]), local[:, 2]])
-    piece = cv2.warpAffine(crop, shrunk, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    mask = cv2.warpAffine(OVAL, local * [[px / 112, px / 112, 1]] if px != 112 else local, size)[..., None]
+    piece = warped(crop, local, size)
+    mask = warped(OVAL, local, size)[..., None]  # 0 at the crop's border, so that what lies beyond it does not show
     part = image[top:bottom, left:right]
     part[:] = part + (piece.astype(np.float32) - part) * mask
     return matrix
@@ -274,7 +256,7 @@ DEGRADATIONS = (
     (dimmed, 0.12),
     (backlit, 0.08),
     (infrared, 0.35),
-    (toned, 0.15),
+    (toned, 0.5),
     (coarse, 0.12),
     (blurred, 0.12),
     (noisy, 0.10),

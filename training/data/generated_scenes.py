@@ -7,6 +7,7 @@ from edge.core.align import ARCFACE_TEMPLATE
 from training.data.faces import NO_FACES, turned
 from training.data.generated import draw_face
 from training.data.scenes import Scene
+from training.data.warp import warped
 
 DRAWN_BOX = (22.0, 22.0, 90.0, 110.0)  # of a drawn head in its crop
 
@@ -22,8 +23,7 @@ def drawn_scenery(count: int, seed: int) -> tuple[list[Scene], tuple[list[np.nda
             zoom = rng.uniform(0.5, 1.4)
             shift = rng.uniform(0, 1, 2) * (np.array(image.shape[1::-1]) - 112 * zoom)
             matrix = np.column_stack([np.eye(2) * zoom, shift])
-            size = image.shape[1::-1]
-            cv2.warpAffine(draw_face(rng), matrix, size, dst=image, borderMode=cv2.BORDER_TRANSPARENT)
+            warped(draw_face(rng), matrix, image.shape[1::-1], onto=image)
             faces = turned(face[None], matrix)
         scenes.append(Scene(f"drawn/{number:04d}", image, faces))
     crops = [draw_face(np.random.default_rng([seed, count, number])) for number in range(count)]

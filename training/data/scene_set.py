@@ -1,6 +1,7 @@
 """Everything a detector learns from and is measured on, gathered and split by source picture."""
 
 import hashlib
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -11,25 +12,26 @@ from training.config import DetectorExperiment, ScenesConfig
 from training.data.compose import Scenery, settled
 from training.data.faces import FACE_SCORE_MIN, NO_FACES, SCORE, moved
 from training.data.generated_scenes import drawn_scenery
-from training.data.lfw import read_lfw
+from training.data.overlap import THUMBNAIL_PX, same_photograph, same_picture, thumbnails
 from training.data.packs import Pack
+from training.data.pasted_crops import drawn_crops, read_crops
 from training.data.photographs import Photographs, read_photographs
 from training.data.scenes import (
     Scene,
     face_free_windows,
     picture_names,
-    read_crop_faces,
     read_negatives,
+    read_pictures,
     read_scenes,
     teacher_threads,
 )
-from training.data.splits import held_out, leaks
+from training.data.splits import held_out
 from training.data.training_set import Places
-from training.data.yunet import YuNet
+from training.data.yunet import YuNet, tile_starts
 
 SCENE_TEACHER_PX = 640
 CROP_TEACHER_PX = 320
-CROPS_SEED = 2015  # the same crops whatever the experiment: the teacher is asked about each but once
+NO_THUMBNAILS = np.zeros((0, THUMBNAIL_PX[0] * THUMBNAIL_PX[1]), dtype=np.float32)
 CALIBRATION_FRACTION = 0.05  # of the pictures, kept for choosing the score threshold
 PARTS = LEARN, CHOOSE, MEASURE = "learn", "choose", "measure"
 PANORAMA_PX = 800  # a wider picture is measured tile by tile: at 320 px nobody in it would have a face
@@ -42,12 +44,14 @@ class SceneSet:
 
     calibration, held_out: with and without faces, panoramas as tiles
     photographs: for the whole pipeline, where there are any
+    teacher: of the smaller input, to be measured beside
     """
 
     train: Scenery
     calibration: list[Scene]
     held_out: list[Scene]
     photographs: Photographs | None
+    teacher: YuNet | None
     account: dict[str, object]
     digest: str  # changes with any picture, or any face in one, that is learned from
 
@@ -70,26 +74,73 @@ def gather_scenes(experiment: DetectorExperiment, places: Places, *, measure_onl
     Raises DataError that names a missing pack, a corrupt picture, or what there is nothing of.
     """
     config = experiment.data
+    parts: dict[str, list[Scene]] = {part: [] for part in PARTS}
     if config.source == "generated":
         drawn, (crops, crop_faces) = drawn_scenery(config.generated_scenes, experiment.seed)
-        parts = {part: [drawn[row] for row in rows] for part, rows in split([scene.name for scene in drawn], config)}
-        photographs = None
+        for part, rows in split([scene.name for scene in drawn], config):
+            parts[part] = [drawn[row] for row in rows]
+        left_out: dict[str, int] = {}
+        photographs = close = None
     else:
         yunet, close = _teachers(experiment, places)
-        parts = {part: [] for part in PARTS}
+        seen = {part: [NO_THUMBNAILS] for part in PARTS}
         for pack, read in _packs(experiment, places, yunet, close):
             names = picture_names(pack)
             for part, rows in split(names, config):
+                chosen = [names[row] for row in rows]
                 if part == MEASURE or not measure_only:
-                    parts[part] += read(pack, [names[row] for row in rows])
-        crops, crop_faces = ([], NO_FACES) if measure_only else _crops(experiment, places)
+                    parts[part] += read(pack, chosen)
+                if part != MEASURE:
+                    seen[part].append(thumbnails(read_pictures(pack, chosen)))
+        left_out = _leave_out_what_was_seen(parts, seen, experiment, places)
+        crops, crop_faces = ([], NO_FACES) if measure_only else read_crops(experiment, places, close)
         photographs = read_photographs(places, yunet)
     scenery = _scenery(parts[LEARN], crops, crop_faces, experiment)
     choosing, measured = ([tile for scene in parts[part] for tile in tiles(scene)] for part in (CHOOSE, MEASURE))
-    if not measured or not (measure_only or (choosing and scenery.backdrops)):
-        raise DataError(f"experiment '{experiment.name}': too few pictures to learn from or to measure on")
-    account = _account(parts, scenery, choosing, measured)
-    return SceneSet(scenery, choosing, measured, photographs, account, _digest(parts[LEARN]))
+    _refuse_too_little(experiment, scenery, choosing, measured, measure_only=measure_only)
+    account = _account(parts, scenery, choosing, measured) | left_out
+    return SceneSet(scenery, choosing, measured, photographs, close, account, _digest(parts[LEARN], scenery))
+
+
+def _refuse_too_little(
+    experiment: DetectorExperiment,
+    scenery: Scenery,
+    choosing: list[Scene],
+    measured: list[Scene],
+    *,
+    measure_only: bool,
+) -> None:
+    """Raise DataError that names the first part that is empty."""
+    needed = {"to measure on": measured}
+    if not measure_only:
+        faces = scenery.scenes or scenery.crops
+        needed |= {"with a face": faces, "without a face": scenery.backdrops, "to choose the threshold on": choosing}
+    for what, there in needed.items():
+        if not there:
+            raise DataError(f"experiment '{experiment.name}' has no picture {what}")
+
+
+def _leave_out_what_was_seen(
+    parts: dict[str, list[Scene]], seen: dict[str, list[np.ndarray]], experiment: DetectorExperiment, places: Places
+) -> dict[str, int]:
+    """Take out of what is chosen and measured on, in place, what was learned from under another name; how many."""
+    learned = np.concatenate(seen[LEARN])
+    references = {CHOOSE: learned, MEASURE: np.concatenate([learned, *seen[CHOOSE]])}
+    counts = {"left_out_same_picture": 0, "left_out_same_photograph_as_a_crop": 0}
+    crops = drawn_crops(experiment, places)
+    for part, reference in references.items():
+        if not parts[part]:
+            continue
+        picture = same_picture(parts[part], reference)
+        photograph = np.zeros_like(picture)
+        if crops is not None:
+            teacher, embeddings = crops
+            photograph = same_photograph(parts[part], teacher, embeddings) & ~picture
+        if part == MEASURE:
+            counts["left_out_same_picture"] = int(picture.sum())
+            counts["left_out_same_photograph_as_a_crop"] = int(photograph.sum())
+        parts[part] = [scene for scene, out in zip(parts[part], picture | photograph, strict=True) if not out]
+    return counts
 
 
 def split(names: list[str], config: ScenesConfig) -> Iterator[tuple[str, list[int]]]:
@@ -119,29 +170,6 @@ def _packs(
         yield places.scenes(name), read_negatives
 
 
-def _crops(experiment: DetectorExperiment, places: Places) -> tuple[list[np.ndarray], np.ndarray]:
-    """Crops to paste in which the teacher surely sees one face, and nobody who is near to anybody in LFW."""
-    config = experiment.data
-    images, faces = [], [np.zeros((0, 15), dtype=np.float32)]
-    if not config.crops:
-        return images, faces[0]
-    if config.leak_teacher is None:
-        raise DataError(f"experiment '{experiment.name}': packs of crops need data.leak_teacher, which keeps LFW out")
-    yunet = YuNet(str(config.teacher), CROP_TEACHER_PX, places.data_dir / "teachers")
-    embedding = places.teacher(config.leak_teacher)
-    measured = embedding.embed_pack(read_lfw(places.data_dir, places.cache_dir).pack)
-    for name in config.crops:
-        pack = places.pack(name)
-        stored = pack.read()
-        clean = np.nonzero(~leaks(embedding.embed_pack(pack), measured, config.leak_cosine_max))[0]
-        rows = np.sort(np.random.default_rng(CROPS_SEED).permutation(clean)[: config.crops_per_pack])
-        for row, found in zip(rows, read_crop_faces(pack, rows, yunet, places.cache_dir), strict=True):
-            if len(found) == 1 and found[0, SCORE] >= FACE_SCORE_MIN:
-                images.append(stored.images[row])
-                faces.append(found)
-    return images, np.concatenate(faces)
-
-
 def _scenery(
     train: list[Scene], crops: list[np.ndarray], crop_faces: np.ndarray, experiment: DetectorExperiment
 ) -> Scenery:
@@ -165,29 +193,36 @@ def is_grey(image: np.ndarray) -> bool:
     return int(np.ptp(image.astype(np.int16), axis=2).max()) <= 12
 
 
+def is_tile(scene: Scene) -> bool:
+    """A part of a panorama."""
+    return "@" in scene.name
+
+
 def is_panorama(scene: Scene) -> bool:
     """So wide that it is measured in tiles."""
     return scene.image.shape[1] > PANORAMA_PX
 
 
 def tiles(scene: Scene) -> list[Scene]:
-    """The scene itself, or side by side tiles of a panorama; faces cut in half are neither face nor none."""
+    """The scene itself, or tiles that cover a panorama; faces cut in half are neither face nor none."""
     if not is_panorama(scene):
         return [Scene(scene.name, scene.image, settled(scene.faces, scene.image.shape[:2]))]
     height, width = TILE_PX
     found = []
-    for top in range(0, scene.image.shape[0] - height + 1, height):
-        for left in range(0, scene.image.shape[1] - width + 1, width):
+    for top in tile_starts(scene.image.shape[0], height, overlap=0):
+        for left in tile_starts(scene.image.shape[1], width, overlap=0):
             image = np.ascontiguousarray(scene.image[top : top + height, left : left + width])
             faces = settled(moved(scene.faces, 1.0, np.array([-left, -top])), TILE_PX)
             found.append(Scene(f"{scene.name}@{left},{top}", image, faces))
     return found
 
 
-def _digest(train: list[Scene]) -> str:
-    digest = hashlib.sha256()
-    for scene in train:
-        digest.update(f"{scene.name} {scene.image.shape} ".encode() + scene.faces.tobytes())
+def _digest(learned: list[Scene], scenery: Scenery) -> str:
+    digest = hashlib.sha256(scenery.crop_faces.tobytes())
+    for scene in learned:
+        digest.update(f"{scene.name} {scene.image.shape} {zlib.crc32(scene.image)} ".encode() + scene.faces.tobytes())
+    for crop in scenery.crops:
+        digest.update(zlib.crc32(np.ascontiguousarray(crop)).to_bytes(4, "little"))
     return digest.hexdigest()[:12]
 
 
@@ -211,7 +246,7 @@ def _account(
         "calibration_tiles": len(choosing),
         "held_out_pictures": len(parts[MEASURE]),
         "held_out_tiles": len(measured),
-        "split": "by a hash of the source picture's name; panoramas and their tiles together",
+        "split": "by a hash of the source picture's name, less what is alike under another name",
         "per_source": {
             source: {"pictures": sum(count(part, source) for part in PARTS), "held_out": count(MEASURE, source)}
             for source in sources

@@ -9,6 +9,10 @@ PACK_TERMS = {
     "aaf": "All-Age-Faces: cite the authors",
     "mask12k": "repository MIT, images from the web and from CelebA (non-commercial research)",
     "voteview": "largely public domain",
+    "photos": "not stated; many are CelebA photographs (non-commercial research)",
+    "masks": "not stated; images from the web",
+    "crowds": "not stated",
+    "negatives": "not stated",
     "mixed": "masks: repository MIT, images from the web; the rest public pages",
 }
 TEACHER_TERMS = {

@@ -10,6 +10,7 @@ import numpy as np
 from edge.core.geometry import box_iou, non_maximum_suppression
 from edge.errors import DataError
 from training.data.faces import BOX, LANDMARKS, NO_FACES, SCORE, mirrored, moved, sizes
+from training.data.warp import warped
 
 STRIDES = (8, 16, 32)
 NMS_IOU = 0.45
@@ -129,11 +130,7 @@ class YuNet:
         """What is seen of one face, in pixels of the picture, when it is zoomed to px; as it is and mirrored."""
         zoom = px / float(sizes(face[None])[0])
         corner = (face[0:2] + face[2:4]) / 2 - self.px / 2 / zoom
-        matrix = np.column_stack([np.eye(2) * zoom, -corner * zoom])
-        if zoom < 0.5:  # warpAffine looks at four pixels only
-            image = cv2.resize(image, None, fx=2 * zoom, fy=2 * zoom, interpolation=cv2.INTER_AREA)
-            matrix[:, :2] /= 2 * zoom
-        square = cv2.warpAffine(image, matrix, (self.px, self.px), flags=cv2.INTER_LINEAR)
+        square = warped(image, np.column_stack([np.eye(2) * zoom, -corner * zoom]), (self.px, self.px))
         seen = []
         for flip in (False, True):
             found = self.detect_square(square[:, ::-1] if flip else square)

@@ -10,7 +10,7 @@ from edge.inference.card import DetectorCard
 from training.data.faces import BOX, LANDMARKS, SCORE
 from training.data.scenes import Scene
 from training.evaluate import figures
-from training.evaluate.detection import DetectionEvaluation, described
+from training.evaluate.detection import DetectionEvaluation
 from training.evaluate.matching import judge
 from training.evaluate.report import write_page
 from training.trainer import LOG, read_log
@@ -30,15 +30,21 @@ def write_detection_report(card: DetectorCard, evaluation: DetectionEvaluation, 
     sheet = contact_sheet(evaluation)
     (run_dir / "contact-sheet.png").write_bytes(sheet)
     numbers = evaluation.numbers()
-    sources = [(source, described(evaluation.matches(source=f"{source}/"))) for source in evaluation.sources()]
+    teacher = [("all, one look of the teacher", numbers["teacher"])] if numbers["teacher"] else []
     return write_page(
         "detector.html",
         run_dir,
         pictures,
         numbers,
         card=card,
-        rows=[("all", described(evaluation.matches())), *sources],
-        free={**numbers["face_free"]},
+        rows=[
+            ("all", numbers["held_out"]),
+            ("all, grey", numbers["held_out_grey"]),
+            ("all, tinted", numbers["held_out_tinted"]),
+            *numbers["per_source"].items(),
+            *teacher,
+        ],
+        free=numbers["face_free"],
         pipeline=evaluation.pipeline,
         parity=card.measured["parity"],
         growth=card.learned_from["growth"],
@@ -49,7 +55,7 @@ def write_detection_report(card: DetectorCard, evaluation: DetectionEvaluation, 
 def contact_sheet(evaluation: DetectionEvaluation, seed: int = 0) -> bytes:
     """PNG of scenes with false alarms, scenes with misses, and scenes where all is well, some of each."""
     kinds: dict[str, list[np.ndarray]] = {kind: [] for kind in TILES}
-    claims = evaluation.claims()
+    claims = evaluation.found
     for row in np.random.default_rng(seed).permutation(len(evaluation.scenes)):
         scene, found = evaluation.scenes[row], claims[row]
         verdicts = judge(scene.faces, found)

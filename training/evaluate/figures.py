@@ -95,11 +95,11 @@ def growth_figure(log: list[dict]) -> bytes:
 def threshold_figure(evaluation: DetectionEvaluation) -> bytes:
     """Faces found over false alarms, for every threshold; the default one marked."""
     figure, plot = axes("Every threshold", "false alarms per 100 held-out pictures", "faces found")
-    rows = [evaluation.matches(float(score_min)) for score_min in SCORE_MINS]
+    rows = [evaluation.matches_at(float(score_min)) for score_min in SCORE_MINS]
     plot.plot([row.false_per_100 for row in rows], [row.recall for row in rows], ".-")
     chosen = evaluation.matches()
     plot.plot(chosen.false_per_100, chosen.recall, "o", label=f"default, {evaluation.score_min:.2f}")
-    plot.set(xlim=(-0.1, 10), ylim=(0.8, 1.0))
+    plot.set_xscale("symlog", linthresh=1)
     plot.legend(loc="lower right")
     return png(figure)
 

@@ -18,7 +18,8 @@ class Matches:
     """What was found of what is there, over some pictures.
 
     hits, misses:   sure faces of at least 24 px, found with IoU >= 0.5 or not
-    false_alarms:   detections that overlap no face, sure or not
+    false_alarms:   detections that are no hit, doubles and loose boxes too, and not excused
+    excused:        detections half of which, or more, lie on a face too small, too hidden or too unsure to be asked for
     landmark_error: mean distance of the five landmarks to the teacher's over the distance between the eyes
     alarmed:        pictures with a false alarm
     """
@@ -27,6 +28,7 @@ class Matches:
     hits: int
     misses: int
     false_alarms: int
+    excused: int
     alarmed: int
     landmark_error: float
 
@@ -48,11 +50,13 @@ class Verdicts:
     hit:   (F,) int64, for each face the detection that found it, or -1
     asked: (F,) bool, faces that must be found
     false: (D,) bool, detections of nothing
+    excused: (D,) bool, detections of what was not asked for
     """
 
     hit: np.ndarray
     asked: np.ndarray
     false: np.ndarray
+    excused: np.ndarray
 
 
 def at_model_scale(scene: Scene, shape: tuple[int, int]) -> Scene:
@@ -77,7 +81,7 @@ def judge(faces: np.ndarray, detections: np.ndarray) -> Verdicts:
             hit[face] = int(candidates.argmax())
             free[hit[face]] = False
     excused = covered_share(detections, faces[~asked]).max(axis=1, initial=0.0) >= 0.5
-    return Verdicts(hit, asked, free & ~excused)
+    return Verdicts(hit, asked, free & ~excused, free & excused)
 
 
 def covered_share(detections: np.ndarray, faces: np.ndarray) -> np.ndarray:
@@ -89,7 +93,7 @@ def covered_share(detections: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 def count_matches(scenes: list[Scene], found: list[np.ndarray]) -> Matches:
     """Over scenes at model scale and the (D, 15) detections in each."""
-    hits = misses = false_alarms = alarmed = 0
+    hits = misses = false_alarms = excused = alarmed = 0
     errors: list[float] = []
     for scene, detections in zip(scenes, found, strict=True):
         verdicts = judge(scene.faces, detections)
@@ -97,9 +101,12 @@ def count_matches(scenes: list[Scene], found: list[np.ndarray]) -> Matches:
         hits += len(found_faces)
         misses += int(verdicts.asked.sum()) - len(found_faces)
         false_alarms += int(verdicts.false.sum())
+        excused += int(verdicts.excused.sum())
         alarmed += bool(verdicts.false.any())
         errors += [landmark_error(scene.faces[face], detections[verdicts.hit[face]]) for face in found_faces]
-    return Matches(len(scenes), hits, misses, false_alarms, alarmed, float(np.mean(errors)) if errors else float("nan"))
+    return Matches(
+        len(scenes), hits, misses, false_alarms, excused, alarmed, float(np.mean(errors)) if errors else float("nan")
+    )
 
 
 def landmark_error(face: np.ndarray, detection: np.ndarray) -> float:

@@ -18,7 +18,6 @@ def basics(
     task: Task, network: nn.Module, model: Path, account: dict[str, object], growth: list[dict]
 ) -> dict[str, object]:
     """What the card of every kind of model holds, by field."""
-    experiment = task.experiment
     height, width, _ = task.input_shape
     return {
         "schema": 1,
@@ -32,7 +31,7 @@ def basics(
         "terms": task.terms(),
         "measured": {},
         "toolchain": {"python": platform.python_version()} | {package: version(package) for package in TOOLCHAIN},
-        "command": f"limen-train fit {experiment.name} && limen-train export {experiment.name}",
+        "command": " && ".join(["limen-train fit " + name for name in task.stages()] + [task.export_command()]),
     }
 
 

@@ -176,5 +176,5 @@ def test_the_card_says_what_was_measured():
     assert card.measured["pipeline"]["right_face"] >= 0.99
     assert card.measured["pipeline"]["accuracy_on_crops"] - card.measured["pipeline"]["accuracy"] <= 0.01
     assert card.measured["xnnpack"]["whole"] is True
-    assert card.bytes <= 600_000
+    assert card.bytes <= 700_000
     assert "research" in card.terms

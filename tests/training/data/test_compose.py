@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -56,45 +58,53 @@ def test_grey_does_not_tell_who_is_there(scenery):
     assert abs(grey[0] - grey[1]) < 0.12
 
 
-def test_the_label_lies_on_the_pasted_face():
-    """A crop that is white on black but for a red nose: the red must lie where the label says the nose is."""
+@pytest.mark.parametrize("zoom", [0.3, 0.8, 1.0, 2.0])
+def test_the_label_lies_on_the_pasted_face(zoom):
+    """A white crop with a red square around (56.5, 71.5): the red must lie where the transform says."""
     crop = np.full((112, 112, 3), 255, dtype=np.uint8)
-    crop[66:77, 51:62] = [255, 0, 0]
-    for seed in range(30):
-        image = np.zeros((240, 320, 3), dtype=np.uint8)
-        matrix = paste(image, crop, 0.8, np.random.default_rng(seed), np.zeros((240, 320), dtype=bool))
+    crop[61:82, 46:67] = [255, 0, 0]
+    seen = 0
+    for seed in range(40):
+        image = np.zeros((400, 500, 3), dtype=np.uint8)
+        matrix = paste(image, crop, zoom, np.random.default_rng(seed), np.zeros((400, 500), dtype=bool))
         x, y = matrix @ [56.5, 71.5, 1]
-        red = (image[..., 0] > 150) & (image[..., 1] < 100)
-        if not (20 < x < 300 and 20 < y < 220):
-            continue
-        rows, columns = np.nonzero(red)
-        assert abs(columns.mean() - x) < 1.5
-        assert abs(rows.mean() - y) < 1.5
+        if 80 < x < 420 and 80 < y < 320:
+            near = np.hypot(np.arange(500) + 0.5 - x, (np.arange(400) + 0.5 - y)[:, None]) < 20 * zoom
+            assert centre_of(255 - image[..., 1].astype(float), near) == pytest.approx([x, y], abs=0.2)
+            seen += 1
+    assert seen > 5
+
+
+def centre_of(weight, where):
+    """The centre of a bright spot in continuous coordinates: the middle of a pixel lies at a half."""
+    rows, columns = np.nonzero(where & (weight > 8))
+    share = weight[rows, columns] / weight[rows, columns].sum()
+    return [float((columns + 0.5) @ share), float((rows + 0.5) @ share)]
 
 
 def test_the_label_lies_on_the_face_of_a_moved_scene(scenery):
-    """Each drawn scene with a marker on its nose: after moving, turning, mirroring it is where the label says."""
-    from dataclasses import replace
-
+    """A marker on each nose: after moving, turning and mirroring it is where the label says, at any zoom."""
     scenes = []
     for scene in scenery.scenes:
         image = np.zeros_like(scene.image)
-        x, y = scene.faces[0, LANDMARKS].reshape(5, 2)[2].round().astype(int)
-        image[y - 5 : y + 6, x - 5 : x + 6] = [255, 0, 255]
-        scenes.append(replace(scene, image=image))
+        x, y = scene.faces[0, LANDMARKS].reshape(5, 2)[2].astype(int)
+        image[y - 8 : y + 9, x - 8 : x + 9] = 255
+        faces = scene.faces.copy()
+        faces[0, LANDMARKS] = np.tile([x + 0.5, y + 0.5], 5)
+        scenes.append(replace(scene, image=image, faces=faces))
     compose = Composer(Scenery(scenes, [np.zeros((50, 50, 3), np.uint8)], 1, [], np.zeros((0, 15))), (240, 320))
     compose.behind = lambda _rng, shape: np.zeros((*shape, 3), dtype=np.uint8)
-    seen = 0
-    for number in range(60):
+    zooms = []
+    for number in range(200):
         image, faces = compose.placed(np.random.default_rng(number), (240, 320))
-        rows, columns = np.nonzero(image[..., 0] > 128)
         x, y = faces[0, LANDMARKS].reshape(5, 2)[2]
-        if len(rows) and 30 < x < 290 and 30 < y < 210:
-            zoom = sizes(faces)[0] / 77
-            assert abs(columns.mean() - x) < 1.5 + zoom
-            assert abs(rows.mean() - y) < 1.5 + zoom
-            seen += 1
-    assert seen > 20
+        if 40 < x < 280 and 40 < y < 200:
+            grey = image[..., 0].astype(float)
+            assert centre_of(grey, grey > 0) == pytest.approx([x, y], abs=0.35)
+            zooms.append(sizes(faces)[0] / 77)
+    assert len(zooms) > 40
+    assert min(zooms) < 0.4
+    assert max(zooms) > 1.5
 
 
 def test_small_and_hidden_faces_are_ignored_and_those_outside_dropped():

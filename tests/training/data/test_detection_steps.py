@@ -12,7 +12,7 @@ def face(x, y, size, score=0.9):
     return np.array([x - half, y - half, x + half, y + half, score, *([x, y] * 5)], dtype=np.float32)
 
 
-def test_the_grid_has_its_cells_where_convolutions_put_them():
+def test_the_cells_of_each_stride_lie_row_by_row_at_the_middle_of_their_squares():
     assert len(CENTRES) == 40 * 30 + 20 * 15 + 10 * 8
     assert CENTRES[0].tolist() == [4, 4]
     assert CENTRES[1].tolist() == [12, 4]
