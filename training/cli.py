@@ -53,12 +53,13 @@ def in_workspace(command: Callable[..., None]) -> Callable[..., None]:
 
     for add in (
         folder_option("--runs", "runs_dir", "runs", "Checkpoints, logs, models and reports, a folder per experiment."),
-        folder_option("--cache", "cache_dir", ".cache", "Decoded packs and teacher embeddings."),
+        folder_option("--cache", "cache_dir", ".cache", "Decoded packs and the teachers' answers."),
         folder_option(
             "--data",
             "data_dir",
             "../shared",
-            "Holds data/faces/*.zip and teachers/*.onnx; for source = 'folder', your own <person>/*.jpg.",
+            "Holds data/faces/*.zip, data/scenes/*.zip and teachers/*.onnx; for source = 'folder', your own "
+            "<person>/*.jpg.",
         ),
         click.argument("experiment"),
     ):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 import numpy as np
@@ -44,6 +45,7 @@ class DetectorTask:
 
     experiment: DetectorExperiment
     size: tuple[int, int] | None = None
+    card_kind: ClassVar[type[DetectorCard]] = DetectorCard
 
     @property
     def input_shape(self) -> tuple[int, int, int]:

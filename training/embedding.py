@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 import numpy as np
@@ -34,6 +35,7 @@ class EmbedderTask:
     """An experiment that learns the encoding f(x); see training.task.Task."""
 
     experiment: EmbedderExperiment
+    card_kind: ClassVar[type[EmbedderCard]] = EmbedderCard
 
     @property
     def input_shape(self) -> tuple[int, int, int]:

@@ -41,6 +41,7 @@ class Task(Protocol):
     """An experiment together with everything that only its kind of model knows."""
 
     experiment: Experiment
+    card_kind: type[Card]
     input_shape: tuple[int, int, int]  # (H, W, C) of the exported model
     model_name: str  # of the exported file, without its ending
 

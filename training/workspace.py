@@ -114,15 +114,15 @@ class Workspace:
         """
         from edge.inference.card import Card, read_card
 
-        card = read_card(model, Card)
-        made_by = card.learned_from
+        made_by = read_card(model, Card).learned_from
         if made_by["fingerprint"] != experiment.fingerprint():
             raise ExperimentError(
                 f"model {model} was made by experiment '{made_by['experiment']}' ({made_by['fingerprint']}), not by "
                 f"'{experiment.name}' ({experiment.fingerprint()}): it may have learned from what it would be "
                 "measured on"
             )
-        return card, task_of(experiment).evaluate(model, data)
+        task = task_of(experiment)
+        return read_card(model, task.card_kind), task.evaluate(model, data)
 
     def report(self, experiment: Experiment, card: "Card", evaluation: "Evaluation") -> Path:
         """Write report.html into the run's folder."""

@@ -63,6 +63,19 @@ def test_the_report_shows_what_was_found_and_missed(run_dir):
     assert (run_dir / "contact-sheet.png").stat().st_size > 20_000
 
 
+def test_the_report_can_be_written_again_from_the_model_alone(run_dir):
+    (run_dir / "report.html").unlink()
+    options = ["--runs", str(run_dir.parent), "--model", str(run_dir / "smoke-detector.tflite")]
+    done = subprocess.run(
+        [sys.executable, "-m", "training", "report", "smoke-detector", *options],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Held-out scenes" in (run_dir / "report.html").read_text()
+
+
 def test_another_size_is_exported_from_the_same_weights(run_dir):
     options = ["--runs", str(run_dir.parent), "--size", "192x160"]
     done = subprocess.run(

@@ -43,19 +43,13 @@ def face(detector, portrait):
     return found
 
 
-def test_it_finds_the_face_and_its_five_points(face):
-    left, top, right, bottom = face.box
-    assert 150 < left < 200
-    assert 240 < right < 290
-    assert 50 < top < 100
-    assert 180 < bottom < 240
-    left_eye, right_eye, nose, left_mouth, right_mouth = face.landmarks
-    assert left < left_eye[0] < nose[0] < right_eye[0] < right
-    assert left_mouth[0] < right_mouth[0]
-    assert max(left_eye[1], right_eye[1]) < nose[1] < min(left_mouth[1], right_mouth[1]) < bottom
-    assert math.dist(left_eye, (202, 112)) < 10
-    assert math.dist(right_eye, (244, 112)) < 10
-    assert face.score > 0.6
+def test_it_finds_the_face_and_its_five_points_where_its_teacher_does(face):
+    """YuNet, at this picture's own size, mirrored too: box 179, 64, 269, 176."""
+    assert box_iou(face.box[None], np.array([[179, 64, 269, 176]]))[0, 0] > 0.75
+    expected = [(203, 103), (247, 104), (224, 128), (205, 143), (243, 144)]
+    apart = [math.dist(seen, point) for seen, point in zip(face.landmarks, expected, strict=True)]
+    assert max(apart) < 5  # the eyes are 44 px apart
+    assert face.score > 0.8
 
 
 @pytest.mark.parametrize(("width", "height"), [(320, 240), (640, 480), (512, 512), (360, 640), (1280, 720), (200, 150)])

@@ -102,7 +102,7 @@ def test_another_files_card_is_refused(copy):
 def test_a_card_that_does_not_hold_is_named_with_its_key(copy):
     card = json.loads(card_path(copy).read_text())
     card_path(copy).write_text(json.dumps(card | {"confidence": 1}))
-    with pytest.raises(ModelError, match=r"embedder\.json: .*unknown field `confidence`"):
+    with pytest.raises(ModelError, match=r"embedder\.json does not hold for an embedder: .*unknown field `confidence`"):
         Embedder(copy)
 
 
