@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.data.faces import FACE_SCORE_MIN, SCORE
+from training.data.faces import BOX, FACE_SCORE_MIN, SCORE
 from training.data.lfw import Pairs, read_lfw_photos
 from training.data.packs import Pack, decode_crop, read_member
 from training.data.scenes import LABELS, cached_faces, surely_at_two_sizes
@@ -41,7 +41,7 @@ def read_photographs(places: Places, teacher: YuNet) -> Photographs:
     )
     sure = [faces[faces[:, SCORE] >= FACE_SCORE_MIN] for faces in found]
     central = [
-        most_central(faces, image.shape[:2]) if len(faces) else None
+        faces[most_central(faces[:, BOX], image.shape[:2])] if len(faces) else None
         for faces, image in zip(sure, photos.images, strict=True)
     ]
     ready = places.pack("lfw_crops")
@@ -53,7 +53,7 @@ def read_photographs(places: Places, teacher: YuNet) -> Photographs:
     return Photographs(photos.images, central, np.stack(crops), photos.pairs)
 
 
-def most_central(faces: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Of (F, 15) faces, F >= 1, the one whose middle is nearest to that of a picture of (height, width)."""
-    middle = (faces[:, 0:2] + faces[:, 2:4]) / 2 - np.array(shape[::-1]) / 2
-    return faces[np.hypot(*middle.T).argmin()]
+def most_central(boxes: np.ndarray, shape: tuple[int, int]) -> int:
+    """Of (F, 4) boxes, F >= 1, the row of the one whose middle is nearest to that of a picture of (height, width)."""
+    middle = (boxes[:, 0:2] + boxes[:, 2:4]) / 2 - np.array(shape[::-1]) / 2
+    return int(np.hypot(*middle.T).argmin())

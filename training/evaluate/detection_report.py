@@ -26,7 +26,7 @@ def write_detection_report(card: DetectorCard, evaluation: DetectionEvaluation, 
     log = read_log(run_dir / LOG)
     pictures = {"threshold": figures.threshold_figure(evaluation)}
     if log:
-        pictures["learning"] = figures.detector_growth_figure(log)
+        pictures["learning"] = figures.growth_figure(log, {"held_out_recall": "faces found, at score 0.5"}, "share")
     sheet = contact_sheet(evaluation)
     (run_dir / "contact-sheet.png").write_bytes(sheet)
     numbers = evaluation.numbers()

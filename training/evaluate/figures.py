@@ -77,21 +77,6 @@ def impostor_figure(distances: np.ndarray, quantiles: dict[str, float]) -> bytes
     return png(figure)
 
 
-def growth_figure(log: list[dict]) -> bytes:
-    """Loss and accuracy over images seen."""
-    figure, plot = axes("Learning", "images seen", "loss")
-    steps = [line for line in log if "total" in line]
-    plot.plot([line["images"] for line in steps], [line["total"] for line in steps], alpha=0.6, label="loss")
-    right = plot.twinx()
-    for key, label in (("lfw_accuracy", "LFW, as trained"), ("held_out_accuracy", "held-out people, as trained")):
-        looks = [line for line in log if key in line]
-        if looks:
-            right.plot([line["images"] for line in looks], [line[key] for line in looks], "o-", label=label)
-    right.set_ylabel("accuracy")
-    right.legend(loc="best")
-    return png(figure)
-
-
 def threshold_figure(evaluation: DetectionEvaluation) -> bytes:
     """Faces found over false alarms, for every threshold; the default one marked."""
     figure, plot = axes("Every threshold", "false alarms per 100 held-out pictures", "faces found")
@@ -104,13 +89,16 @@ def threshold_figure(evaluation: DetectionEvaluation) -> bytes:
     return png(figure)
 
 
-def detector_growth_figure(log: list[dict]) -> bytes:
-    """Loss, and faces found, over images seen."""
+def growth_figure(log: list[dict], looked_at: dict[str, str], unit: str) -> bytes:
+    """Loss over images seen, and beside it what was looked at now and then: its key in the log -> its name."""
     figure, plot = axes("Learning", "images seen", "loss")
     steps = [line for line in log if "total" in line]
     plot.plot([line["images"] for line in steps], [line["total"] for line in steps], alpha=0.6, label="loss")
-    looks = [line for line in log if "held_out_recall" in line]
     right = plot.twinx()
-    right.plot([line["images"] for line in looks], [line["held_out_recall"] for line in looks], "o-", color="C1")
-    right.set_ylabel("faces found, at score 0.5")
+    for number, (key, name) in enumerate(looked_at.items(), start=1):
+        looks = [line for line in log if key in line]
+        if looks:
+            right.plot([line["images"] for line in looks], [line[key] for line in looks], f"C{number}o-", label=name)
+    right.set_ylabel(unit)
+    right.legend(loc="best")
     return png(figure)

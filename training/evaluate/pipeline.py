@@ -7,11 +7,10 @@ from tqdm import tqdm
 
 from edge.core.align import align
 from edge.core.geometry import box_iou
-from edge.core.types import Face
 from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
 from training.data.faces import BOX
-from training.data.photographs import Photographs
+from training.data.photographs import Photographs, most_central
 from training.evaluate.verification import pair_distances, ten_fold_accuracy
 
 RIGHT_FACE_IOU_MIN = 0.5
@@ -44,7 +43,9 @@ def measure_pipeline(detector: Detector, photographs: Photographs) -> Pipeline:
     for image, truth in zip(
         tqdm(photographs.images, desc="whole pipeline", unit="photo"), photographs.faces, strict=True
     ):
-        face = most_central_face(detector.detect(image), image.shape[:2])
+        faces = detector.detect(image)
+        boxes = np.array([face.box for face in faces])
+        face = faces[most_central(boxes, image.shape[:2])] if faces else None
         crops.append(None if face is None else align(image, face.landmarks))
         if truth is not None:
             right.append(face is not None and box_iou(face.box[None], truth[None, BOX])[0, 0] >= RIGHT_FACE_IOU_MIN)
@@ -65,9 +66,3 @@ def measure_pipeline(detector: Detector, photographs: Photographs) -> Pipeline:
         accuracy=ten_fold_accuracy(distances, pairs)[0],
         accuracy_on_crops=ten_fold_accuracy(pair_distances(ready, pairs), pairs)[0],
     )
-
-
-def most_central_face(faces: list[Face], shape: tuple[int, int]) -> Face | None:
-    """The face whose middle is nearest to that of a picture of (height, width); None where there is none."""
-    middle = np.array(shape[::-1]) / 2
-    return min(faces, key=lambda face: float(np.hypot(*((face.box[:2] + face.box[2:]) / 2 - middle))), default=None)

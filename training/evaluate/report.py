@@ -13,6 +13,7 @@ from training.evaluate.evaluation import Evaluation
 from training.trainer import LOG, read_log
 
 TEMPLATES = Path(__file__).parent / "templates"
+LOOKED_AT = {"lfw_accuracy": "LFW, as trained", "held_out_accuracy": "held-out people, as trained"}
 
 
 def write_report(card: EmbedderCard, evaluation: Evaluation, run_dir: Path) -> Path:
@@ -31,7 +32,7 @@ def write_report(card: EmbedderCard, evaluation: Evaluation, run_dir: Path) -> P
         pictures[f"{key}-det"] = figures.det_figure(comparisons, label)
         pictures[f"{key}-distances"] = figures.histogram_figure(comparisons, label)
     if log:
-        pictures["learning"] = figures.growth_figure(log)
+        pictures["learning"] = figures.growth_figure(log, LOOKED_AT, "accuracy")
     return write_page(
         "embedder.html",
         run_dir,
