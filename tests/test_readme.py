@@ -6,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import pytest
+from skimage.data import astronaut
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -42,27 +44,41 @@ def test_a_command_of_the_readme_runs(command, tmp_path):
         words = [*words, "--help"]
     if "../shared" in command and not (ROOT.parent / "shared").is_dir():
         pytest.skip("../shared is not here: this command measures on it")
-    programs = {"limen-train": [sys.executable, "-m", "training"], "python": [sys.executable]}
+    programs = {
+        "limen-train": [sys.executable, "-m", "training"],
+        "limen": [sys.executable, "-m", "edge"],
+        "python": [sys.executable],
+    }
     assert words[0] in programs, f"no way to run {command!r}: teach this test"
     if words[0] == "limen-train" and "--help" not in words:
         words += ["--runs", str(tmp_path)]
     if words[1] == "run" and "--help" not in words:
         words += ["--threads", "1", "--workers", "0"]  # the tests may share two cores with anything
+    at_home = words[0] == "limen"  # with pictures of one's own
+    if at_home:
+        draw_pictures(tmp_path)
     done = subprocess.run(
-        [*programs[words[0]], *words[1:]], cwd=ROOT, capture_output=True, text=True, check=False, timeout=600
+        [*programs[words[0]], *words[1:]],
+        cwd=tmp_path if at_home else ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
 
 
+def draw_pictures(folder):
+    """alice.png and visitor.png: the same person, once in the mirror."""
+    portrait = astronaut()[..., ::-1]
+    cv2.imwrite(str(folder / "alice.png"), portrait)
+    cv2.imwrite(str(folder / "visitor.png"), portrait[:, ::-1])
+
+
 @pytest.mark.parametrize("block", [block for language, block in BLOCKS if language == "python"])
 def test_a_python_block_of_the_readme_runs(block, tmp_path, monkeypatch):
-    import cv2
-    from skimage.data import astronaut
-
     monkeypatch.chdir(tmp_path)
-    portrait = astronaut()[..., ::-1]
-    cv2.imwrite("alice.png", portrait)
-    cv2.imwrite("visitor.png", portrait[:, ::-1])
+    draw_pictures(tmp_path)
     exec(compile(block, "README.md", "exec"), {})  # noqa: S102 -- the README is ours
 
 

@@ -1,0 +1,81 @@
+"""The commands, on real pictures; a bad input gets one line that names it."""
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from skimage.data import astronaut
+
+from edge.cli import main
+
+
+@pytest.fixture
+def limen(tmp_path):
+    def call(*arguments):
+        return CliRunner().invoke(main, ["--gallery", str(tmp_path / "gallery.db"), *map(str, arguments)])
+
+    return call
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A portrait, the same one darker and mirrored, and a wall."""
+    portrait = astronaut()[..., ::-1]
+    cv2.imwrite(str(tmp_path / "portrait.png"), portrait)
+    cv2.imwrite(str(tmp_path / "again.jpg"), (portrait[:, ::-1] * 0.7).astype(np.uint8))
+    cv2.imwrite(str(tmp_path / "wall.png"), np.full((200, 200, 3), 90, dtype=np.uint8))
+    return tmp_path
+
+
+def one_line(result, *words):
+    assert result.exit_code == 1, result.output
+    assert isinstance(result.exception, SystemExit)
+    assert len(result.output.strip().splitlines()) == 1
+    for word in words:
+        assert word in result.output
+
+
+def test_somebody_is_enrolled_identified_listed_and_forgotten(limen, pictures):
+    before = limen("identify", pictures / "portrait.png")
+    assert before.output == "unknown  the gallery is empty\n"
+    assert limen("enroll", "Eileen", pictures / "portrait.png").output == "Eileen: 1 template(s) added\n"
+    assert limen("identify", pictures / "again.jpg").output.startswith("Eileen  d 0.")
+    assert limen("people").output.startswith("Eileen  1 template(s)  p_")
+    assert limen("identify", pictures / "wall.png").output == "no face\n"
+    assert limen("forget", "eileen").output == "Eileen: forgotten\n"
+    assert limen("people").output.startswith("0 people")
+
+
+def test_two_pictures_are_of_one_person(limen, pictures):
+    result = limen("verify", pictures / "portrait.png", pictures / "again.jpg")
+    assert result.exit_code == 0
+    assert result.output.startswith("same person  d 0.")
+
+
+def test_what_cannot_be_done_is_one_line(limen, pictures, tmp_path):
+    one_line(limen("enroll", "x", pictures / "wall.png"), "no_face: image 1 shows no face")
+    one_line(limen("enroll", "x", tmp_path / "gone.jpg"), "there is no picture", "gone.jpg")
+    (tmp_path / "notes.jpg").write_text("no picture")
+    one_line(limen("identify", tmp_path / "notes.jpg"), "notes.jpg is not a readable image")
+    one_line(limen("verify", pictures / "portrait.png", pictures / "wall.png"), "wall.png shows no face")
+    one_line(limen("forget", "nobody"), "no_such_person: nobody is called nobody")
+    one_line(limen("run", "--source", tmp_path / "gone.mp4"), "there is no video")
+    one_line(limen("run", "--broker", "host:port"), "'host:port' is not HOST or HOST:PORT")
+    one_line(limen("--config", tmp_path / "gone.toml", "people"), "gone.toml cannot be read")
+
+
+def test_a_configuration_is_read(limen, tmp_path):
+    path = tmp_path / "limen.toml"
+    path.write_text('[models]\nembedder = "tiny"\n')
+    one_line(
+        limen("--config", path, "people"), "models.embedder 'tiny' is neither standard nor lite nor a .tflite file"
+    )
+    path.write_text('[models]\nembedder = "lite"\n')
+    assert limen("--config", path, "people").exit_code == 0
+
+
+@pytest.mark.parametrize("command", ["run", "enroll", "people", "forget", "identify", "verify"])
+def test_every_command_explains_itself(limen, command):
+    result = limen(command, "--help")
+    assert result.exit_code == 0
+    assert len(result.output.splitlines()) > 4
