@@ -13,6 +13,7 @@ import numpy as np
 from edge.config import CameraConfig, Config, load_config
 from edge.core.align import align
 from edge.core.types import EnrollImages, Face, RecognizeImage, RemovePerson, Reply
+from edge.doctor import examine
 from edge.errors import ConfigError, ImageError, LimenError, RefusedError
 from edge.service import Device, Service
 
@@ -59,10 +60,7 @@ def main(context: click.Context, path: Path | None, gallery: Path | None) -> Non
 @click.pass_obj
 def run(config: Config, source: str | None, broker: str | None, *, fast: bool, loop: bool) -> None:
     """Watch the door and say over MQTT who is there, until stopped (Ctrl-C, SIGTERM) or the source ends."""
-    if source is not None:
-        config = replace(config, camera=camera_of(source, config.camera))
-    if broker is not None:
-        config = replace(config, mqtt=replace(config.mqtt, **broker_of(broker, config.mqtt.port)))
+    config = pointed_at(config, source, broker)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -126,6 +124,29 @@ def verify(config: Config, first: Path, second: Path) -> None:
     click.echo(f"{'same person' if distance <= tau else 'different people'}  d {distance:.3f}, tau {tau:.3f}")
     if distance > tau:
         raise click.exceptions.Exit(1)
+
+
+@main.command()
+@click.option("--source", help="Another source of frames than the configured one.")
+@click.option("--broker", help="HOST or HOST:PORT, another broker than the configured one.")
+@click.pass_obj
+def doctor(config: Config, source: str | None, broker: str | None) -> None:
+    """Is everything there? Runs a real inference, looks at camera, broker and disk; status 1 if anything is amiss."""
+    findings = []
+    for finding in examine(pointed_at(config, source, broker)):
+        click.echo(f"{'good' if finding.good else 'AMISS'}  {finding.what}: {finding.said}")
+        findings.append(finding.good)
+    if not all(findings):
+        raise click.exceptions.Exit(1)
+
+
+def pointed_at(config: Config, source: str | None, broker: str | None) -> Config:
+    """The configuration with another source and broker, where they are given."""
+    if source is not None:
+        config = replace(config, camera=camera_of(source, config.camera))
+    if broker is not None:
+        config = replace(config, mqtt=replace(config.mqtt, **broker_of(broker, config.mqtt.port)))
+    return config
 
 
 def crop_of(device: Device, path: Path) -> np.ndarray:

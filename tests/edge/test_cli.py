@@ -74,7 +74,42 @@ def test_a_configuration_is_read(limen, tmp_path):
     assert limen("--config", path, "people").exit_code == 0
 
 
-@pytest.mark.parametrize("command", ["run", "enroll", "people", "forget", "identify", "verify"])
+def test_the_doctor_finds_what_is_good_and_what_is_amiss(limen, pictures):
+    result = limen("doctor", "--source", pictures, "--broker", "127.0.0.1:1")
+    assert result.exit_code == 1
+    told = dict(line.split(": ", 1) for line in result.output.strip().splitlines())
+    assert set(told) == {
+        "good  packages",
+        "good  runtime",
+        "good  models",
+        "good  disk",
+        "good  camera",
+        "AMISS  broker",
+    }
+    assert "numpy" in told["good  packages"]
+    assert " ms" in told["good  models"]
+    assert "x" in told["good  camera"]
+    assert "127.0.0.1:1 cannot be reached" in told["AMISS  broker"]
+
+
+def test_the_doctor_is_content_when_all_is_there(limen, pictures, broker):
+    result = limen("doctor", "--source", pictures, "--broker", f"127.0.0.1:{broker.port}")
+    assert result.exit_code == 0, result.output
+
+
+def test_the_doctor_knows_the_runtime_that_fails_with_numpy_2(monkeypatch):
+    """What `pip install tflite-runtime numpy` brings today: it imports, and fails at the first inference."""
+    from edge import doctor
+    from edge.config import Config
+    from edge.errors import ModelError
+
+    old = type("Interpreter", (), {"__module__": "tflite_runtime.interpreter"})
+    monkeypatch.setattr(doctor, "interpreter_class", lambda: old)
+    with pytest.raises(ModelError, match="fails at the first inference with NumPy"):
+        doctor.runtime(Config())
+
+
+@pytest.mark.parametrize("command", ["doctor", "run", "enroll", "people", "forget", "identify", "verify"])
 def test_every_command_explains_itself(limen, command):
     result = limen(command, "--help")
     assert result.exit_code == 0

@@ -1,0 +1,123 @@
+"""Is everything there that the door needs? Each check says what it found, or what is wrong and what to do."""
+
+import platform
+import shutil
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+import numpy as np
+
+from edge.capture import open_source
+from edge.config import Config
+from edge.core.align import CROP_PX
+from edge.errors import LimenError, ModelError
+from edge.inference.runtime import interpreter_class
+from edge.service import Device
+
+RUNTIMES = ("ai-edge-litert", "tflite-runtime")
+PACKAGES = (*RUNTIMES, "numpy", "opencv-python-headless", "paho-mqtt", "picamera2")
+CONNECT_SECONDS = 3.0
+FRAME_SECONDS = 10.0
+DISK_FREE_MB_MIN = 100
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found."""
+
+    what: str
+    good: bool
+    said: str
+
+
+def examine(config: Config) -> Iterator[Finding]:
+    """Every check, one after the other; each goes on whatever the others found."""
+    checks: dict[str, Callable[[Config], str]] = {
+        "packages": packages,
+        "runtime": runtime,
+        "models": models,
+        "disk": disk,
+        "camera": camera,
+        "broker": broker,
+    }
+    for what, check in checks.items():
+        try:
+            yield Finding(what, good=True, said=check(config))
+        except (LimenError, OSError) as error:
+            yield Finding(what, good=False, said=" ".join(str(error).split()))
+
+
+def packages(_config: Config) -> str:
+    """What is installed."""
+    found = []
+    for name in PACKAGES:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            continue
+    return f"Python {platform.python_version()} on {platform.machine()}: {', '.join(found)}"
+
+
+def runtime(_config: Config) -> str:
+    """A runtime that goes with this NumPy. Raises ModelError."""
+    module = interpreter_class().__module__
+    if module.startswith("tflite_runtime") and int(np.__version__.split(".")[0]) >= 2:
+        raise ModelError(
+            f"tflite-runtime fails at the first inference with NumPy {np.__version__}: pip install 'numpy<2', or, on "
+            "64-bit, ai-edge-litert in its place"
+        )
+    return module
+
+
+def models(config: Config) -> str:
+    """A real inference of each. Raises ModelError or GalleryError."""
+    device = Device.of(config)
+    picture = np.full((480, 640, 3), 128, dtype=np.uint8)
+    milliseconds = []
+    for run in (
+        lambda: device.detector.detect(picture),
+        lambda: device.embedder.embed(np.full((CROP_PX, CROP_PX, 3), 128, dtype=np.uint8)),
+    ):
+        run()
+        started = time.perf_counter()
+        run()
+        milliseconds.append(1000 * (time.perf_counter() - started))
+    foreign = device.store.foreign()
+    device.store.close()
+    rebuild = f"; {foreign} templates of another model wait for gallery/rebuild" if foreign else ""
+    return f"detector {milliseconds[0]:.1f} ms, embedder {device.model} {milliseconds[1]:.1f} ms{rebuild}"
+
+
+def disk(config: Config) -> str:
+    """Room where the gallery is. Raises OSError."""
+    free_mb = shutil.disk_usage(config.gallery.path.parent).free // 1_000_000
+    if free_mb < DISK_FREE_MB_MIN:
+        raise OSError(f"{config.gallery.path.parent} has {free_mb} MB left; the gallery wants {DISK_FREE_MB_MIN}")
+    return f"{config.gallery.path}, {free_mb} MB free"
+
+
+def camera(config: Config) -> str:
+    """A frame. Raises CameraError or OSError."""
+    source = open_source(config.camera)
+    try:
+        frame = source.read(FRAME_SECONDS)
+    finally:
+        source.close()
+    if frame is None:
+        raise OSError(f"{config.camera.kind} {config.camera.location} gave no frame in {FRAME_SECONDS:g} s")
+    height, width = frame.best.shape[:2]
+    return f"{config.camera.kind} {config.camera.location}: {width}x{height}, mean level {frame.image.mean():.0f}"
+
+
+def broker(config: Config) -> str:
+    """Somebody listens at the broker's port. Raises OSError."""
+    mqtt = config.mqtt
+    try:
+        socket.create_connection((mqtt.host, mqtt.port), timeout=CONNECT_SECONDS).close()
+    except OSError as error:
+        raise OSError(f"{mqtt.host}:{mqtt.port} cannot be reached: {error}") from error
+    password = "with a password" if mqtt.password() else "without a password"
+    return f"{mqtt.host}:{mqtt.port} answers; {mqtt.username or 'nobody'} would log in {password}"
