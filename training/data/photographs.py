@@ -9,7 +9,7 @@ import numpy as np
 from training.data.faces import BOX, FACE_SCORE_MIN, SCORE
 from training.data.lfw import Pairs, read_lfw_photos
 from training.data.packs import Pack, decode_crop, read_member
-from training.data.scenes import LABELS, cached_faces, surely_at_two_sizes
+from training.data.scenes import LABELS, cached_faces
 from training.data.training_set import Places
 from training.data.yunet import YuNet
 
@@ -34,8 +34,8 @@ def read_photographs(places: Places, teacher: YuNet) -> Photographs:
     photos = read_lfw_photos(places.data_dir)
     pack = Pack(places.data_dir / "data" / "faces" / "lfw_photos.zip", places.cache_dir)
     found = cached_faces(
-        places.cache_dir / LABELS / f"{pack.name}-{pack.digest()}-{teacher.name}.npy",
-        (surely_at_two_sizes(teacher, image) for image in photos.images),
+        places.cache_dir / LABELS / f"{pack.name}-{pack.digest()}-{teacher.name}-{teacher.px}.npy",
+        (teacher.detect_surely(image) for image in photos.images),
         len(photos.images),
         f"ask {teacher.name} about {pack.name}",
     )

@@ -94,7 +94,7 @@ def gather_scenes(experiment: DetectorExperiment, places: Places, *, measure_onl
                     seen[part].append(thumbnails(read_pictures(pack, chosen)))
         left_out = _leave_out_what_was_seen(parts, seen, experiment, places)
         crops, crop_faces = ([], NO_FACES) if measure_only else read_crops(experiment, places, close)
-        photographs = read_photographs(places, yunet)
+        photographs = read_photographs(places, close)
     scenery = _scenery(parts[LEARN], crops, crop_faces, experiment)
     choosing, measured = ([tile for scene in parts[part] for tile in tiles(scene)] for part in (CHOOSE, MEASURE))
     _refuse_too_little(experiment, scenery, choosing, measured, measure_only=measure_only)
