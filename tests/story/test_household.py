@@ -6,13 +6,9 @@ from dataclasses import dataclass
 import pytest
 
 from edge.capture import open_source
-from edge.config import CameraConfig, Config, DecisionConfig, GalleryConfig
+from edge.config import CameraConfig, Config, GalleryConfig
 from edge.core.types import EnrollImages
 from edge.service import Device
-
-# One room, one light, people of one age: strangers here are nearer to one another than those that tau was measured on.
-# At the default of 1e-3 up to 7 of 22 tracks of strangers were named.
-FPIR = 1e-5
 
 
 @dataclass(frozen=True)
@@ -74,7 +70,7 @@ def replay(device, path, truth):
 def test_one_picture_is_enough_and_nobody_else_is_named(shared, tmp_path, person, capsys):
     who = clips(shared)
     folder = shared / "data" / "clips"
-    device = Device.of(Config(gallery=GalleryConfig(tmp_path / "gallery.db"), decision=DecisionConfig(fpir=FPIR)))
+    device = Device.of(Config(gallery=GalleryConfig(tmp_path / "gallery.db")))
     enrolled_from = next(clip for clip, truth in who.items() if truth == person)
     reply = device.door.handle(EnrollImages(person, [best_still(device, folder / enrolled_from)]))
     assert reply.ok, reply.error
