@@ -6,9 +6,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from training.config import BackboneConfig, DataConfig, EmbedderExperiment, LossConfig, OptimizerConfig, SamplerConfig
 from training.data.generated import draw_face
+
+settings.register_profile("limen", deadline=None)  # machines here are shared: no test is a clock
+settings.load_profile("limen")
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
