@@ -19,7 +19,7 @@ from edge.capture import open_source
 from edge.config import Config, ModelsConfig
 from edge.core.door import Door, DoorRules
 from edge.core.gallery import Gallery
-from edge.core.types import Event, Frame, Reply
+from edge.core.types import Event, Frame, RemovePerson, RenamePerson, Reply
 from edge.errors import ConfigError, GalleryError, RefusedError
 from edge.inference import detector as detectors
 from edge.inference import embedder as embedders
@@ -172,11 +172,20 @@ class Service:
             return earlier
         command = command_of(request, self.limits)
         with store.transaction():
-            payload = answer_json(self.device.door.handle(command), request.transaction)
+            reply = self.device.door.handle(command)
+            payload = answer_json(reply, request.transaction)
             store.remember(request.transaction, payload, time.time())
         store.settle()
-        self._say_gallery()
+        if reply.ok and isinstance(command, RemovePerson | RenamePerson):
+            self._unsay(command.name)
+        self._say_what_is()
         return payload
+
+    def _unsay(self, name: str) -> None:
+        """Nobody of that name is known any more: what the broker keeps of them goes too."""
+        self.link.forget(f"person/{slug_of(name)}")
+        if self._last is not None and str(self._last["name"]).casefold() == name.casefold():
+            self._last = None
 
     def publish(self, event: Event) -> None:
         """Number an event, date it and send it; and say who is there now."""
@@ -208,12 +217,8 @@ class Service:
             "tau": round(gallery.tau, 4),
         }
         self.link.say("info", json_of(info))
-        self._say_gallery()
+        self.link.say("gallery", json_of({"people": self.device.door.people(), "model": self.device.model}))
         self._say_presence()
-
-    def _say_gallery(self) -> None:
-        people = self.device.door.people()
-        self.link.say("gallery", json_of({"people": people, "model": self.device.model}))
 
     def _say_presence(self) -> None:
         people = sorted(set(self.present.values()))

@@ -145,6 +145,8 @@ def test_a_stranger_is_enrolled_by_one_message_recognized_and_forgotten(househol
     household.next_event(0, event_type="recognized", phase="end")
     household.until(lambda: json.loads(household.on("presence")[-1].payload)["state"] == "nobody")
     assert household.ask("person/remove", {"transaction": "a2", "name": "eileen"})["status"] == "ok"
+    household.until(lambda: household.on("person/eileen")[-1].payload == b"")  # the broker forgets too
+    household.until(lambda: b"Eileen" not in household.on("presence")[-1].payload)
     household.next_event(len(household.events()) + 1, event_type="unknown", phase="new")
     numbers = [event["seq"] for event in household.events()]
     assert numbers == list(range(1, len(numbers) + 1))
