@@ -238,6 +238,7 @@ class Service:
             "dropped_frames": dropped,
             "queued": self.link.depth,
             "dropped_messages": self.link.dropped,
+            "refused_requests": self.link.refused,
         }
         self.link.say("health", json_of(health), qos=0)
 

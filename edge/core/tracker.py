@@ -87,7 +87,7 @@ class Track:
     def __init__(self, number: int, face: Face, at: float, rules: TrackRules) -> None:
         self.name = f"t{number}"
         self.face, self.rules = face, rules
-        self.first_at = self.last_at = at
+        self.last_at = at
         self.frames = 1
         self.verdict: Verdict | None = None
         self.refusals: Counter[str] = Counter()

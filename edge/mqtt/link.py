@@ -5,6 +5,7 @@ lock of ours: publishing happens on the door's thread alone, whatever can fail (
 exception cannot end the network thread.
 """
 
+import logging
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge.config import MqttConfig
 from edge.mqtt.topics import Topics
+
+log = logging.getLogger("limen")
 
 INFLIGHT_MAX = 16
 INBOX_MAX = 256
@@ -105,8 +108,10 @@ class Link:
         if self._fall_back:
             self._restart_without_version_5()
         while self._changes:
-            self.why_not = self._changes.popleft()
+            before, self.why_not = self.why_not, self._changes.popleft()
             self._connected = self.why_not is None
+            if self.why_not != before:
+                log.info("%s:%d %s", self.config.host, self.config.port, self.why_not or "is connected")
             if self._connected:
                 self.connections += 1
                 for topic, (payload, qos) in self._states.items():
@@ -174,6 +179,7 @@ class Link:
             client.username_pw_set(self.config.username, self.config.password())
         client.reconnect_delay_set(*RECONNECT_SECONDS)
         client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
+        client.on_connect_fail = lambda *_: self._changes.append("cannot be reached")
         client.on_message, client.on_publish = self._on_message, self._on_publish
         return client
 

@@ -15,12 +15,8 @@ class Topics:
         return f"limen/{self.device}"
 
     def of(self, name: str) -> str:
-        """status, info, health, event, presence, gallery, image/last."""
+        """status, info, health, event, presence, gallery, person/<slug>."""
         return f"{self.base}/{name}"
-
-    def person(self, slug: str) -> str:
-        """When somebody was last seen."""
-        return f"{self.base}/person/{slug}"
 
     @property
     def requests(self) -> str:
