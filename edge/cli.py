@@ -2,7 +2,9 @@
 
 import logging
 import signal
+import tempfile
 import threading
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +12,15 @@ import click
 import cv2
 import numpy as np
 
-from edge.config import CameraConfig, Config, load_config
+from edge.capture import open_source
+from edge.config import CameraConfig, Config, MqttConfig, device_named, load_config
 from edge.core.align import align
-from edge.core.types import EnrollImages, Face, RecognizeImage, RemovePerson, Reply
+from edge.core.types import Face, RecognizeImage, Reply
+from edge.device import Device
 from edge.doctor import examine
 from edge.errors import ConfigError, ImageError, LimenError, RefusedError
-from edge.service import Device, Service
+from edge.people import People, people_of
+from edge.service import Service
 
 SYSTEM_CONFIG = Path("/etc/limen/limen.toml")
 PICTURE = click.Path(dir_okay=False, path_type=Path)
@@ -65,35 +70,58 @@ def run(config: Config, source: str | None, broker: str | None, *, fast: bool, l
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    Service(config, Device.of(config)).run(stop, fast=fast, loop=loop)
+    service = Service(config, Device.of(config))
+    service.run(open_source(config.camera, fast=fast, loop=loop), stop)
+
+
+BROKER = click.option("--broker", help="HOST or HOST:PORT: ask a running device over MQTT, not this machine's disk.")
+DEVICE = click.option("--device", help="The name of the device to ask over MQTT  [default: the configured one]")
 
 
 @main.command()
 @click.argument("name")
 @click.argument("pictures", nargs=-1, required=True, type=PICTURE)
+@BROKER
+@DEVICE
 @click.pass_obj
-def enroll(config: Config, name: str, pictures: tuple[Path, ...]) -> None:
+def enroll(config: Config, name: str, pictures: tuple[Path, ...], broker: str | None, device: str | None) -> None:
     """Know NAME from now on, from PICTURES with one face each; one is enough."""
-    reply = Device.of(config).door.handle(EnrollImages(name, [read_picture(path) for path in pictures]))
-    click.echo(f"{done(reply)['name']}: {reply.data['templates']} template(s) added")
+    images = [read_picture(path) for path in pictures]
+    with asked(config, broker, device) as people:
+        added = people.enroll(name, images)
+    click.echo(f"{added['name']}: {added['templates']} template(s) added")
 
 
 @main.command()
+@BROKER
+@DEVICE
 @click.pass_obj
-def people(config: Config) -> None:
+def people(config: Config, broker: str | None, device: str | None) -> None:
     """Who is known."""
-    door = Device.of(config).door
-    for person in door.people():
+    with asked(config, broker, device) as people:
+        known = people.list()
+    for person in known["people"]:
         click.echo(f"{person['name']}  {person['templates']} template(s)  {person['person_id']}")
-    click.echo(f"{len(door.people())} people; tau {door.gallery.tau:.3f}")
+    click.echo(f"{len(known['people'])} people; tau {known['tau']:.3f}")
 
 
 @main.command()
 @click.argument("name")
+@BROKER
+@DEVICE
 @click.pass_obj
-def forget(config: Config, name: str) -> None:
+def forget(config: Config, name: str, broker: str | None, device: str | None) -> None:
     """Forget NAME: templates and pictures are overwritten on the disk."""
-    click.echo(f"{done(Device.of(config).door.handle(RemovePerson(name)))['name']}: forgotten")
+    with asked(config, broker, device) as people:
+        click.echo(f"{people.forget(name)['name']}: forgotten")
+
+
+def asked(config: Config, broker: str | None, device: str | None) -> AbstractContextManager[People]:
+    """The people of a device: over MQTT where a broker or a device is named, else on this machine's disk."""
+    config = pointed_at(config, None, broker)
+    if device is not None:
+        config = device_named(config, device)
+    return people_of(config, over_mqtt=broker is not None or device is not None)
 
 
 @main.command()
@@ -138,6 +166,45 @@ def doctor(config: Config, source: str | None, broker: str | None) -> None:
         findings.append(finding.good)
     if not all(findings):
         raise click.exceptions.Exit(1)
+
+
+@main.command()
+@click.option("--source", help="Frames of this source in place of a drawn porch.")
+@click.option("--frames", type=click.IntRange(1), default=300, show_default=True, help="How many of each kind.")
+@click.pass_obj
+def bench(config: Config, source: str | None, frames: int) -> None:
+    """What a frame costs on this machine, stage by stage, with nobody there and with somebody there."""
+    from edge.bench import measure, table
+
+    with tempfile.TemporaryDirectory() as folder:
+        config = pointed_at(config, source, None)
+        for line in table(measure(config, Path(folder), frames, source=source is not None)):
+            click.echo(line)
+
+
+@main.command()
+@click.option("--broker", help="HOST or HOST:PORT of a broker to use in place of the embedded one.")
+@click.option(
+    "--picture",
+    type=PICTURE,
+    default="limen-demo.jpg",
+    show_default=True,
+    help="Where the frame is written in which somebody was recognized.",
+)
+@click.pass_obj
+def demo(config: Config, broker: str | None, picture: Path) -> None:
+    """A stranger, one picture, a friend, and another stranger: half a minute, no camera, no broker, no network."""
+    from edge.demo.broker import EmbeddedBroker
+    from edge.demo.story import tell
+
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as resources:
+        if broker is None:
+            embedded = resources.enter_context(EmbeddedBroker())
+            mqtt = MqttConfig(host="127.0.0.1", port=embedded.port, version="3.1.1")  # amqtt has no 5
+            click.echo(f"A broker on 127.0.0.1:{embedded.port}, a drawn porch, and people who do not exist.")
+        else:
+            mqtt = pointed_at(config, None, broker).mqtt
+        tell(replace(config, mqtt=mqtt), Path(folder), picture, click.echo)
 
 
 def pointed_at(config: Config, source: str | None, broker: str | None) -> Config:

@@ -2,7 +2,7 @@
 
 import difflib
 import os
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal, get_type_hints
 
@@ -73,12 +73,14 @@ class DecisionConfig:
 class MqttConfig:
     """The broker. The password comes from the environment (LIMEN_MQTT_PASSWORD) or from a file, never from here.
 
+    version: of MQTT; auto is 5, or 3.1.1 where the broker has no 5
     response_prefix: a ResponseTopic (MQTT 5) must start with it
     event_expiry_seconds: an event that could not be delivered by then is of no use any more
     """
 
     host: str = "localhost"
     port: Port = 1883
+    version: Literal["auto", "5", "3.1.1"] = "auto"
     username: str = ""
     password_file: Path | None = None
     keepalive_seconds: Count = 30
@@ -129,6 +131,14 @@ def load_config(path: Path) -> Config:
         return msgspec.convert(values, Config, dec_hook=lambda kind, value: kind(value))  # paths
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {error}") from error
+
+
+def device_named(config: Config, name: str) -> Config:
+    """The configuration of another device. Raises ConfigError where that cannot be its name."""
+    try:
+        return replace(config, device=msgspec.convert(name, DeviceName))
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"device {name!r}: {error}; a to z, digits and dashes make up its topics") from error
 
 
 def refuse_unknown(values: dict, kind: type, where: str, prefix: str = "") -> None:

@@ -13,9 +13,9 @@ import numpy as np
 from edge.capture import open_source
 from edge.config import Config
 from edge.core.align import CROP_PX
+from edge.device import Device
 from edge.errors import LimenError, ModelError
 from edge.inference.runtime import interpreter_class
-from edge.service import Device
 
 RUNTIMES = ("ai-edge-litert", "tflite-runtime")
 PACKAGES = (*RUNTIMES, "numpy", "opencv-python-headless", "paho-mqtt", "picamera2")

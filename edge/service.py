@@ -1,98 +1,28 @@
 """The device: builds the adapters from the configuration and turns the loop; one thread owns all but their insides."""
 
 import logging
-import resource
 import shutil
 import threading
 import time
 import uuid
-from collections import deque
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 
 import msgspec
-import numpy as np
 
 import edge
-from edge.capture import open_source
-from edge.config import Config, ModelsConfig
-from edge.core.door import Door, DoorRules
-from edge.core.gallery import Gallery
+from edge.config import Config
+from edge.core.ports import FrameSource
 from edge.core.types import Event, Frame, RemovePerson, RenamePerson, Reply
-from edge.errors import ConfigError, GalleryError, RefusedError
-from edge.inference import detector as detectors
-from edge.inference import embedder as embedders
-from edge.inference.detector import Detector
-from edge.inference.embedder import Embedder
+from edge.device import Device
+from edge.errors import GalleryError, RefusedError
+from edge.meters import Stopwatch, rss_mb
 from edge.mqtt.link import Incoming, Link, Outgoing
 from edge.mqtt.messages import Limits, answer_json, command_of, event_json, read_request, slug_of, transaction_in
 from edge.mqtt.topics import Topics
-from edge.storage.gallery_db import GalleryDb
 
 log = logging.getLogger("limen")
 
 READ_SECONDS = 0.5
-MODELS = {
-    "detector": {"standard": detectors.STANDARD},
-    "embedder": {"standard": embedders.STANDARD, "lite": embedders.LITE},
-}
-
-
-def model_path(kind: str, name: str) -> Path:
-    """Of a shipped model by name, or of one's own. Raises ConfigError where there is neither."""
-    path = MODELS[kind].get(name, Path(name))
-    if path.suffix != ".tflite":
-        raise ConfigError(f"models.{kind} '{name}' is neither {' nor '.join(MODELS[kind])} nor a .tflite file")
-    return path
-
-
-@dataclass
-class Device:
-    """What can be done with the models and the gallery, with or without a camera and a broker."""
-
-    detector: Detector
-    embedder: Embedder
-    store: GalleryDb
-    door: Door
-
-    @classmethod
-    def of(cls, config: Config) -> "Device":
-        """As configured. Raises LimenError that names what is missing."""
-        models: ModelsConfig = config.models
-        detector = Detector(model_path("detector", models.detector), threads=models.threads)
-        embedder = Embedder(model_path("embedder", models.embedder), threads=models.threads)
-        store = GalleryDb(config.gallery.path, embedder.card.sha256, keep_crops=config.gallery.keep_crops)
-        decision = config.decision
-        gallery = Gallery(embedder.card.sha256, embedder.card.tau_within, decision.fpir)
-        rules = DoorRules(decision.quality, decision.tracks, motion_gate=decision.motion_gate)
-        return cls(detector, embedder, store, Door(detector, embedder, gallery, store, rules))
-
-    @property
-    def model(self) -> str:
-        """The embedder, for people: name@sha."""
-        return f"{self.embedder.card.name}@{self.embedder.card.sha256[:8]}"
-
-
-@dataclass
-class Clock:
-    """How long each turn of the loop took, for health."""
-
-    seconds: deque[float] = field(default_factory=lambda: deque(maxlen=600))
-    frames: int = 0
-    since: float = field(default_factory=time.monotonic)
-
-    def count(self, seconds: float) -> None:
-        """One frame more."""
-        self.seconds.append(seconds)
-        self.frames += 1
-
-    def numbers(self) -> dict[str, float]:
-        """Frames a second since the last call, and the 50th and 95th percentile of a turn in ms."""
-        now = time.monotonic()
-        fps, self.frames, self.since = self.frames / max(1e-6, now - self.since), 0, now
-        p50, p95 = np.percentile(self.seconds, [50, 95]) * 1000 if self.seconds else (0.0, 0.0)
-        return {"fps": round(fps, 1), "p50_ms": round(float(p50), 1), "p95_ms": round(float(p95), 1)}
 
 
 class Service:
@@ -103,28 +33,28 @@ class Service:
         self.topics = Topics(config.device)
         self.link = Link(config.mqtt, self.topics)
         self.limits = Limits(config.mqtt.request_bytes_max, config.mqtt.image_pixels_max)
-        self.clock = Clock()
+        self.watch = Stopwatch()
         self.present: dict[str, str] = {}
         self._last: dict[str, object] | None = None
         self._seq = 0
         self._health_at = 0.0
+        self._health_said_at, self._health_frames = time.monotonic(), 0
 
-    def run(self, stop: threading.Event, *, fast: bool = False, loop: bool = False) -> None:
-        """Until told to stop, or the source of frames ends. Raises CameraError where it cannot be opened."""
-        source = open_source(self.config.camera, fast=fast, loop=loop)
-        self.link.start()
-        self._say_what_is()
+    def run(self, source: FrameSource, stop: threading.Event) -> None:
+        """Until told to stop, or the source of frames ends; it is closed then. Raises CameraError if it fails."""
         frame: Frame | None = None
         try:
+            self.link.start()
+            self._say_what_is()
             while not stop.is_set():
                 self.turn_to_requests()
                 newest = source.read(READ_SECONDS)
                 if newest is not None:
                     frame = newest
-                    started = time.perf_counter()
-                    for event in self.device.door.see(frame):
+                    with self.watch:
+                        events = self.device.door.see(frame)
+                    for event in events:
                         self.publish(event)
-                    self.clock.count(time.perf_counter() - started)
                 elif source.ended:
                     break
                 self._say_health(source.dropped)
@@ -231,9 +161,13 @@ class Service:
         if now < self._health_at:
             return
         self._health_at = now + self.config.mqtt.health_every_seconds
+        fps = (self.watch.count - self._health_frames) / max(1e-6, now - self._health_said_at)
+        self._health_said_at, self._health_frames = now, self.watch.count
+        watches = {"frame": self.watch, **self.device.watches}
         health = {
-            **self.clock.numbers(),
-            "rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+            "fps": round(fps, 1),
+            "ms": {stage: watch.ms() for stage, watch in watches.items()},
+            "rss_mb": rss_mb(),
             "disk_free_mb": shutil.disk_usage(self.config.gallery.path.parent).free // 1_000_000,
             "dropped_frames": dropped,
             "queued": self.link.depth,

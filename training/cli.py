@@ -171,6 +171,24 @@ def run(experiment: Experiment, workspace: Workspace, machine: Machine, models_d
     click.echo(f"report: {workspace.report(experiment, card, evaluation)}")
 
 
+@main.command()
+@folder_option("--to", "to_dir", "edge/demo", "Where people.jpg and people.json are written.")
+@folder_option("--cache", "cache_dir", ".cache", "Decoded packs.")
+@folder_option("--data", "data_dir", "../shared", "Holds data/faces/*.zip and teachers/*.onnx.")
+def imagine(data_dir: Path, cache_dir: Path, to_dir: Path) -> None:
+    """Sample the demo's people, who do not exist, from how the packs' faces differ."""
+    from edge.inference.embedder import Embedder
+    from training import imagine as imagining
+    from training.data.training_set import Places
+
+    people, likeness = imagining.imagine(Places(data_dir, cache_dir), Embedder())
+    click.echo(
+        f"{imagining.write(people, likeness, to_dir)}: {len(people)} people; d within one at most "
+        f"{likeness.within_max:.2f}, between two at least {likeness.between_min:.2f}; cosine to the nearest real face "
+        f"at most {likeness.nearest_real_cosine:.2f}"
+    )
+
+
 def _measure(experiment: Experiment, workspace: Workspace, model: Path | None) -> tuple:
     model = model or workspace.exported(experiment)
     measured = workspace.measure(experiment, workspace.gather(experiment, measure_only=True), model)

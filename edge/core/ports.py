@@ -23,10 +23,19 @@ class Embedder(Protocol):
 
 
 class FrameSource(Protocol):
-    """A camera, or something like one."""
+    """A camera, or something like one.
+
+    ended: no frame will come any more; dropped: how many frames nobody read in time
+    """
+
+    ended: bool
+    dropped: int
 
     def read(self, timeout_seconds: float) -> Frame | None:
         """The newest frame not read yet; None where none came in time or the source has ended."""
+
+    def close(self) -> None:
+        """Let go of the camera."""
 
 
 class GalleryStore(Protocol):

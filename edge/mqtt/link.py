@@ -26,6 +26,7 @@ INFLIGHT_MAX = 16
 INBOX_MAX = 256
 INBOX_BYTES_MAX = 16_000_000
 RECONNECT_SECONDS = (1, 30)
+CONNACK_SECONDS = 5.0
 NO_VERSION_5 = {1, 0x84}  # "unacceptable protocol version": as a broker of 3.1.1 says it, and as one of 5 does
 
 
@@ -61,7 +62,7 @@ class Link:
         self.config, self.topics = config, topics
         self.dropped = self.refused = self.connections = 0
         self.why_not: str | None = "not connected yet"
-        self.version_5 = True
+        self.version_5 = config.version != "3.1.1"
         self._waiting: deque[Outgoing] = deque()
         self._inflight: dict[int, Outgoing] = {}
         self._states: dict[str, tuple[bytes, int]] = {}
@@ -71,7 +72,8 @@ class Link:
         self._acknowledged: deque[int] = deque()
         self._changes: deque[str | None] = deque()  # connected (None), or why not any more
         self._bytes_in = self._bytes_out = 0  # each written by one thread alone
-        self._fall_back = False
+        self._opened_at: float | None = None  # when a connection was made that the broker has not answered yet
+        self._other_version = False
         self._client = self._make_client()
 
     def start(self) -> None:
@@ -105,8 +107,9 @@ class Link:
 
     def pending(self) -> list[Incoming]:
         """What came in since the last call. To be called again and again: it also sends what waits."""
-        if self._fall_back:
-            self._restart_without_version_5()
+        now = time.monotonic()
+        if self._other_version or (self._opened_at or now) + CONNACK_SECONDS < now:
+            self._try_the_other_version()
         while self._changes:
             before, self.why_not = self.why_not, self._changes.popleft()
             self._connected = self.why_not is None
@@ -181,17 +184,28 @@ class Link:
         client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
         client.on_connect_fail = lambda *_: self._changes.append("cannot be reached")
         client.on_message, client.on_publish = self._on_message, self._on_publish
+        client.on_socket_open = self._on_socket_open
         return client
 
-    def _restart_without_version_5(self) -> None:
-        """The broker has no MQTT 5: begin again with 3.1.1."""
+    def _try_the_other_version(self) -> None:
+        """The broker has no MQTT 5, or says nothing to it, as some do that have not: begin again with 3.1.1.
+
+        Or back to 5 where 3.1.1 was met with silence too: then it was not the version.
+        """
+        self._other_version, self._opened_at = False, None
+        if self.config.version != "auto" or self.connections:
+            return
         self._client.disconnect()
         self._client.loop_stop()
-        self._fall_back, self.version_5, self._connected = False, False, False
+        self._other_version, self._opened_at = False, None
+        self.version_5 = not self.version_5
         self._waiting.extendleft(reversed(self._inflight.values()))
         self._inflight.clear()
         self._client = self._make_client()
         self.start()
+
+    def _on_socket_open(self, *_: object) -> None:
+        self._opened_at = time.monotonic()
 
     def _on_connect(
         self,
@@ -201,8 +215,9 @@ class Link:
         reason: ReasonCode,
         _properties: Properties | None,
     ) -> None:
+        self._opened_at = None
         if reason.is_failure:  # never "connected" on a refusal
-            self._fall_back = self.version_5 and reason.value in NO_VERSION_5
+            self._other_version = self.version_5 and reason.value in NO_VERSION_5
             self._changes.append(f"the broker refused: {reason}")
             return
         # retainAsPublished keeps the flag by which a retained request is known; retainHandling 2 asks for none at all.
@@ -222,6 +237,7 @@ class Link:
         reason: ReasonCode,
         _properties: Properties | None,
     ) -> None:
+        self._other_version = self._opened_at is not None  # it hung up on us without a word
         self._changes.append(f"disconnected: {reason}")
 
     def _on_publish(

@@ -21,9 +21,9 @@ from edge.capture import open_source
 from edge.config import CameraConfig, Config, GalleryConfig
 from edge.core.align import align
 from edge.core.types import Frame
+from edge.device import Device
 from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
-from edge.service import Device
 from training.data.faces import LANDMARKS
 from training.data.yunet import YuNet
 

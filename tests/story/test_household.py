@@ -8,7 +8,7 @@ import pytest
 from edge.capture import open_source
 from edge.config import CameraConfig, Config, GalleryConfig
 from edge.core.types import EnrollImages
-from edge.service import Device
+from edge.device import Device
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""A household, a porch and people who do not exist: what `limen demo` shows."""

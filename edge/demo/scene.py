@@ -1,0 +1,143 @@
+"""A drawn porch and the people who come to it, as a door camera sees them."""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edge.core.align import CROP_PX
+
+WIDTH, HEIGHT = 640, 480
+LOOKS = 4
+PEOPLE = Path(__file__).parent / "people.jpg"  # a row per person, a column per look: `limen-train imagine`
+NOISE = 2.0  # grey levels of a small sensor in the evening
+
+SKY_TOP, SKY_LOW = (94, 116, 158), (226, 190, 160)
+HEDGE, LAWN, PATH, POST, WALL = (50, 70, 52), (86, 104, 62), (150, 142, 132), (92, 78, 68), (150, 132, 118)
+
+
+# Outlines around a face, in points of its crop.
+HAIR = cv2.ellipse2Poly((56, 48), (49, 58), 0, 0, 360, 6)
+NECK = cv2.ellipse2Poly((56, 112), (20, 30), 0, 0, 360, 6)
+SIDE = [(78, 122), (128, 142), (146, 168), (166, 400), (132, 400), (126, 470)]  # from the neck down; its mirror goes up
+COAT = np.array([*SIDE, *((CROP_PX - x, y) for x, y in reversed(SIDE))])
+LEGS = np.array([(-4, 440), (116, 440), (108, 780), (62, 780), (56, 500), (50, 780), (4, 780)])
+COATS = ((62, 66, 82), (120, 60, 54), (64, 92, 88), (104, 92, 62))
+
+
+@cache
+def people() -> np.ndarray:
+    """(people, looks, 112, 112, 3) uint8 RGB: faces of people who do not exist."""
+    sheet = cv2.imread(str(PEOPLE), cv2.IMREAD_COLOR_RGB)
+    rows, columns = sheet.shape[0] // CROP_PX, sheet.shape[1] // CROP_PX
+    return sheet.reshape(rows, CROP_PX, columns, CROP_PX, 3).transpose(0, 2, 1, 3, 4)
+
+
+@cache
+def porch() -> np.ndarray:
+    """(480, 640, 3) uint8 RGB: the view from the door, with nobody in it."""
+    low = np.linspace(0, 1, HEIGHT)[:, None, None]
+    picture = (np.array(SKY_TOP) * (1 - low) + np.array(SKY_LOW) * low).repeat(WIDTH, axis=1).astype(np.uint8)
+    rng = np.random.default_rng(1)
+    for left in range(-40, WIDTH, 46):  # a hedge, with a house behind it
+        cv2.circle(picture, (left + 30, 262), int(rng.integers(30, 44)), HEDGE, -1, cv2.LINE_AA)
+    cv2.rectangle(picture, (394, 128), (560, 250), (172, 158, 146), -1)
+    cv2.fillPoly(picture, [np.array([(380, 130), (477, 70), (574, 130)])], (112, 72, 62), cv2.LINE_AA)
+    for left in (416, 504):
+        cv2.rectangle(picture, (left, 158), (left + 34, 202), (240, 214, 150), -1)
+        cv2.line(picture, (left + 17, 158), (left + 17, 202), (150, 128, 110), 2)
+    cv2.rectangle(picture, (0, 262), (WIDTH, HEIGHT), LAWN, -1)
+    cv2.fillPoly(picture, [np.array([(292, 262), (348, 262), (520, HEIGHT), (120, HEIGHT)])], PATH, cv2.LINE_AA)
+    for row in (276, 296, 326, 370, 430):  # its slabs
+        share = (row - 262) / (HEIGHT - 262)
+        ends = (round(292 - 172 * share), row), (round(348 + 172 * share), row)
+        cv2.line(picture, *ends, tuple(int(level * 0.88) for level in PATH), 1, cv2.LINE_AA)
+    for left in (0, WIDTH - 58):  # the porch's posts, and its roof with a lamp
+        cv2.rectangle(picture, (left, 0), (left + 58, HEIGHT), POST, -1)
+        cv2.line(picture, (left + 44, 0), (left + 44, HEIGHT), (76, 64, 56), 3)
+    cv2.rectangle(picture, (0, 0), (WIDTH, 34), WALL, -1)
+    cv2.circle(picture, (WIDTH // 2, 40), 15, (255, 240, 196), -1, cv2.LINE_AA)
+    grain = rng.normal(0, 3, (HEIGHT // 2, WIDTH // 2, 1)).astype(np.float32)
+    grain = cv2.resize(grain, (WIDTH, HEIGHT))[..., None]
+    picture = np.clip(picture + grain, 0, 255).astype(np.uint8)
+    picture.setflags(write=False)
+    return picture
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Where somebody stands and how they hold their head.
+
+    x, y:   of the middle of the face, in shares of the picture
+    face_px: the side of the square that their aligned crop fills
+    turn:   degrees
+    look:   which of their looks, and between them: 1.25 is a quarter of the way from the second to the third
+    light:  times as bright
+    """
+
+    x: float
+    y: float
+    face_px: float
+    turn: float = 0.0
+    look: float = 0.0
+    light: float = 1.0
+
+
+def with_person(background: np.ndarray, person: int, pose: Pose) -> np.ndarray:
+    """(H, W, 3) uint8 RGB, and somebody in front of it."""
+    looks = people()[person].astype(np.float32)
+    first = int(pose.look) % LOOKS
+    part = pose.look - int(pose.look)
+    face = ((1 - part) * looks[first] + part * looks[(first + 1) % LOOKS]) * pose.light
+    head, upright = placed(background, pose, pose.turn), placed(background, pose, 0.0)
+    hair = face[4:14, 40:72].mean(axis=(0, 1)) * 0.8
+    skin = face[72:88, 24:36].mean(axis=(0, 1)) * 0.8
+    coat = np.array(COATS[person % len(COATS)], np.float32) * pose.light
+    picture = background.astype(np.float32)
+    for outline, colour, where in (
+        (LEGS, coat * 0.5, upright),
+        (HAIR, hair, head),
+        (NECK, skin, upright),
+        (COAT, coat, upright),
+    ):
+        picture = painted(picture, outline, colour, where)
+    size = background.shape[1::-1]
+    oval = cv2.warpAffine(face_oval(), head, size, flags=cv2.INTER_LINEAR)[..., None]
+    picture = picture * (1 - oval) + cv2.warpAffine(face, head, size, flags=cv2.INTER_LINEAR) * oval
+    return np.clip(picture, 0, 255).astype(np.uint8)
+
+
+def placed(background: np.ndarray, pose: Pose, turn: float) -> np.ndarray:
+    """(2, 3): from points of a crop to points of the picture."""
+    height, width = background.shape[:2]
+    matrix = cv2.getRotationMatrix2D((CROP_PX / 2, CROP_PX / 2), -turn, pose.face_px / CROP_PX)
+    matrix[:, 2] += pose.x * width - CROP_PX / 2, pose.y * height - CROP_PX / 2
+    return matrix
+
+
+def painted(picture: np.ndarray, outline: np.ndarray, colour: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """The picture with a shape in it, its edge as soft as the lens is."""
+    solid = np.zeros(picture.shape[:2], np.float32)
+    points = np.round(outline @ where[:, :2].T + where[:, 2]).astype(np.int32)
+    cv2.fillPoly(solid, [points], 1.0, cv2.LINE_AA)
+    solid = cv2.GaussianBlur(solid, (0, 0), 0.7)[..., None]
+    return picture * (1 - solid) + colour * solid
+
+
+@cache
+def face_oval() -> np.ndarray:
+    """(112, 112) float32 in [0, 1]: what of a crop is face."""
+    oval = np.zeros((CROP_PX, CROP_PX), np.float32)
+    cv2.ellipse(oval, (56, 58), (39, 49), 0, 0, 360, 1.0, -1, cv2.LINE_AA)
+    oval = cv2.GaussianBlur(oval, (0, 0), 5)
+    oval[-6:] *= np.linspace(1, 0, 6, dtype=np.float32)[:, None]
+    return oval
+
+
+def with_noise(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """As a sensor sees it: a drawing is too clean."""
+    noise = rng.standard_normal((picture.shape[0] // 2, picture.shape[1] // 2), dtype=np.float32) * NOISE
+    noise = cv2.resize(noise, (picture.shape[1], picture.shape[0]), interpolation=cv2.INTER_NEAREST)[..., None]
+    return np.clip(picture + noise, 0, 255).astype(np.uint8)

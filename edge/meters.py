@@ -1,0 +1,78 @@
+"""What running costs: a stopwatch, ports whose calls it times, and memory."""
+
+import os
+import resource
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from edge.core.ports import Detector, Embedder
+from edge.core.types import Face
+
+LAPS_KEPT = 600
+
+
+@dataclass
+class Stopwatch:
+    """Times what happens inside `with stopwatch:`; the newest laps alone count."""
+
+    laps: deque[float] = field(default_factory=lambda: deque(maxlen=LAPS_KEPT))
+    count: int = 0
+    _begun: float = 0.0
+
+    def __enter__(self) -> Self:
+        self._begun = time.perf_counter()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.laps.append(time.perf_counter() - self._begun)
+        self.count += 1
+
+    def reset(self) -> None:
+        """Forget what was timed."""
+        self.laps.clear()
+        self.count = 0
+
+    def ms(self) -> dict[str, float]:
+        """The 50th and the 95th percentile in milliseconds; 0 where nothing was timed."""
+        p50, p95 = np.percentile(self.laps, [50, 95]) * 1000 if self.laps else (0.0, 0.0)
+        return {"p50": round(float(p50), 2), "p95": round(float(p95), 2)}
+
+
+@dataclass(frozen=True)
+class TimedDetector:
+    """A detector whose looks are timed; see edge.core.ports.Detector."""
+
+    detector: Detector
+    watch: Stopwatch
+
+    def detect(self, image: np.ndarray) -> list[Face]:
+        """(H, W, 3) uint8 RGB -> faces in its pixels, best score first."""
+        with self.watch:
+            return self.detector.detect(image)
+
+
+@dataclass(frozen=True)
+class TimedEmbedder:
+    """An embedder whose encodings are timed; see edge.core.ports.Embedder."""
+
+    embedder: Embedder
+    watch: Stopwatch
+
+    def embed(self, crop: np.ndarray) -> np.ndarray:
+        """(112, 112, 3) uint8 RGB -> (D,) float32 of unit length."""
+        with self.watch:
+            return self.embedder.embed(crop)
+
+
+def rss_mb() -> float:
+    """The memory this process holds now; where the system does not say, the most it ever held."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+    return round(pages * os.sysconf("SC_PAGE_SIZE") / 1_000_000, 1)

@@ -1,0 +1,150 @@
+"""The household's side of the broker: asks a device and waits for its answer. What `limen ... --broker` uses.
+
+In MQTT 3.1.1, which every broker has: the answer is known by its transaction.
+"""
+
+import threading
+import uuid
+from collections.abc import Callable
+from typing import Self
+
+import msgspec
+from paho.mqtt.client import CallbackAPIVersion, Client, ConnectFlags, MQTTMessage
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from edge.config import MqttConfig
+from edge.errors import BrokerError, RefusedError
+from edge.mqtt.topics import Topics
+
+CONNECT_SECONDS = 5.0
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What a device answers; see edge.mqtt.messages.answer_json."""
+
+    status: str
+    data: dict[str, object] | None = None
+    code: str | None = None
+    error: str | None = None
+    transaction: str | None = None
+
+
+class Controller:
+    """A connection that asks one device; use it in `with`.
+
+    hear: called with the topic below `limen/<device>` and the payload of everything the device says, on a thread of
+    its own.
+
+    Raises BrokerError where the broker cannot be reached or refuses.
+    """
+
+    def __init__(self, config: MqttConfig, device: str, hear: Callable[[str, bytes], None] | None = None) -> None:
+        self.topics, self._hear = Topics(device), hear
+        self._broker = f"{config.host}:{config.port}"
+        self._changed = threading.Condition()
+        self._answers: dict[str, list[Answer]] = {}
+        self._status: str | None = None
+        self._settled = False
+        self._why_not: str | None = "it did not answer in time"
+        self._client = Client(CallbackAPIVersion.VERSION2)
+        if config.username:
+            self._client.username_pw_set(config.username, config.password())
+        self._client.on_connect, self._client.on_subscribe = self._on_connect, self._on_subscribe
+        self._client.on_message = self._on_message
+        try:
+            self._client.connect(config.host, config.port)
+        except OSError as error:
+            raise BrokerError(f"the broker {self._broker} cannot be reached: {error}") from error
+        self._client.loop_start()
+        with self._changed:
+            self._changed.wait_for(lambda: self._settled, CONNECT_SECONDS)
+        if self._why_not is not None:
+            self.close()
+            raise BrokerError(f"the broker {self._broker} does not let us in: {self._why_not}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Say goodbye."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def ask(self, verb: str, fields: dict[str, object], timeout_seconds: float = 20.0) -> dict[str, object]:
+        """What the device answers.
+
+        Raises RefusedError with its code and reason where it refuses, BrokerError where it does not answer in time.
+        """
+        transaction = uuid.uuid4().hex
+        payload = msgspec.json.encode({"transaction": transaction, **fields})
+        answer: Answer | None = None
+
+        def answered() -> bool:
+            nonlocal answer
+            heard = self._answers.get(verb, [])
+            # Of a request that is too large to be read, the device cannot say which one it was.
+            answer = next((one for one in heard if one.transaction in {transaction, None}), None)
+            return answer is not None
+
+        with self._changed:
+            self._answers.pop(verb, None)
+        self._client.publish(f"{self.topics.base}/request/{verb}", payload, qos=1)
+        with self._changed:
+            self._changed.wait_for(answered, timeout_seconds)
+            status = self._status or "never seen at this broker"
+        if answer is None:
+            raise BrokerError(
+                f"device '{self.topics.device}' gave no answer to {verb} in {timeout_seconds:g} s at {self._broker}; "
+                f"it is {status}"
+            )
+        if answer.status != "ok":
+            raise RefusedError(answer.code or "error", f"{answer.code}: {answer.error}")
+        return answer.data or {}
+
+    def wait_until_online(self, timeout_seconds: float) -> None:
+        """Raise BrokerError where the device is not there by then."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._status == "online", timeout_seconds):
+                raise BrokerError(f"device '{self.topics.device}' did not come online in {timeout_seconds:g} s")
+
+    def _on_connect(
+        self,
+        client: Client,
+        _userdata: object,
+        _flags: ConnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        if reason.is_failure:
+            with self._changed:
+                self._settled, self._why_not = True, str(reason)
+                self._changed.notify_all()
+        else:
+            client.subscribe(f"{self.topics.base}/#", qos=1)
+
+    def _on_subscribe(
+        self, _client: Client, _userdata: object, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
+    ) -> None:
+        refused = next((reason for reason in reasons if reason.is_failure), None)
+        with self._changed:
+            self._settled, self._why_not = True, None if refused is None else f"{self.topics.base}/#: {refused}"
+            self._changed.notify_all()
+
+    def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
+        name = message.topic.removeprefix(f"{self.topics.base}/")
+        with self._changed:
+            if name == "status":
+                self._status = message.payload.decode("ascii", "replace")
+            elif name.startswith("response/"):
+                verb = name.removeprefix("response/")
+                try:
+                    self._answers.setdefault(verb, []).append(msgspec.json.decode(message.payload, type=Answer))
+                except (msgspec.DecodeError, UnicodeDecodeError):
+                    return  # somebody else's
+            self._changed.notify_all()
+        if self._hear is not None and not name.startswith("request/"):
+            self._hear(name, message.payload)

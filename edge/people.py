@@ -1,0 +1,100 @@
+"""Who is known, asked of a gallery on this machine's own disk, or of a device through the broker."""
+
+import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from edge.config import Config
+from edge.core.types import Command, EnrollImages, ListPeople, RemovePerson
+from edge.device import Device
+from edge.errors import RefusedError
+from edge.mqtt.controller import Controller
+from edge.mqtt.messages import clean_name
+
+PICTURE_PX_MAX = 1280  # of a longer side: a phone's picture is ten times what a face needs, and a message has a limit
+JPEG_QUALITY = 92
+
+
+class People(Protocol):
+    """Both ways do the same and answer the same. Raises RefusedError with a code and a reason."""
+
+    def enroll(self, name: str, pictures: list[np.ndarray]) -> dict:
+        """Know somebody from (H, W, 3) uint8 RGB pictures with one face each."""
+
+    def list(self) -> dict:
+        """Everybody, and tau."""
+
+    def forget(self, name: str) -> dict:
+        """Know somebody no longer."""
+
+
+class Here:
+    """The gallery of a device on this machine's disk."""
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+
+    def enroll(self, name: str, pictures: list[np.ndarray]) -> dict:
+        """See People."""
+        return self._done(EnrollImages(clean_name(name), pictures))
+
+    def list(self) -> dict:
+        """See People."""
+        return self._done(ListPeople())
+
+    def forget(self, name: str) -> dict:
+        """See People."""
+        return self._done(RemovePerson(clean_name(name)))
+
+    def _done(self, command: Command) -> dict:
+        reply = self.device.door.handle(command)
+        if reply.code is not None:
+            raise RefusedError(reply.code, f"{reply.code}: {reply.error}")
+        return reply.data
+
+
+class There:
+    """A device that answers through the broker."""
+
+    def __init__(self, controller: Controller) -> None:
+        self.controller = controller
+
+    def enroll(self, name: str, pictures: list[np.ndarray]) -> dict:
+        """See People."""
+        images = [base64.b64encode(jpeg_of(picture)).decode() for picture in pictures]
+        return self.controller.ask("enroll/image", {"name": name, "images": images})
+
+    def list(self) -> dict:
+        """See People."""
+        return self.controller.ask("person/list", {})
+
+    def forget(self, name: str) -> dict:
+        """See People."""
+        return self.controller.ask("person/remove", {"name": name})
+
+
+@contextmanager
+def people_of(config: Config, *, over_mqtt: bool) -> Iterator[People]:
+    """The people of the configured device. Raises LimenError that names what is missing."""
+    if over_mqtt:
+        with Controller(config.mqtt, config.device) as controller:
+            yield There(controller)
+    else:
+        device = Device.of(config)
+        try:
+            yield Here(device)
+        finally:
+            device.store.close()
+
+
+def jpeg_of(picture: np.ndarray) -> bytes:
+    """(H, W, 3) uint8 RGB -> JPEG, made smaller where it is larger than a face needs."""
+    height, width = picture.shape[:2]
+    scale = min(1.0, PICTURE_PX_MAX / max(height, width))
+    if scale < 1:
+        picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
