@@ -36,7 +36,7 @@ class Service:
         self.watch = Stopwatch()
         self.present: dict[str, str] = {}
         self._last: dict[str, object] | None = None
-        self._seq = 0
+        self.published = 0
         self._health_at = 0.0
         self._health_said_at, self._health_frames = time.monotonic(), 0
 
@@ -119,9 +119,9 @@ class Service:
 
     def publish(self, event: Event) -> None:
         """Number an event, date it and send it; and say who is there now."""
-        self._seq += 1
+        self.published += 1
         ts = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        payload = event_json(event, uuid.uuid4().hex, self._seq, ts, self.device.model)
+        payload = event_json(event, uuid.uuid4().hex, self.published, ts, self.device.model)
         expires_at = time.monotonic() + self.config.mqtt.event_expiry_seconds
         self.link.send(Outgoing(self.topics.of("event"), payload, expires_at, self.topics.of("event/late")))
         person = event.person

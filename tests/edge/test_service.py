@@ -1,13 +1,9 @@
 """The device as a household meets it: a camera, a broker, and somebody who sends messages."""
 
-import base64
 import json
-import threading
-import time
 
 import cv2
 import numpy as np
-import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -16,7 +12,7 @@ from skimage.data import astronaut
 from edge.capture import open_source
 from edge.config import CameraConfig, Config, GalleryConfig, MqttConfig
 from edge.device import Device
-from edge.service import Service
+from tests.household import base64_of, running, until
 
 BASE = "limen/porch"
 
@@ -35,60 +31,8 @@ def footage(tmp_path_factory):
     return folder
 
 
-def portrait_jpeg(**changes):
-    image = astronaut()[:300, 80:380, ::-1]
-    if changes.get("mirrored"):
-        image = np.ascontiguousarray(image[:, ::-1])
-    return base64.b64encode(cv2.imencode(".jpg", image)[1].tobytes()).decode()
-
-
-class Household:
-    """Somebody at the broker who asks and listens."""
-
-    def __init__(self, port):
-        self.heard = []
-        self.client = paho.Client(paho.CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
-        self.client.on_message = lambda _client, _userdata, message: self.heard.append(message)
-        self.client.on_connect = lambda client, *_: client.subscribe("#", qos=1)
-        ready = threading.Event()
-        self.client.on_subscribe = lambda *_: ready.set()
-        self.client.connect("127.0.0.1", port)
-        self.client.loop_start()
-        assert ready.wait(10)
-
-    def send(self, verb, payload, **options):
-        data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-        self.client.publish(f"{BASE}/request/{verb}", data, qos=1, **options)
-
-    def ask(self, verb, payload, **options):
-        """The first answer on the twin topic after asking."""
-        before = len(self.on(f"response/{verb}"))
-        self.send(verb, payload, **options)
-        self.until(lambda: len(self.on(f"response/{verb}")) > before)
-        return json.loads(self.on(f"response/{verb}")[before].payload)
-
-    def on(self, name):
-        return [message for message in list(self.heard) if message.topic == f"{BASE}/{name}"]
-
-    def events(self):
-        return [json.loads(message.payload) for message in self.on("event")]
-
-    def until(self, condition, seconds=20.0):
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, f"it did not happen; heard {[m.topic for m in self.heard][-5:]}"
-            time.sleep(0.02)
-
-    def next_event(self, after, **wanted):
-        """The first event from there on in which these fields have these values."""
-
-        def found():
-            return [
-                event for event in self.events()[after:] if all(event[key] == value for key, value in wanted.items())
-            ]
-
-        self.until(found)
-        return found()[0]
+def portrait_jpeg():
+    return base64_of(astronaut()[:300, 80:380])
 
 
 @pytest.fixture
@@ -102,37 +46,11 @@ def config(broker, footage, tmp_path):
 
 
 @pytest.fixture
-def household(broker):
-    household = Household(broker.port)
-    yield household
-    household.client.disconnect()
-    household.client.loop_stop()
-
-
-def live(config, stop):
-    Service(config, Device.of(config)).run(open_source(config.camera, loop=True), stop)
-
-
-@pytest.fixture
 def porch(config, household):
     """The running device: footage again and again."""
-    stop, failures = threading.Event(), []
-
-    def watched():
-        try:
-            live(config, stop)
-        except BaseException as error:
-            failures.append(error)
-            raise
-
-    thread = threading.Thread(target=watched)
-    thread.start()
-    household.until(lambda: household.on("status"))
-    yield config
-    stop.set()
-    thread.join(timeout=20)
-    assert not thread.is_alive()
-    assert failures == []
+    with running(config, lambda: open_source(config.camera, loop=True)) as service:
+        until(lambda: household.on("status"))
+        yield service
 
 
 @pytest.mark.usefixtures("porch")
@@ -146,13 +64,13 @@ def test_a_stranger_is_enrolled_by_one_message_recognized_and_forgotten(househol
     assert seen["name"] == "Eileen"
     assert seen["distance"] < seen["tau"]
     assert seen["faces_in_frame"] == 1
-    household.until(lambda: b"Eileen" in household.on("presence")[-1].payload)
-    household.until(lambda: household.on("person/eileen"))
+    until(lambda: b"Eileen" in household.on("presence")[-1].payload)
+    until(lambda: household.on("person/eileen"))
     household.next_event(0, event_type="recognized", phase="end")
-    household.until(lambda: json.loads(household.on("presence")[-1].payload)["state"] == "nobody")
+    until(lambda: json.loads(household.on("presence")[-1].payload)["state"] == "nobody")
     assert household.ask("person/remove", {"transaction": "a2", "name": "eileen"})["status"] == "ok"
-    household.until(lambda: household.on("person/eileen")[-1].payload == b"")  # the broker forgets too
-    household.until(lambda: b"Eileen" not in household.on("presence")[-1].payload)
+    until(lambda: household.on("person/eileen")[-1].payload == b"")  # the broker forgets too
+    until(lambda: b"Eileen" not in household.on("presence")[-1].payload)
     household.next_event(len(household.events()) + 1, event_type="unknown", phase="new")
     numbers = [event["seq"] for event in household.events()]
     assert numbers == list(range(1, len(numbers) + 1))
@@ -161,12 +79,12 @@ def test_a_stranger_is_enrolled_by_one_message_recognized_and_forgotten(househol
 
 @pytest.mark.usefixtures("porch")
 def test_what_is_said_of_the_device_itself(household):
-    household.until(lambda: household.on("info") and household.on("gallery") and household.on("health"))
+    until(lambda: household.on("info") and household.on("gallery") and household.on("health"))
     info = json.loads(household.on("info")[-1].payload)
     assert info["embedder"]["name"] == "embedder"
     assert info["detector"]["name"] == "detector"
     assert 0 < info["tau"] < 4
-    household.until(lambda: json.loads(household.on("health")[-1].payload)["fps"] > 5)
+    until(lambda: json.loads(household.on("health")[-1].payload)["fps"] > 5)
     health = json.loads(household.on("health")[-1].payload)
     assert 0 < health["ms"]["frame"]["p50"] <= health["ms"]["frame"]["p95"]
     assert health["ms"]["detect"]["p50"] > 0
@@ -186,17 +104,11 @@ def test_the_same_transaction_gets_the_same_answer_and_changes_nothing(household
 def test_an_answer_outlives_the_device(config, household):
     enroll = {"transaction": "restart", "name": "Eileen", "images": [portrait_jpeg()]}
     for _ in range(2):
-        stop = threading.Event()
-        thread = threading.Thread(
-            target=lambda stop=stop: Service(config, Device.of(config)).run(open_source(config.camera, loop=True), stop)
-        )
-        thread.start()
-        household.until(lambda: household.on("status") and household.on("status")[-1].payload == b"online")
-        answer = household.ask("enroll/image", enroll)
-        assert answer["data"]["templates"] == 1
-        stop.set()
-        thread.join(timeout=20)
-        household.until(lambda: household.on("status")[-1].payload == b"offline")
+        with running(config, lambda: open_source(config.camera, loop=True)):
+            until(lambda: household.newest("status") == b"online")
+            answer = household.ask("enroll/image", enroll)
+            assert answer["data"]["templates"] == 1
+        until(lambda: household.newest("status") == b"offline")
     device = Device.of(config)
     assert len(device.door.gallery.templates) == 1
 
@@ -211,7 +123,7 @@ def test_with_mqtt_5_the_answer_goes_where_it_was_asked_for_if_that_is_allowed(h
         properties.ResponseTopic, properties.CorrelationData = topic, b"\x07"
         household.heard.clear()
         household.send("person/list", {"transaction": topic}, properties=properties)
-        household.until(lambda expected=expected: [message for message in household.heard if message.topic == expected])
+        until(lambda expected=expected: [message for message in household.heard if message.topic == expected])
         (answer,) = [message for message in household.heard if message.topic == expected]
         assert json.loads(answer.payload)["transaction"] == topic
         assert getattr(answer.properties, "CorrelationData", None) == (b"\x07" if topic == expected else None)
@@ -219,9 +131,8 @@ def test_with_mqtt_5_the_answer_goes_where_it_was_asked_for_if_that_is_allowed(h
 
 @pytest.mark.usefixtures("porch")
 def test_whatever_is_asked_is_answered_with_a_code(household):
-    two = np.concatenate([astronaut()[:300, 80:380, ::-1]] * 2, axis=1)
-    two_faces = base64.b64encode(cv2.imencode(".jpg", two)[1].tobytes()).decode()
-    nobody = base64.b64encode(cv2.imencode(".png", np.full((240, 320, 3), 90, np.uint8))[1].tobytes()).decode()
+    two_faces = base64_of(np.concatenate([astronaut()[:300, 80:380]] * 2, axis=1))
+    nobody = base64_of(np.full((240, 320, 3), 90, np.uint8), ".png")
     requests = [
         ("person/list", b"{", "not_json", None),
         ("person/list", b"\xff\xff", "not_json", None),

@@ -1,9 +1,7 @@
 """The link against a real broker."""
 
-import threading
 import time
 
-import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -11,48 +9,15 @@ from paho.mqtt.properties import Properties
 from edge.config import MqttConfig
 from edge.mqtt.link import INFLIGHT_MAX, Link, Outgoing
 from edge.mqtt.topics import Topics
+from tests.household import Household, until
 
 TOPICS = Topics("porch")
-
-
-def until(condition, seconds=15.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
 
 
 def turned(link):
     """The link after the door's loop has come round once more."""
     assert link.pending() == []
     return link
-
-
-class Listener:
-    """Somebody else at the broker, who hears everything below limen/; the broker keeps what they miss."""
-
-    def __init__(self, port):
-        self.heard = []
-        self.client = paho.Client(
-            paho.CallbackAPIVersion.VERSION2, client_id=f"listener-{id(self)}", protocol=paho.MQTTv5
-        )
-        self.client.on_connect = lambda client, *_: client.subscribe("limen/#", qos=1)
-        subscribed = threading.Event()
-        self.client.on_subscribe = lambda *_: subscribed.set()
-        self.client.on_message = lambda _client, _userdata, message: self.heard.append(message)
-        self.client.reconnect_delay_set(1, 1)
-        session = Properties(PacketTypes.CONNECT)
-        session.SessionExpiryInterval = 600
-        self.client.connect("127.0.0.1", port, clean_start=False, properties=session)
-        self.client.loop_start()
-        assert subscribed.wait(10)
-
-    def topic(self, name):
-        return [message for message in self.heard if message.topic == TOPICS.of(name)]
-
-    def close(self):
-        self.client.disconnect()
-        self.client.loop_stop()
 
 
 @pytest.fixture
@@ -64,19 +29,12 @@ def link(broker):
     link.stop()
 
 
-@pytest.fixture
-def listener(broker):
-    listener = Listener(broker.port)
-    yield listener
-    listener.close()
-
-
 def test_states_are_retained_and_the_last_will_says_offline(broker, link):
     link.say("info", b'{"version": 1}')
     link.say("presence", b"nobody")
     link.say("presence", b"alice")
     time.sleep(0.3)
-    late = Listener(broker.port)
+    late = Household(broker.port)
     until(lambda: len(late.heard) >= 3)
     assert {message.topic.rsplit("/")[-1]: message.payload for message in late.heard} == {
         "status": b"online",
@@ -85,9 +43,9 @@ def test_states_are_retained_and_the_last_will_says_offline(broker, link):
     }
     assert all(message.retain for message in late.heard)
     link._client._sock_close()  # the network goes away without a word
-    until(lambda: late.topic("status")[-1].payload == b"offline")
+    until(lambda: late.on("status")[-1].payload == b"offline")
     until(lambda: turned(link).connections == 2)
-    until(lambda: late.topic("status")[-1].payload == b"online")
+    until(lambda: late.on("status")[-1].payload == b"online")
     late.close()
 
 
@@ -95,18 +53,18 @@ def test_a_state_can_be_taken_back(broker, link):
     link.say("person/alice", b"now")
     link.forget("person/alice")
     time.sleep(0.3)
-    late = Listener(broker.port)
-    until(lambda: late.topic("status"))
+    late = Household(broker.port)
+    until(lambda: late.on("status"))
     time.sleep(0.2)
-    assert late.topic("person/alice") == []
+    assert late.on("person/alice") == []
     late.close()
 
 
-def test_requests_come_in_with_all_that_is_needed_to_answer(link, listener):
+def test_requests_come_in_with_all_that_is_needed_to_answer(link, household):
     properties = Properties(PacketTypes.PUBLISH)
     properties.ResponseTopic, properties.CorrelationData = "limen/controller/answers", b"\x01\x02"
-    listener.client.publish(f"{TOPICS.base}/request/person/list", b"{}", qos=1, properties=properties)
-    listener.client.publish(f"{TOPICS.base}/request/enroll/image", b"x" * 5_000_000, qos=1)
+    household.client.publish(f"{TOPICS.base}/request/person/list", b"{}", qos=1, properties=properties)
+    household.client.publish(f"{TOPICS.base}/request/enroll/image", b"x" * 5_000_000, qos=1)
     messages = []
     until(lambda: messages.extend(link.pending()) or len(messages) == 2)
     first, second = messages
@@ -115,25 +73,25 @@ def test_requests_come_in_with_all_that_is_needed_to_answer(link, listener):
     assert TOPICS.verb_of(second.topic) == "enroll/image"
 
 
-def test_a_request_that_was_retained_is_known_as_such(broker, listener):
-    listener.client.publish(f"{TOPICS.base}/request/person/remove", b"{}", qos=1, retain=True)
+def test_a_request_that_was_retained_is_known_as_such(broker, household):
+    household.client.publish(f"{TOPICS.base}/request/person/remove", b"{}", qos=1, retain=True)
     time.sleep(0.3)
     link = Link(MqttConfig(host="127.0.0.1", port=broker.port), TOPICS)
     link.start()
     until(lambda: turned(link).connected)
     time.sleep(0.3)
     assert link.pending() == []  # not even sent: retainHandling 2
-    listener.client.publish(f"{TOPICS.base}/request/person/remove", b"{}", qos=1, retain=True)
+    household.client.publish(f"{TOPICS.base}/request/person/remove", b"{}", qos=1, retain=True)
     messages = []
     until(lambda: messages.extend(link.pending()) or messages)
     assert messages[0].retain
     link.stop()
 
 
-def test_what_is_sent_while_the_broker_is_away_comes_in_order_later(broker, link, listener):
+def test_what_is_sent_while_the_broker_is_away_comes_in_order_later(broker, link, household):
     for number in range(5):
         link.send(Outgoing(TOPICS.of("event"), b"%d" % number))
-    until(lambda: len(listener.topic("event")) == 5)
+    until(lambda: len(household.on("event")) == 5)
     broker.stop()
     until(lambda: not turned(link).connected)
     for number in range(5, 30):
@@ -141,8 +99,8 @@ def test_what_is_sent_while_the_broker_is_away_comes_in_order_later(broker, link
     assert link.depth == 25
     broker.start()
     until(lambda: turned(link).depth == 0, 40)
-    until(lambda: len({message.payload for message in listener.topic("event")}) == 30)
-    seen = [int(message.payload) for message in listener.topic("event")]
+    until(lambda: len({message.payload for message in household.on("event")}) == 30)
+    seen = [int(message.payload) for message in household.on("event")]
     assert list(dict.fromkeys(seen)) == list(range(30))
 
 
@@ -156,21 +114,21 @@ def test_the_queue_is_bounded_and_counts_what_it_lost(broker, link):
     assert [int(message.payload) for message in link._waiting] == list(range(30, 80))
 
 
-def test_no_more_is_under_way_than_may_be(link, listener):
+def test_no_more_is_under_way_than_may_be(link, household):
     for number in range(45):
         link.send(Outgoing(TOPICS.of("event"), b"%d" % number))
         assert len(link._inflight) <= INFLIGHT_MAX
-    until(lambda: len(turned(link) and listener.topic("event")) == 45)
-    assert [int(message.payload) for message in listener.topic("event")] == list(range(45))
+    until(lambda: len(turned(link) and household.on("event")) == 45)
+    assert [int(message.payload) for message in household.on("event")] == list(range(45))
     until(lambda: turned(link).depth == 0)
 
 
-def test_an_event_that_is_too_late_goes_where_nobody_acts_on_it(link, listener):
+def test_an_event_that_is_too_late_goes_where_nobody_acts_on_it(link, household):
     past, future = time.monotonic() - 1, time.monotonic() + 60
     link.send(Outgoing(TOPICS.of("event"), b"old", past, TOPICS.of("event/late")))
     link.send(Outgoing(TOPICS.of("event"), b"new", future, TOPICS.of("event/late")))
-    until(lambda: listener.topic("event") and listener.topic("event/late"))
-    (new,), (old,) = listener.topic("event"), listener.topic("event/late")
+    until(lambda: household.on("event") and household.on("event/late"))
+    (new,), (old,) = household.on("event"), household.on("event/late")
     assert (new.payload, old.payload) == (b"new", b"old")
     assert new.properties.MessageExpiryInterval in (59, 60)
 

@@ -1,0 +1,180 @@
+"""What the tests of the door share: a real mosquitto, somebody at it who asks and listens, and a running device."""
+
+import base64
+import json
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+import paho.mqtt.client as paho
+import pytest
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from edge.device import Device
+from edge.service import Service
+
+MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
+
+
+def until(condition, seconds=30.0):
+    """Wait for it."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
+    return value
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+class Broker:
+    """A real mosquitto on a free loopback port, as often stopped and started as a test wants."""
+
+    def __init__(self, folder: Path) -> None:
+        if MOSQUITTO is None:
+            pytest.skip("mosquitto is not here: apt install mosquitto")
+        self.port = free_port()
+        self.config = folder / "mosquitto.conf"
+        self.config.write_text(
+            f"listener {self.port} 127.0.0.1\nallow_anonymous true\n"
+            f"persistence true\npersistence_location {folder}/\nuser root\n"
+        )
+        self.process = None
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [MOSQUITTO, "-c", str(self.config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            except OSError:
+                time.sleep(0.02)
+            else:
+                return
+        pytest.fail("mosquitto did not start")
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(timeout=10)
+            self.process = None
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+class Household:
+    """Somebody at the broker, who asks and hears everything below limen/; the broker keeps what they miss."""
+
+    def __init__(self, port, device="porch"):
+        self.base = f"limen/{device}"
+        self.heard = []
+        self.client = paho.Client(
+            paho.CallbackAPIVersion.VERSION2, client_id=f"household-{id(self)}", protocol=paho.MQTTv5
+        )
+        self.client.on_message = lambda _client, _userdata, message: self.heard.append(message)
+        self.client.on_connect = lambda client, *_: client.subscribe("limen/#", qos=1)
+        ready = threading.Event()
+        self.client.on_subscribe = lambda *_: ready.set()
+        self.client.reconnect_delay_set(1, 1)
+        session = Properties(PacketTypes.CONNECT)
+        session.SessionExpiryInterval = 600
+        self.client.connect("127.0.0.1", port, clean_start=False, properties=session)
+        self.client.loop_start()
+        assert ready.wait(10)
+
+    def close(self):
+        self.client.disconnect()
+        self.client.loop_stop()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def send(self, verb, payload, **options):
+        data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+        self.client.publish(f"{self.base}/request/{verb}", data, qos=1, **options)
+
+    def ask(self, verb, payload, **options):
+        """The first answer on the twin topic after asking."""
+        before = len(self.on(f"response/{verb}"))
+        self.send(verb, payload, **options)
+        until(lambda: len(self.on(f"response/{verb}")) > before)
+        return json.loads(self.on(f"response/{verb}")[before].payload)
+
+    def on(self, name):
+        return [message for message in list(self.heard) if message.topic == f"{self.base}/{name}"]
+
+    def newest(self, name):
+        """The newest payload on a topic, empty where there is none."""
+        return next(
+            (message.payload for message in reversed(self.heard) if message.topic == f"{self.base}/{name}"), b""
+        )
+
+    def events(self):
+        return [json.loads(message.payload) for message in self.on("event")]
+
+    def next_event(self, after, **wanted):
+        """The first event from there on in which these fields have these values."""
+
+        def found():
+            return [
+                event for event in self.events()[after:] if all(event[key] == value for key, value in wanted.items())
+            ]
+
+        return until(found)[0]
+
+
+@contextmanager
+def running(config, source):
+    """The device at work in a thread of its own until the block ends; whatever fails in it fails here."""
+    stop, started, services, failures = threading.Event(), threading.Event(), [], []
+
+    def live():
+        try:
+            services.append(Service(config, Device.of(config)))
+            frames = source()
+            started.set()
+            services[0].run(frames, stop)
+        except BaseException as error:  # noqa: BLE001 -- whatever it is, it belongs to the test
+            failures.append(error)
+        finally:
+            started.set()
+
+    thread = threading.Thread(target=live)
+    thread.start()
+    assert started.wait(30)
+    try:
+        if failures:
+            raise failures[0]
+        yield services[0]
+    finally:
+        stop.set()
+        thread.join(timeout=30)
+    assert not thread.is_alive()
+    if failures:
+        raise failures[0]
+
+
+def base64_of(image, suffix=".jpg"):
+    """(H, W, 3) uint8 RGB -> an encoded picture in base64, as requests hold it."""
+    return base64.b64encode(cv2.imencode(suffix, np.ascontiguousarray(image[..., ::-1]))[1].tobytes()).decode()
