@@ -14,7 +14,7 @@ from edge.capture import open_source
 from edge.config import Config
 from edge.core.align import CROP_PX
 from edge.device import Device
-from edge.errors import LimenError, ModelError
+from edge.errors import LimenError
 from edge.inference.runtime import interpreter_class
 
 RUNTIMES = ("ai-edge-litert", "tflite-runtime")
@@ -63,13 +63,7 @@ def packages(_config: Config) -> str:
 
 def runtime(_config: Config) -> str:
     """A runtime that goes with this NumPy. Raises ModelError."""
-    module = interpreter_class().__module__
-    if module.startswith("tflite_runtime") and int(np.__version__.split(".")[0]) >= 2:
-        raise ModelError(
-            f"tflite-runtime fails at the first inference with NumPy {np.__version__}: pip install 'numpy<2', or, on "
-            "64-bit, ai-edge-litert in its place"
-        )
-    return module
+    return interpreter_class().__module__
 
 
 def models(config: Config) -> str:

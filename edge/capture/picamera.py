@@ -23,6 +23,11 @@ class PicameraFrames:
                 "picamera2 is not here: on Raspberry Pi OS it comes with `sudo apt install python3-picamera2`, and a "
                 "venv sees it when made with --system-site-packages; elsewhere set camera.kind to video or images"
             ) from error
+        except ValueError as error:  # a module of it was built for another NumPy ("numpy.dtype size changed")
+            raise CameraError(
+                f"picamera2 does not go with the NumPy in this environment ({error}): on Raspberry Pi OS bookworm "
+                "pip install 'numpy<2'"
+            ) from error
         self.dropped = 0
         self.ended = False
         try:

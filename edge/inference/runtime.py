@@ -1,5 +1,6 @@
 """The one place that knows which TFLite runtime is installed."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -12,17 +13,22 @@ MODELS_DIR = Path(__file__).parent.parent / "models"
 def interpreter_class() -> type:
     """The Interpreter of LiteRT, or of tflite-runtime where LiteRT has no wheel.
 
-    Raises ModelError that says what to install where there is neither.
+    Raises ModelError that says what to install where there is neither, or one that this NumPy cannot be used with.
     """
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:
-        try:
-            from tflite_runtime.interpreter import Interpreter
-        except ImportError as error:
+        if find_spec("tflite_runtime") is None:
             raise ModelError(
                 "no TFLite runtime: install ai-edge-litert (64-bit, Python 3.11 to 3.13) or tflite-runtime"
-            ) from error
+            ) from None
+        # Asked before it is imported: it was built for NumPy 1, prints pages of warnings with 2, and then fails.
+        if int(np.__version__.split(".")[0]) >= 2:
+            raise ModelError(
+                f"tflite-runtime cannot run with NumPy {np.__version__}: pip install 'numpy<2', or, on 64-bit, "
+                "ai-edge-litert in its place"
+            ) from None
+        from tflite_runtime.interpreter import Interpreter
     return Interpreter
 
 

@@ -1,0 +1,46 @@
+"""A `limen run` in a process of its own, watching somebody on the drawn porch."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import tomli_w
+
+from edge.demo.film import visit
+from edge.demo.scene import porch, with_person
+from tests.household import Household, until
+
+
+def write_config(folder: Path, port: int) -> Path:
+    """A device called porch, its pictures and its gallery in that folder. Returns its configuration."""
+    pictures = folder / "pictures"
+    pictures.mkdir()
+    for number, pose in enumerate(visit(0.0)):
+        cv2.imwrite(str(pictures / f"{number:03d}.jpg"), with_person(porch(), 1, pose)[..., ::-1])
+    path = folder / "limen.toml"
+    config = {
+        "device": "porch",
+        "camera": {"kind": "images", "location": str(pictures)},
+        "gallery": {"path": str(folder / "gallery.db")},
+        "mqtt": {"host": "127.0.0.1", "port": port, "health_every_seconds": 1.0},
+    }
+    path.write_text(tomli_w.dumps(config))
+    return path
+
+
+@contextmanager
+def at_work(config: Path, household: Household) -> Iterator[subprocess.Popen]:
+    """The process, once it is online; it ends with the block, if it did not before."""
+    with (config.parent / "log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "edge", "--config", str(config), "run", "--loop"], stdout=log, stderr=log
+        )
+        try:
+            until(lambda: household.newest("status") == b"online")
+            yield process
+        finally:
+            process.terminate()
+            process.wait(timeout=30)

@@ -1,0 +1,146 @@
+"""Requests that cannot be carried out, of every kind: each is answered with a code and a reason, and the door goes on.
+
+    python -m tests.faults.malformed [--times 200]
+
+The device watches the drawn porch with somebody in it, at ten frames a second. Printed are the answers by kind, and its
+frames a second, their cost and its memory before and at the end of the flood.
+"""
+
+import base64
+import json
+import struct
+import zlib
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import cycle, islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+import numpy as np
+
+from edge.demo.scene import HEIGHT, WIDTH, Pose, with_person
+from edge.demo.story import portrait
+from tests.faults.device import at_work, write_config
+from tests.household import Broker, Household, base64_of, until
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A request, and the code it must be answered with. null: its transaction cannot be read."""
+
+    what: str
+    code: str
+    verb: str
+    payload: Callable[[str], bytes]
+    retain: bool = False
+    null: bool = False
+
+
+def asking(**fields: object) -> Callable[[str], bytes]:
+    """A JSON request, given its transaction."""
+    return lambda transaction: json.dumps({"transaction": transaction, **fields}).encode()
+
+
+def enrolling(*images: str) -> Callable[[str], bytes]:
+    """enroll/image of those pictures in base64."""
+    return asking(name="Somebody", images=list(images))
+
+
+def png_that_claims(width: int, height: int) -> str:
+    """A few bytes whose header says that they are that many pixels."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
+    return base64.b64encode(data).decode()
+
+
+def every_kind() -> list[Bad]:
+    """One of each."""
+    good = base64.b64encode(portrait(0, look=2.0)).decode()
+    wall = np.full((HEIGHT, WIDTH, 3), 180, np.uint8)
+    two = with_person(with_person(wall, 0, Pose(0.25, 0.45, 150.0)), 3, Pose(0.75, 0.45, 150.0))
+    whole = base64.b64decode(good)
+    return [
+        Bad("not JSON", "not_json", "person/list", lambda _: b"{'transaction'", null=True),
+        Bad("not UTF-8", "not_json", "person/list", lambda _: b"\xff\xfe\x00", null=True),
+        Bad("nothing", "not_json", "person/remove", lambda _: b"", null=True),
+        Bad("wrong type", "invalid", "enroll/image", asking(name=["Somebody"], images=good)),
+        Bad("a field too many", "invalid", "person/list", asking(colour="red")),
+        Bad("10 MB", "too_large", "enroll/image", lambda _: b" " * 10_000_000, null=True),
+        Bad("truncated JPEG", "image_broken", "enroll/image", enrolling(base64.b64encode(whole[:5000]).decode())),
+        Bad("not a picture", "not_an_image", "enroll/image", enrolling(base64.b64encode(b"hello" * 50).decode())),
+        Bad("not base64", "not_base64", "enroll/image", enrolling("%%%")),
+        Bad("30,000 x 30,000 PNG", "image_too_large", "enroll/image", enrolling(png_that_claims(30_000, 30_000))),
+        Bad("two faces", "multiple_faces", "enroll/image", enrolling(base64_of(two))),
+        Bad("no face", "no_face", "enroll/image", enrolling(base64_of(wall))),
+        Bad("retained", "retained", "person/list", asking(), retain=True),
+        Bad("unknown verb", "unknown_verb", "door/open", asking()),
+        Bad("nobody of that name", "no_such_person", "person/remove", asking(name="Nemo")),
+        Bad("a control character", "invalid", "enroll/image", asking(name="Bo\u0007b", images=[good])),
+        Bad("one good picture, one wall", "no_face", "enroll/image", enrolling(good, base64_of(wall))),
+    ]
+
+
+@dataclass
+class Flood:
+    """What happened. wrong: requests that got another answer than they should, in words."""
+
+    answers: Counter = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
+    health_before: dict = field(default_factory=dict)
+    health_during: dict = field(default_factory=dict)
+    people: list = field(default_factory=list)
+
+
+def run(folder: Path, times: int) -> Flood:
+    """Send that many, of every kind in turn."""
+    flood = Flood()
+    with Broker(folder) as broker, Household(broker.port) as household:
+        config = write_config(folder, broker.port)
+        with at_work(config, household):
+            flood.health_before = health_after(household, 4)
+            for number, bad in enumerate(islice(cycle(every_kind()), times)):
+                transaction = f"bad-{number}"
+                answer = household.ask(bad.verb, bad.payload(transaction), retain=bad.retain)
+                expected = ("error", bad.code, None if bad.null else transaction)
+                if (answer["status"], answer["code"], answer["transaction"]) != expected or not answer["error"]:
+                    flood.wrong.append(f"{bad.what}: expected {expected}, got {answer}")
+                flood.answers[f"{bad.what}: {answer['code']}"] += 1
+                if bad.retain:
+                    household.client.publish(f"{household.base}/request/{bad.verb}", b"", retain=True).wait_for_publish(
+                        5
+                    )
+            flood.health_during = health_after(household, 2)
+            flood.people = household.ask("person/list", {"transaction": "who"})["data"]["people"]
+    return flood
+
+
+def health_after(household: Household, more: int) -> dict:
+    """The health message that comes that many later."""
+    count = len(household.on("health")) + more
+    until(lambda: len(household.on("health")) >= count)
+    return json.loads(household.newest("health"))
+
+
+@click.command()
+@click.option("--times", default=200, show_default=True)
+def main(times: int) -> None:
+    """Print what happened; status 1 if a request was answered wrongly."""
+    with TemporaryDirectory() as folder:
+        flood = run(Path(folder), times)
+    for answer, count in sorted(flood.answers.items()):
+        click.echo(f"{count:4} {answer}")
+    for when, health in (("before", flood.health_before), ("at the end", flood.health_during)):
+        click.echo(f"{when}: {health['fps']} frames/s, {health['ms']['frame']} ms a frame, {health['rss_mb']} MB")
+    click.echo(f"wrong answers: {flood.wrong or 'none'}; people in the gallery: {len(flood.people)}")
+    if flood.wrong:
+        raise click.exceptions.Exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,26 @@
+"""A few of each fault; the programs beside this file inject as many as one likes."""
+
+from tests.faults import flapping, kills, malformed
+
+
+def test_every_acknowledged_enrollment_survives_kill_9(tmp_path):
+    count = kills.run(tmp_path, 4)
+    assert count.kills == 4
+    assert count.acknowledged > 0
+    assert (count.lost, count.half) == (0, 0)
+
+
+def test_every_bad_request_is_answered_with_its_code(tmp_path):
+    kinds = len(malformed.every_kind())
+    flood = malformed.run(tmp_path, kinds)
+    assert flood.wrong == []
+    assert flood.answers.total() == kinds
+    assert flood.people == []
+    assert flood.health_during["fps"] > 0
+
+
+def test_no_event_is_lost_while_the_broker_comes_and_goes(tmp_path):
+    count = flapping.run(tmp_path, 3)
+    assert count.expected > 3
+    assert (count.lost, count.dropped) == (0, 0)
+    assert count.delivered == count.expected
