@@ -15,7 +15,7 @@ from edge.demo.film import FRAMES_PER_SECOND
 from edge.demo.scene import Pose, porch, with_noise, with_person
 from edge.device import Device
 from edge.errors import CameraError
-from edge.meters import Stopwatch, rss_mb
+from edge.meters import Stopwatch
 
 WARM_UP_FRAMES = 20
 DRAWN_FRAMES = 40  # different ones, shown again and again
@@ -86,11 +86,11 @@ def measured(config: Config, what: str, film: Iterator[Frame]) -> Iterator[Row]:
 
 def table(rows: Iterator[Row]) -> Iterator[str]:
     """Lines for people, each as soon as it is known."""
-    yield f"{'':8} {'stage':9} {'p50 ms':>8} {'p95 ms':>8}   in frames"
-    for row in rows:
+    for number, row in enumerate(rows):
+        if number == 0:
+            yield f"{'':8} {'stage':9} {'p50 ms':>8} {'p95 ms':>8}   in frames"
         costs = f"{row.p50_ms:8.2f} {row.p95_ms:8.2f}" if row.ran else f"{'-':>8} {'-':>8}"
         yield f"{row.what:8} {row.stage:9} {costs}   {row.ran} of {row.frames}"
-    yield f"memory: {rss_mb():.0f} MB"
 
 
 def empty_porch() -> Iterator[Frame]:

@@ -5,11 +5,13 @@ import json
 import cv2
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from skimage.data import astronaut
 
 from edge.capture import open_source
+from edge.cli import main
 from edge.config import CameraConfig, Config, GalleryConfig, MqttConfig
 from edge.device import Device
 from tests.household import base64_of, running, until
@@ -155,3 +157,25 @@ def test_whatever_is_asked_is_answered_with_a_code(household):
         household.ask("recognize/image", {"transaction": "b6", "image": portrait_jpeg()})["data"]["faces"][0]["name"]
         is None
     )
+
+
+def test_the_commands_ask_a_running_device(porch, household, tmp_path):
+    picture = tmp_path / "eileen.png"
+    cv2.imwrite(str(picture), cv2.resize(astronaut()[..., ::-1], None, fx=4, fy=4))  # larger than need be sent
+    broker = f"127.0.0.1:{porch.config.mqtt.port}"
+
+    def limen(*arguments, device="porch"):
+        return CliRunner().invoke(main, [*map(str, arguments), "--broker", broker, "--device", device])
+
+    assert limen("people").output.startswith("0 people; tau ")
+    assert limen("enroll", "Eileen", picture).output == "Eileen: 1 template(s) added\n"
+    assert len(household.on("request/enroll/image")[0].payload) < 1_000_000
+    assert limen("people").output.startswith("Eileen  1 template(s)  p_")
+    assert limen("forget", "eileen").output == "Eileen: forgotten\n"
+    for again, said in (
+        (limen("forget", "eileen"), "Error: no_such_person: nobody is called eileen"),
+        (limen("people", device="Back Porch"), "Error: device 'Back Porch'"),
+        (limen("enroll", "x", tmp_path / "gone.png"), "Error: there is no picture"),
+    ):
+        assert again.exit_code == 1
+        assert again.output.startswith(said)

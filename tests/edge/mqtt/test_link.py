@@ -1,5 +1,6 @@
 """The link against a real broker."""
 
+import socket
 import time
 
 import pytest
@@ -7,6 +8,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edge.config import MqttConfig
+from edge.demo.broker import EmbeddedBroker
 from edge.mqtt.link import INFLIGHT_MAX, Link, Outgoing
 from edge.mqtt.topics import Topics
 from tests.household import Household, until
@@ -143,3 +145,34 @@ def test_a_broker_that_is_not_there_yet_is_waited_for(broker):
     broker.start()
     until(lambda: turned(link).connected and link.depth == 0, 40)
     link.stop()
+
+
+def test_a_broker_that_meets_mqtt_5_with_silence_is_spoken_to_in_3_1_1(monkeypatch):
+    monkeypatch.setattr("edge.mqtt.link.CONNACK_SECONDS", 0.3)
+    with EmbeddedBroker() as broker:  # amqtt waits for a will that it looks for in the wrong place
+        link = Link(MqttConfig(host="127.0.0.1", port=broker.port), TOPICS)
+        link.start()
+        link.send(Outgoing(TOPICS.of("event"), b"first"))
+        until(lambda: turned(link).connected and link.depth == 0)
+        assert not link.version_5
+        link.stop()
+
+
+def test_a_version_that_is_configured_is_kept():
+    with EmbeddedBroker() as broker:
+        link = Link(MqttConfig(host="127.0.0.1", port=broker.port, version="3.1.1"), TOPICS)
+        link.start()
+        until(lambda: turned(link).connected)
+        link.stop()
+
+
+def test_silence_is_not_always_the_versions_fault(monkeypatch):
+    """A broker that says nothing to either is asked in both, one after the other, until it speaks."""
+    monkeypatch.setattr("edge.mqtt.link.CONNACK_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        link = Link(MqttConfig(host="127.0.0.1", port=server.getsockname()[1]), TOPICS)
+        link.start()
+        until(lambda: not (turned(link) and link.version_5))
+        until(lambda: turned(link).version_5)
+        assert not link.connected
+        link.stop()

@@ -1,0 +1,112 @@
+"""The demo: its people, its porch, its story."""
+
+import json
+import sys
+import time
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from edge.cli import main
+from edge.core.align import align
+from edge.core.quality import QualityRules
+from edge.demo import story
+from edge.demo.film import COME_SECONDS, FRAMES_PER_SECOND, GO_SECONDS, STAY_SECONDS, Film, visit
+from edge.demo.scene import HEIGHT, PEOPLE, WIDTH, Pose, people, porch, with_noise, with_person
+from edge.inference.detector import Detector
+from edge.inference.embedder import Embedder
+
+CARD = json.loads(PEOPLE.with_suffix(".json").read_text())
+
+
+@pytest.fixture(scope="module")
+def codes():
+    """(people, looks, 128): every look, found on the porch and aligned as the door does it."""
+    detector, embedder, rng = Detector(), Embedder(), np.random.default_rng(0)
+    rows = []
+    for person in range(CARD["people"]):
+        for look in range(CARD["looks"]):
+            frame = with_noise(with_person(porch(), person, Pose(0.45, 0.42, 120.0, 4.0, look)), rng)
+            (face,) = detector.detect(frame)
+            crop = align(frame, face.landmarks)
+            assert QualityRules().assess(crop, face).problem is None
+            rows.append(embedder.embed(crop))
+    return np.array(rows).reshape(CARD["people"], CARD["looks"], -1)
+
+
+def test_the_shipped_embedder_takes_them_for_the_people_they_are(codes):
+    distances = 2 - 2 * np.einsum("ald,bmd->albm", codes, codes)
+    same = np.eye(CARD["people"], dtype=bool)
+    within, between = distances.transpose(0, 2, 1, 3)[same], distances.transpose(0, 2, 1, 3)[~same]
+    tau = Embedder().card.tau_within(1e-5)
+    assert within.max() < 0.8 * tau < tau < between.min()
+    assert within.max() == pytest.approx(CARD["distance"]["within_max"], abs=0.15)  # the card's are of the crops
+    assert between.min() == pytest.approx(CARD["distance"]["between_min"], abs=0.3)
+
+
+def test_they_are_nobody():
+    assert CARD["cosine_to_nearest_real_face"]["kw_mobilefacenet"] < 0.5
+    assert people().shape == (CARD["people"], CARD["looks"], 112, 112, 3)
+
+
+def test_nobody_is_on_the_empty_porch():
+    rng = np.random.default_rng(0)
+    assert all(Detector().detect(with_noise(porch(), rng)) == [] for _ in range(5))
+
+
+def test_a_film_shows_who_is_sent_and_then_the_porch():
+    film = Film()
+    film.send(2, 0.0)
+    poses = list(visit(0.0))
+    assert len(poses) == round((COME_SECONDS + STAY_SECONDS + GO_SECONDS) * FRAMES_PER_SECOND)
+    assert poses[0].face_px < poses[-1].face_px
+    assert film.read(0.0) is not None
+    assert film.read(0.0) is None  # not due yet
+    frame = film.read(1.0)
+    assert frame.image.shape == (HEIGHT, WIDTH, 3)
+    assert np.array_equal(film.seen_at(time.time()), frame.image)
+    assert not np.array_equal(film.seen_at(0.0), frame.image)  # the oldest that is kept
+    film.close()
+    assert film.read(1.0) is None
+    assert film.ended
+
+
+def test_the_demo_tells_its_story_and_leaves_a_picture(tmp_path):
+    picture = tmp_path / "seen.jpg"
+    result = CliRunner().invoke(main, ["demo", "--picture", str(picture)])
+    assert result.exit_code == 0, result.output
+    said = [line.split(" s  ")[-1].split(":")[0] for line in result.output.splitlines() if " s  " in line]
+    assert said == [
+        "limen/demo is online; nobody is enrolled",
+        "event unknown",
+        "event unknown end",
+        "request/enroll/image Anna, 41 kB of JPEG",
+        said[4],
+        "event recognized Anna",
+        "event recognized end",
+        "event unknown",
+        "event unknown end",
+    ]
+    assert said[4].startswith("response/enroll/image ok after ")
+    (face,) = Detector().detect(cv2.imread(str(picture), cv2.IMREAD_COLOR_RGB))
+    assert face.score > 0.8
+
+
+def test_a_demo_that_goes_wrong_says_so(monkeypatch, tmp_path):
+    """Somebody else returns: she is not recognized, and the demo does not claim that she was."""
+    monkeypatch.setattr(story, "portrait", lambda *_args, **_options: PORTRAIT_OF_ANOTHER)
+    result = CliRunner().invoke(main, ["demo", "--picture", str(tmp_path / "seen.jpg")])
+    assert result.exit_code == 1
+    assert "Error: the door said unknown new; expected was recognized new" in result.output
+
+
+PORTRAIT_OF_ANOTHER = story.portrait(2, look=0.0)
+
+
+def test_without_amqtt_it_says_what_to_do(monkeypatch):
+    monkeypatch.setitem(sys.modules, "amqtt.broker", None)
+    result = CliRunner().invoke(main, ["demo"])
+    assert result.exit_code == 1
+    assert "pip install 'limen[demo]'" in result.output
