@@ -92,17 +92,41 @@ def enroll(config: Config, name: str, pictures: tuple[Path, ...], broker: str | 
     click.echo(f"{added['name']}: {added['templates']} template(s) added")
 
 
-@main.command()
+@main.group(invoke_without_command=True)
 @BROKER
 @DEVICE
-@click.pass_obj
-def people(config: Config, broker: str | None, device: str | None) -> None:
-    """Who is known."""
-    with asked(config, broker, device) as people:
+@click.pass_context
+def people(context: click.Context, broker: str | None, device: str | None) -> None:
+    """Who is known. With export or import: to and from a file."""
+    if context.invoked_subcommand is not None:
+        if broker is not None or device is not None:
+            raise ConfigError("people are exported and imported on the device's own disk, not over MQTT")
+        return
+    with asked(context.obj, broker, device) as people:
         known = people.list()
     for person in known["people"]:
         click.echo(f"{person['name']}  {person['templates']} template(s)  {person['person_id']}")
     click.echo(f"{len(known['people'])} people; tau {known['tau']:.3f}")
+
+
+@people.command("export")
+@click.argument("file", type=PICTURE)
+@click.pass_obj
+def export_people(config: Config, file: Path) -> None:
+    """Write everybody, with templates and pictures, into FILE. It is biometric data and not encrypted: keep it safe."""
+    click.echo(f"{file}: {Device.of(config).store.export_to(file)} people")
+
+
+@people.command("import")
+@click.argument("file", type=PICTURE)
+@click.pass_obj
+def import_people(config: Config, file: Path) -> None:
+    """Know everybody in FILE, an export, too. Who is known already gets the templates that are new."""
+    store = Device.of(config).store
+    new_people, new_templates = store.take_in(file)
+    foreign = store.foreign()
+    wait = f"; {foreign} of another model wait for gallery/rebuild" if foreign else ""
+    click.echo(f"{new_people} people and {new_templates} templates are new{wait}")
 
 
 @main.command()

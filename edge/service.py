@@ -66,7 +66,10 @@ class Service:
             self.link.stop()
 
     def turn_to_requests(self) -> None:
-        """Answer everything that came in."""
+        """Answer everything that came in; and know whom `limen enroll` on this disk made known meanwhile."""
+        if self.device.store.changed_elsewhere():
+            self.device.door.reload()
+            self._say_what_is()
         for incoming in self.link.pending():
             self.answer(incoming)
 

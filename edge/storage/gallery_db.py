@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import cv2
 import numpy as np
@@ -31,12 +32,13 @@ class GalleryDb:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch(mode=0o600)
-            self._db = sqlite3.connect(path, isolation_level=None)
+            self._db = sqlite3.connect(f"file:{quote(str(path))}", uri=True, isolation_level=None)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")  # a commit waits for the disk: acknowledged is kept
             self._db.execute("PRAGMA secure_delete = ON")  # what is forgotten is overwritten, not only unlinked
             self._db.execute("PRAGMA foreign_keys = ON")
             migrate(self._db)
+            self._version = self._data_version()
         except (OSError, sqlite3.Error) as error:
             raise GalleryError(f"gallery {path} cannot be opened: {error}") from error
 
@@ -117,6 +119,63 @@ class GalleryDb:
                     (blob_of(embedding), self.model, template_id),
                 )
 
+    def export_to(self, path: Path) -> int:
+        """Write everybody, with templates and crops of every model, into a new file that its owner alone can read.
+
+        Returns the number of people. Raises GalleryError where the file is there already or cannot be written.
+        """
+        if path.exists():
+            raise GalleryError(f"{path} is there already; an export is never written over another file")
+        partial = path.with_name(f".{path.name}.partial")
+        try:
+            partial.unlink(missing_ok=True)
+        except OSError as error:
+            raise GalleryError(f"{path} cannot be written: {error.strerror}") from error
+        GalleryDb(partial, self.model).close()
+        with self._attached(partial), self.transaction():
+            for table in ("person", "template"):
+                self._db.execute(f"INSERT INTO other.{table} SELECT * FROM main.{table}")  # noqa: S608 -- two names
+            people = self._db.execute("SELECT count(*) FROM other.person").fetchone()[0]
+        with sqlite3.connect(partial) as single:
+            single.execute("PRAGMA journal_mode = DELETE")  # one file, with no log beside it
+        single.close()
+        partial.rename(path)
+        return people
+
+    def take_in(self, path: Path) -> tuple[int, int]:
+        """Everybody of an exported gallery: who is known here gets their templates too; what is here stays.
+
+        Returns how many people and templates are new. Raises GalleryError where it is no gallery of this version.
+        """
+        if not path.is_file():
+            raise GalleryError(f"there is no gallery {path}")
+        new_people = new_templates = 0
+        with self._attached(path, "?immutable=1"):
+            version, own = (self._db.execute(f"PRAGMA {of}.user_version").fetchone()[0] for of in ("other", "main"))
+            if version != own:
+                raise GalleryError(f"{path} is no gallery of version {own} but {version}; export it with this limen")
+            with self.transaction():
+                rows = self._db.execute("SELECT id, name, key, tau, added FROM other.person").fetchall()
+                for person in rows:
+                    known = self._db.execute(
+                        "SELECT id FROM main.person WHERE id = ? OR key = ?", (person[0], person[2])
+                    ).fetchone()
+                    if known is None:
+                        self._db.execute("INSERT INTO main.person VALUES (?, ?, ?, ?, ?)", person)
+                        new_people += 1
+                    new_templates += self._db.execute(
+                        "INSERT OR IGNORE INTO main.template SELECT id, ?, model, embedding, crop, added "
+                        "FROM other.template WHERE person = ?",
+                        (known[0] if known else person[0], person[0]),
+                    ).rowcount
+        return new_people, new_templates
+
+    def changed_elsewhere(self) -> bool:
+        """Another process wrote to the file since this was last asked, or since it was opened."""
+        with self._reading():
+            before, self._version = self._version, self._data_version()
+        return before != self._version
+
     def answer_to(self, request: str) -> bytes | None:
         """What was answered to this transaction within the last day, or None."""
         with self._reading():
@@ -147,6 +206,22 @@ class GalleryDb:
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             raise GalleryError(f"gallery {self.path} cannot be written: {error}") from error
+
+    def _data_version(self) -> int:
+        return self._db.execute("PRAGMA data_version").fetchone()[0]
+
+    @contextmanager
+    def _attached(self, path: Path, options: str = "") -> Iterator[None]:
+        """Another file's tables, as `other`. Raises GalleryError."""
+        try:
+            self._db.execute("ATTACH DATABASE ? AS other", (f"file:{quote(str(path))}{options}",))
+            try:
+                self._db.execute("SELECT count(*) FROM other.sqlite_master").fetchone()
+                yield
+            finally:
+                self._db.execute("DETACH DATABASE other")
+        except sqlite3.Error as error:
+            raise GalleryError(f"{path} cannot be used as a gallery: {error}") from error
 
     @contextmanager
     def _reading(self) -> Iterator[None]:

@@ -49,6 +49,18 @@ def test_somebody_is_enrolled_identified_listed_and_forgotten(limen, pictures):
     assert limen("people").output.startswith("0 people")
 
 
+def test_people_are_carried_to_another_device_in_a_file(limen, pictures, tmp_path):
+    limen("enroll", "Eileen", pictures / "portrait.png")
+    file = tmp_path / "people.limen"
+    assert limen("people", "export", file).output == f"{file}: 1 people\n"
+    limen("forget", "Eileen")
+    assert limen("people", "import", file).output == "1 people and 1 templates are new\n"
+    assert limen("identify", pictures / "again.jpg").output.startswith("Eileen  d 0.")
+    one_line(limen("people", "export", file), "people.limen is there already")
+    one_line(limen("people", "import", pictures / "wall.png"), "wall.png cannot be used as a gallery")
+    one_line(limen("people", "--broker", "localhost", "export", tmp_path / "x"), "own disk, not over MQTT")
+
+
 def test_two_pictures_are_of_one_person(limen, pictures):
     result = limen("verify", pictures / "portrait.png", pictures / "again.jpg")
     assert result.exit_code == 0

@@ -13,6 +13,7 @@ from skimage.data import astronaut
 from edge.capture import open_source
 from edge.cli import main
 from edge.config import CameraConfig, Config, GalleryConfig, MqttConfig
+from edge.core.types import EnrollImages
 from edge.device import Device
 from tests.household import base64_of, running, until
 
@@ -179,3 +180,13 @@ def test_the_commands_ask_a_running_device(porch, household, tmp_path):
     ):
         assert again.exit_code == 1
         assert again.output.startswith(said)
+
+
+def test_who_is_enrolled_on_the_devices_own_disk_is_known_at_once(porch, household):
+    first = household.next_event(0, event_type="unknown", phase="new")
+    assert first["runner_up"] is None
+    elsewhere = Device.of(porch.config)  # as `limen enroll` on the device does
+    assert elsewhere.door.handle(EnrollImages("Eileen", [astronaut()[:300, 80:380]])).ok
+    elsewhere.store.close()
+    until(lambda: b"Eileen" in household.newest("gallery"))
+    assert household.next_event(1, event_type="recognized", phase="new")["name"] == "Eileen"

@@ -134,6 +134,65 @@ def test_a_write_that_fails_leaves_all_as_it_was(db):
     assert len(templates) == 1
 
 
+@pytest.fixture
+def other(tmp_path):
+    store = GalleryDb(tmp_path / "other camera?" / "gallery.db", MODEL)
+    yield store
+    store.close()
+
+
+def test_everybody_goes_to_another_gallery_and_what_is_there_stays(db, other, tmp_path):
+    db.add("Alice", [embedding(), embedding()], [crop(), crop()])
+    db.add("Bob", [embedding()], [crop()])
+    db.remember("t1", b"answer", 1.0)
+    here = other.add("ALICE", [embedding()], [crop()])
+    file = tmp_path / "people.limen"
+    assert db.export_to(file) == 2
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert [found.name for found in tmp_path.iterdir() if found.is_file()] == ["people.limen"]
+    assert other.take_in(file) == (1, 3)
+    assert other.take_in(file) == (0, 0)
+    people, templates = other.load()
+    assert {(person.name, person.person_id == here.person_id) for person in people} == {("ALICE", True), ("Bob", False)}
+    assert sum(template.person_id == here.person_id for template in templates) == 3
+    assert len(templates) == 4
+    assert {image.tobytes() for _, image in db.crops()} < {image.tobytes() for _, image in other.crops()}
+    assert other.answer_to("t1") is None
+
+
+def test_an_export_is_never_written_over_anything(db, tmp_path):
+    (tmp_path / "people.limen").write_text("holiday pictures")
+    with pytest.raises(GalleryError, match=r"people\.limen is there already"):
+        db.export_to(tmp_path / "people.limen")
+    with pytest.raises(GalleryError, match="cannot be written: Not a directory"):
+        db.export_to(tmp_path / "people.limen" / "deeper")
+    assert (tmp_path / "people.limen").read_text() == "holiday pictures"
+
+
+def test_what_is_no_export_is_named_and_changes_nothing(db, tmp_path):
+    db.add("Alice", [embedding()], [crop()])
+    (tmp_path / "notes.txt").write_text("not a gallery at all " * 100)
+    with pytest.raises(GalleryError, match=r"notes\.txt cannot be used as a gallery: file is not a database"):
+        db.take_in(tmp_path / "notes.txt")
+    with pytest.raises(GalleryError, match="there is no gallery"):
+        db.take_in(tmp_path / "gone")
+    sqlite3.connect(tmp_path / "empty.db").execute("CREATE TABLE t (x)").connection.close()
+    with pytest.raises(GalleryError, match="no gallery of version 1 but 0"):
+        db.take_in(tmp_path / "empty.db")
+    assert len(db.load()[1]) == 1
+
+
+def test_what_another_process_wrote_is_noticed(db, path):
+    assert not db.changed_elsewhere()
+    db.add("Alice", [embedding()], [crop()])
+    assert not db.changed_elsewhere()  # that was us
+    command = GalleryDb(path, MODEL)
+    command.add("Bob", [embedding()], [crop()])
+    command.close()
+    assert db.changed_elsewhere()
+    assert not db.changed_elsewhere()
+
+
 WRITER = """
 import sys
 from pathlib import Path
