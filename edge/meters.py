@@ -76,3 +76,11 @@ def rss_mb() -> float:
     except OSError:
         return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
     return round(pages * os.sysconf("SC_PAGE_SIZE") / 1_000_000, 1)
+
+
+def temp_c() -> float | None:
+    """Of the processor; None where the system does not say."""
+    try:
+        return int(Path("/sys/class/thermal/thermal_zone0/temp").read_text(encoding="ascii")) / 1000
+    except (OSError, ValueError):
+        return None

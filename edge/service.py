@@ -15,7 +15,8 @@ from edge.core.ports import FrameSource
 from edge.core.types import Event, Frame, RemovePerson, RenamePerson, Reply
 from edge.device import Device
 from edge.errors import GalleryError, RefusedError
-from edge.meters import Stopwatch, rss_mb
+from edge.inference.runtime import interpreter_class
+from edge.meters import Stopwatch, rss_mb, temp_c
 from edge.mqtt.link import Incoming, Link, Outgoing
 from edge.mqtt.messages import Limits, answer_json, command_of, event_json, read_request, slug_of, transaction_in
 from edge.mqtt.topics import Topics
@@ -23,6 +24,7 @@ from edge.mqtt.topics import Topics
 log = logging.getLogger("limen")
 
 READ_SECONDS = 0.5
+CAMERA_SILENT_SECONDS = 10.0
 
 
 class Service:
@@ -39,6 +41,7 @@ class Service:
         self.published = 0
         self._health_at = 0.0
         self._health_said_at, self._health_frames = time.monotonic(), 0
+        self._frame_at = float("-inf")
 
     def run(self, source: FrameSource, stop: threading.Event) -> None:
         """Until told to stop, or the source of frames ends; it is closed then. Raises CameraError if it fails."""
@@ -50,20 +53,28 @@ class Service:
                 self.turn_to_requests()
                 newest = source.read(READ_SECONDS)
                 if newest is not None:
-                    frame = newest
+                    frame, self._frame_at = newest, time.monotonic()
                     with self.watch:
                         events = self.device.door.see(frame)
                     for event in events:
                         self.publish(event)
                 elif source.ended:
                     break
+                elif frame is not None and not self._camera_ok():
+                    frame = self._close(frame)  # whoever was there is not said to be there for ever
                 self._say_health(source.dropped)
             if frame is not None:
-                for event in self.device.door.close(frame):
-                    self.publish(event)
+                self._close(frame)
         finally:
             source.close()
             self.link.stop()
+
+    def _close(self, frame: Frame) -> None:
+        for event in self.device.door.close(frame):
+            self.publish(event)
+
+    def _camera_ok(self) -> bool:
+        return time.monotonic() - self._frame_at < CAMERA_SILENT_SECONDS
 
     def turn_to_requests(self) -> None:
         """Answer everything that came in; and know whom `limen enroll` on this disk made known meanwhile."""
@@ -148,6 +159,7 @@ class Service:
             "detector": {"name": self.device.detector.card.name, "sha256": self.device.detector.card.sha256},
             "embedder": {"name": card.name, "sha256": card.sha256, "dimension": card.dimension},
             "tau": round(gallery.tau, 4),
+            "runtime": interpreter_class().__module__.split(".")[0],
         }
         self.link.say("info", json_of(info))
         self.link.say("gallery", json_of({"people": self.device.door.people(), "model": self.device.model}))
@@ -171,6 +183,8 @@ class Service:
             "fps": round(fps, 1),
             "ms": {stage: watch.ms() for stage, watch in watches.items()},
             "rss_mb": rss_mb(),
+            "temp_c": temp_c(),
+            "camera_ok": self._camera_ok(),
             "disk_free_mb": shutil.disk_usage(self.config.gallery.path.parent).free // 1_000_000,
             "dropped_frames": dropped,
             "queued": self.link.depth,

@@ -1,25 +1,41 @@
 """Every command and block in the README runs."""
 
+import json
+import os
 import re
 import shlex
 import subprocess
 import sys
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import cv2
 import pytest
 from skimage.data import astronaut
 
+from edge.capture import open_source
+from edge.config import CameraConfig, Config, GalleryConfig, MqttConfig
+from edge.core.types import Event, Match, Quality
+from edge.mqtt.messages import REQUESTS, Limits, event_json, read_request
+from tests.household import Broker, Household, base64_of, running, until
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
-ENVIRONMENT = ("python3 -m venv", ". .venv/bin/activate", "pip install")  # this test runs inside what they made
+SCRIPTS = {"deploy/demo": "limen demo", "tests/run": "pytest"}  # and what each does once its environment is made
+ENVIRONMENT = ("sudo apt install", "python3 -m venv", ". .venv/bin/activate", "pip install")  # this test runs in one
 LONG = (  # hours, or the weights of a run that took hours: only that the command exists is checked
     "limen-train run embedder",
     "limen-train run detector",
     "limen-train fit detector",
     "limen-train export detector",
 )
+NEEDS_SHARED = re.compile(r"shared|embedder_speed|detector_speed|pipeline_speed")
+PROGRAMS = {
+    "limen-train": [sys.executable, "-m", "training"],
+    "limen": [sys.executable, "-m", "edge"],
+    "python": [sys.executable],
+}
 
 
 def commands():
@@ -29,43 +45,96 @@ def commands():
 
 
 def test_the_readme_has_its_two_commands_first():
-    first, second = [block for language, block in BLOCKS if language == "sh"][:2]
-    assert "limen-train run smoke" in first
-    assert second.strip().endswith("pytest")
+    first, second = [block.strip() for language, block in BLOCKS if language == "sh"][:2]
+    assert (first, second) == ("deploy/demo", "tests/run")
+    assert "../tests/run" in (ROOT / ".ci" / "run").read_text()
 
 
-@pytest.mark.parametrize("command", sorted(set(commands())))
-def test_a_command_of_the_readme_runs(command, tmp_path):
-    if command.startswith(ENVIRONMENT) or command == "pytest":
-        assert command in (ROOT / ".ci" / "run").read_text() or command.endswith("'.[training]'")
-        return
-    words = shlex.split(command.split("  #")[0])
+@pytest.mark.parametrize("command", list(commands()))
+def test_no_command_is_left_out(command):
+    assert command.startswith((*SCRIPTS, *ENVIRONMENT, "limen ", "limen-train ", "python -m "))
+
+
+@pytest.mark.parametrize(("script", "ends_with"), SCRIPTS.items())
+def test_a_script_makes_an_environment_and_does_one_thing(script, ends_with):
+    """What it does is run elsewhere in the tests; what pip and apt do needs a network, which tests have not."""
+    lines = (ROOT / script).read_text().splitlines()
+    assert lines[-1] == f'{ends_with} "$@"'
+    assert subprocess.run(["bash", "-n", ROOT / script], check=False).returncode == 0
+    assert os.access(ROOT / script, os.X_OK)
+
+
+@pytest.mark.parametrize("command", sorted({line for line in commands() if line.startswith("limen-train")}))
+def test_a_command_of_training_runs(command, tmp_path):
+    words = shlex.split(command)
     if command.startswith(LONG):
-        words = [*words, "--help"]
+        run([*words, "--help"], ROOT)
+        return
     if "../shared" in command and not (ROOT.parent / "shared").is_dir():
         pytest.skip("../shared is not here: this command measures on it")
-    programs = {
-        "limen-train": [sys.executable, "-m", "training"],
-        "limen": [sys.executable, "-m", "edge"],
-        "python": [sys.executable],
-    }
-    assert words[0] in programs, f"no way to run {command!r}: teach this test"
-    if words[0] == "limen-train" and "--help" not in words:
-        words += ["--runs", str(tmp_path)]
-    if words[1] == "run" and "--help" not in words:
+    words += ["--runs", str(tmp_path)]
+    if words[1] == "run":
         words += ["--threads", "1", "--workers", "0"]  # the tests may share two cores with anything
-    at_home = words[0] == "limen"  # with pictures of one's own
-    if at_home:
-        draw_pictures(tmp_path)
+    run(words, ROOT)
+
+
+@pytest.mark.parametrize("command", sorted({line for line in commands() if line.startswith("python -m")}))
+def test_a_measurement_runs(command):
+    if NEEDS_SHARED.search(command) and not (ROOT.parent / "shared").is_dir():
+        pytest.skip("../shared is not here: this command measures on it")
+    run(shlex.split(command), ROOT)
+
+
+@pytest.mark.parametrize(
+    "block", [block for language, block in BLOCKS if language == "sh" and "\nlimen " in f"\n{block}"]
+)
+def test_the_commands_of_a_household_run_one_after_the_other(block, tmp_path):
+    """With pictures, a broker and a running device in the places of those that the README names."""
+    draw_pictures(tmp_path)
+    config = next(text for language, text in BLOCKS if language == "toml" and text.startswith("# limen.toml"))
+    (tmp_path / "limen.toml").write_text(config)
+    lines = [line for line in block.splitlines() if line.startswith("limen ")]
+    with ExitStack() as stack:
+        here = []
+        if "porch.local" in block or "limen.toml" in block:
+            broker = stack.enter_context(Broker(tmp_path))
+            here = ["--broker", f"127.0.0.1:{broker.port}"]
+        if "porch.local" in block:
+            stack.enter_context(a_porch(tmp_path, broker.port, alice_is_known="enroll" not in block))
+        for line in lines:
+            words = shlex.split(line)
+            if "porch.local" in words:
+                words[words.index("porch.local")] = here[1]
+            if "limen.toml" in words:
+                words += ["--source", str(tmp_path / "footage"), *here, *(["--fast"] if words[-1] == "run" else [])]
+                (tmp_path / "limen.toml").write_text(config.replace("/etc/limen", str(tmp_path)) + gallery_in(tmp_path))
+            run(words, tmp_path)
+
+
+def run(words, folder):
+    assert words[0] in PROGRAMS, f"no way to run {words}: teach this test"
     done = subprocess.run(
-        [*programs[words[0]], *words[1:]],
-        cwd=tmp_path if at_home else ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
+        [*PROGRAMS[words[0]], *words[1:]], cwd=folder, capture_output=True, text=True, check=False, timeout=600
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def gallery_in(folder):
+    return f'\n[gallery]\npath = "{folder}/gallery.db"\n'
+
+
+@contextmanager
+def a_porch(folder, port, *, alice_is_known):
+    """A device called porch that runs."""
+    camera = CameraConfig("images", str(folder / "footage"))
+    gallery, mqtt = GalleryConfig(folder / "gallery.db"), MqttConfig(host="127.0.0.1", port=port)
+    config = Config(device="porch", camera=camera, gallery=gallery, mqtt=mqtt)
+    with running(config, lambda: open_source(config.camera, loop=True)), Household(port) as household:
+        until(lambda: household.newest("status") == b"online")
+        if alice_is_known:
+            enroll = {"transaction": "t", "name": "Alice", "images": [base64_of(astronaut())]}
+            assert household.ask("enroll/image", enroll)["status"] == "ok"
+        yield
 
 
 def draw_pictures(folder):
@@ -73,6 +142,9 @@ def draw_pictures(folder):
     portrait = astronaut()[..., ::-1]
     cv2.imwrite(str(folder / "alice.png"), portrait)
     cv2.imwrite(str(folder / "visitor.png"), portrait[:, ::-1])
+    (folder / "footage").mkdir()
+    cv2.imwrite(str(folder / "footage" / "1.png"), portrait)
+    (folder / "mqtt-password").write_text("secret")
 
 
 @pytest.mark.parametrize("block", [block for language, block in BLOCKS if language == "python"])
@@ -82,7 +154,37 @@ def test_a_python_block_of_the_readme_runs(block, tmp_path, monkeypatch):
     exec(compile(block, "README.md", "exec"), {})  # noqa: S102 -- the README is ours
 
 
-@pytest.mark.parametrize("block", [block for language, block in BLOCKS if language == "toml"])
+def test_the_event_in_the_readme_is_what_the_device_says():
+    event = next(json.loads(block) for language, block in BLOCKS if language == "json" and "event_type" in block)
+    match = Match(None, float("inf"), event["tau"])
+    quality = Quality(0.837, 11.2, 90.0, 42.4, -3.1, None)
+    seen = Event(
+        event["event_type"], event["phase"], event["track"], 0.0, None, match, event["votes"], quality,
+        tuple(event["box"]), event["faces_in_frame"], event["why"],
+    )  # fmt: skip
+    assert json.loads(event_json(seen, event["id"], event["seq"], event["ts"], event["model"])) == event
+
+
+def test_the_request_in_the_readme_is_one():
+    (block,) = [block for language, block in BLOCKS if language == "json" and "event_type" not in block]
+    request = read_request("enroll/image", block.encode(), len(block), Limits(4_000_000, 16_000_000))
+    assert (request.name, request.transaction) == ("Alice", "8f2c")
+
+
+def test_the_table_of_requests_is_complete():
+    for verb, kind in REQUESTS.items():
+        (row,) = [line for line in README.splitlines() if line.startswith(f"| `{verb}`")]
+        for field in set(kind.__struct_fields__) - {"transaction"}:
+            assert f"`{field}`" in row.split("|")[2]
+
+
+def test_what_the_readme_says_of_the_demos_people_is_on_their_card():
+    card = json.loads((ROOT / "edge" / "demo" / "people.json").read_text())
+    assert f"at most {card['distance']['within_max']:.2f} apart" in README
+    assert f"at least {card['distance']['between_min']:.2f} (" in README
+
+
+@pytest.mark.parametrize("block", [block for language, block in BLOCKS if language == "toml" and "[backbone]" in block])
 def test_an_experiment_in_the_readme_holds(block, tmp_path):
     from training.config import load_experiment
 

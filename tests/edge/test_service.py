@@ -1,6 +1,7 @@
 """The device as a household meets it: a camera, a broker, and somebody who sends messages."""
 
 import json
+import time
 
 import cv2
 import numpy as np
@@ -13,7 +14,9 @@ from skimage.data import astronaut
 from edge.capture import open_source
 from edge.cli import main
 from edge.config import CameraConfig, Config, GalleryConfig, MqttConfig
-from edge.core.types import EnrollImages
+from edge.core.types import EnrollImages, Frame
+from edge.demo.scene import Pose, with_person
+from edge.demo.scene import porch as porch_without_people
 from edge.device import Device
 from tests.household import base64_of, running, until
 
@@ -87,11 +90,14 @@ def test_what_is_said_of_the_device_itself(household):
     assert info["embedder"]["name"] == "embedder"
     assert info["detector"]["name"] == "detector"
     assert 0 < info["tau"] < 4
+    assert info["runtime"] in {"ai_edge_litert", "tflite_runtime"}
     until(lambda: json.loads(household.on("health")[-1].payload)["fps"] > 5)
     health = json.loads(household.on("health")[-1].payload)
     assert 0 < health["ms"]["frame"]["p50"] <= health["ms"]["frame"]["p95"]
     assert health["ms"]["detect"]["p50"] > 0
     assert health["rss_mb"] > 10
+    assert health["camera_ok"] is True
+    assert health["temp_c"] is None or health["temp_c"] > 0
     assert json.loads(household.on("gallery")[-1].payload)["people"] == []
 
 
@@ -190,3 +196,29 @@ def test_who_is_enrolled_on_the_devices_own_disk_is_known_at_once(porch, househo
     elsewhere.store.close()
     until(lambda: b"Eileen" in household.newest("gallery"))
     assert household.next_event(1, event_type="recognized", phase="new")["name"] == "Eileen"
+
+
+class Stalling:
+    """A camera that gives the frames it has and then none, without ending."""
+
+    def __init__(self, frames):
+        self.ended, self.dropped = False, 0
+        self._frames = list(frames)
+
+    def read(self, timeout_seconds):
+        time.sleep(min(timeout_seconds, 0.02))
+        return self._frames.pop(0) if self._frames else None
+
+    def close(self):
+        self.ended = True
+
+
+def test_whoever_was_there_when_the_camera_stalled_is_not_there_for_ever(config, household, monkeypatch):
+    monkeypatch.setattr("edge.service.CAMERA_SILENT_SECONDS", 1.0)
+    somebody = with_person(porch_without_people(), 0, Pose(0.5, 0.4, 120.0))
+    source = Stalling(Frame(somebody, number / 10) for number in range(10))
+    with running(config, lambda: source):
+        household.next_event(0, event_type="unknown", phase="new")
+        household.next_event(0, event_type="unknown", phase="end")
+        until(lambda: json.loads(household.newest("presence"))["state"] == "nobody")
+        until(lambda: json.loads(household.newest("health"))["camera_ok"] is False)
