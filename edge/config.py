@@ -75,7 +75,8 @@ class MqttConfig:
 
     version: of MQTT; auto is 5, or 3.1.1 where the broker has no 5
     response_prefix: a ResponseTopic (MQTT 5) must start with it
-    event_expiry_seconds: an event that could not be delivered by then is of no use any more
+    event_expiry_seconds: an event that could not be delivered by then goes to event/late, which nobody acts on
+    outbox_path: where events wait until they are delivered; outbox.db beside the gallery if not given
     """
 
     host: str = "localhost"
@@ -86,7 +87,9 @@ class MqttConfig:
     keepalive_seconds: Count = 30
     event_expiry_seconds: Count = 120
     health_every_seconds: Positive = 60.0
-    queue_events_max: Count = 1000
+    queue_answers_max: Count = 1000
+    outbox_path: Path | None = None
+    outbox_events_max: Count = 10_000
     request_bytes_max: Count = 4_000_000
     image_pixels_max: Count = 16_000_000
     response_prefix: str = "limen/"

@@ -8,6 +8,7 @@ LimenError                 anything a user can cause; its text is one line that 
 +-- ConfigError            a configuration that cannot be read or does not hold
 +-- CameraError            a source of frames that cannot be opened
 +-- GalleryError           a gallery file that cannot be opened, read or written
++-- OutboxError            an outbox that cannot be opened, or that another process has
 +-- BrokerError            a broker that cannot be reached, or a device that does not answer through it
 +-- RefusedError           a command that the door will not carry out; it has a code for programs
 """
@@ -43,6 +44,10 @@ class CameraError(LimenError):
 
 class GalleryError(LimenError):
     """A gallery file that cannot be opened, read or written."""
+
+
+class OutboxError(LimenError):
+    """An outbox that cannot be opened, or that another process has."""
 
 
 class BrokerError(LimenError):

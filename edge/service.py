@@ -4,7 +4,7 @@ import logging
 import shutil
 import threading
 import time
-import uuid
+from collections import deque
 from datetime import UTC, datetime
 
 import msgspec
@@ -17,9 +17,10 @@ from edge.device import Device
 from edge.errors import GalleryError, RefusedError
 from edge.inference.runtime import interpreter_class
 from edge.meters import Stopwatch, rss_mb, temp_c
-from edge.mqtt.link import Incoming, Link, Outgoing
+from edge.mqtt.link import INFLIGHT_MAX, Incoming, Link, Outgoing
 from edge.mqtt.messages import Limits, answer_json, command_of, event_json, read_request, slug_of, transaction_in
 from edge.mqtt.topics import Topics
+from edge.storage.outbox import Entry, Outbox
 
 log = logging.getLogger("limen")
 
@@ -39,6 +40,9 @@ class Service:
         self.present: dict[str, str] = {}
         self._last: dict[str, object] | None = None
         self.published = 0
+        self._deadlines: dict[int, float] = {}
+        mqtt = config.mqtt
+        self.outbox = Outbox(mqtt.outbox_path or config.gallery.path.with_name("outbox.db"), mqtt.outbox_events_max)
         self._health_at = 0.0
         self._health_said_at, self._health_frames = time.monotonic(), 0
         self._frame_at = float("-inf")
@@ -51,6 +55,7 @@ class Service:
             self._say_what_is()
             while not stop.is_set():
                 self.turn_to_requests()
+                self._deliver()
                 newest = source.read(READ_SECONDS)
                 if newest is not None:
                     frame, self._frame_at = newest, time.monotonic()
@@ -67,7 +72,10 @@ class Service:
                 self._close(frame)
         finally:
             source.close()
+            self._deliver()
             self.link.stop()
+            self._forget_delivered()
+            self.outbox.close()
 
     def _close(self, frame: Frame) -> None:
         for event in self.device.door.close(frame):
@@ -132,12 +140,17 @@ class Service:
             self._last = None
 
     def publish(self, event: Event) -> None:
-        """Number an event, date it and send it; and say who is there now."""
+        """Date an event, have the outbox number and keep it until it is delivered, and say who is there now."""
         self.published += 1
-        ts = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        payload = event_json(event, uuid.uuid4().hex, self.published, ts, self.device.model)
-        expires_at = time.monotonic() + self.config.mqtt.event_expiry_seconds
-        self.link.send(Outgoing(self.topics.of("event"), payload, expires_at, self.topics.of("event/late")))
+        now = datetime.now(UTC)
+        ts = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        expiry_seconds = self.config.mqtt.event_expiry_seconds
+        entry = self.outbox.put(
+            lambda seq, event_id: event_json(event, event_id, seq, ts, self.device.model),
+            now.timestamp() + expiry_seconds,
+        )
+        self._deadlines[entry.seq] = time.monotonic() + expiry_seconds
+        self._deliver()
         person = event.person
         name = event.kind if person is None else person.name
         log.info("%s %s %s: %s", event.track, event.phase, name, event.why)
@@ -151,6 +164,35 @@ class Service:
             if person is not None:
                 self.link.say(f"person/{slug_of(person.name)}", json_of({"name": person.name, "last_seen": ts}))
         self._say_presence()
+
+    def _deliver(self) -> None:
+        """Hand what waits in the outbox to the link, a few at a time, and forget what the broker has."""
+        self._forget_delivered()
+        if not self.link.connected:
+            return
+        for entry in self.outbox.take(INFLIGHT_MAX - self.link.depth):
+            late = self.topics.of("event/late")
+            self.link.send(
+                Outgoing(self.topics.of("event"), entry.payload, self._deadline(entry), late, token=entry.seq)
+            )
+
+    def _forget_delivered(self) -> None:
+        numbers = drained(self.link.delivered)
+        self.outbox.delivered(numbers)
+        for seq in numbers:
+            self._deadlines.pop(seq, None)
+
+    def _deadline(self, entry: Entry) -> float:
+        """On the monotonic clock. A Pi has no clock at boot: its time of day may be hours behind, and then jump.
+
+        So an event of this run expires by the monotonic clock. One of an earlier run that would be valid for longer
+        than any event is shows that the clock is not set yet: it is old, and must not fire as if it were new.
+        """
+        now = time.monotonic()
+        remaining = entry.expires_at - time.time()
+        if remaining > self.config.mqtt.event_expiry_seconds:
+            remaining = 0.0
+        return self._deadlines.get(entry.seq, now + remaining)
 
     def _say_what_is(self) -> None:
         card, gallery = self.device.embedder.card, self.device.door.gallery
@@ -187,11 +229,21 @@ class Service:
             "camera_ok": self._camera_ok(),
             "disk_free_mb": shutil.disk_usage(self.config.gallery.path.parent).free // 1_000_000,
             "dropped_frames": dropped,
-            "queued": self.link.depth,
-            "dropped_messages": self.link.dropped,
+            "outbox": self.outbox.depth,
+            "outbox_problem": self.outbox.problem,
+            "dropped_events": self.outbox.dropped,
+            "dropped_answers": self.link.dropped,
             "refused_requests": self.link.refused,
         }
         self.link.say("health", json_of(health), qos=0)
+
+
+def drained(queue: deque) -> list:
+    """Everything in it, taken out."""
+    taken = []
+    while queue:
+        taken.append(queue.popleft())
+    return taken
 
 
 def json_of(value: object) -> bytes:

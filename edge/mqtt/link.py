@@ -43,19 +43,24 @@ class Incoming(NamedTuple):
 
 @dataclass
 class Outgoing:
-    """A message that waits to be delivered. expires_at: on the monotonic clock; later it goes to late_topic."""
+    """A message that waits to be delivered.
+
+    expires_at: on the monotonic clock; later it goes to late_topic; token: by which the sender knows it when delivered
+    """
 
     topic: str
     payload: bytes
     expires_at: float | None = None
     late_topic: str | None = None
     correlation: bytes | None = None
+    token: int | None = None
 
 
 class Link:
     """The device's side of the broker; every method is for the thread that owns the door.
 
     dropped: how many messages the full queue lost, oldest first; refused: requests that did not fit the inbox
+    delivered: tokens of messages that the broker acknowledged, for the sender to take out
     """
 
     def __init__(self, config: MqttConfig, topics: Topics) -> None:
@@ -63,6 +68,7 @@ class Link:
         self.dropped = self.refused = self.connections = 0
         self.why_not: str | None = "not connected yet"
         self.version_5 = config.version != "3.1.1"
+        self.delivered: deque[int] = deque()
         self._waiting: deque[Outgoing] = deque()
         self._inflight: dict[int, Outgoing] = {}
         self._states: dict[str, tuple[bytes, int]] = {}
@@ -120,7 +126,9 @@ class Link:
                 for topic, (payload, qos) in self._states.items():
                     self._client.publish(topic, payload, qos=qos, retain=True)
         while self._acknowledged:
-            self._inflight.pop(self._acknowledged.popleft(), None)
+            message = self._inflight.pop(self._acknowledged.popleft(), None)
+            if message is not None and message.token is not None:
+                self.delivered.append(message.token)
         self._pump()
         messages = []
         while self._inbox:
@@ -142,7 +150,7 @@ class Link:
 
     def send(self, message: Outgoing) -> None:
         """An event or an answer: delivered in order, at least once, when there is a broker; QoS 1, not retained."""
-        if len(self._waiting) >= self.config.queue_events_max:
+        if len(self._waiting) >= self.config.queue_answers_max:
             self._waiting.popleft()
             self.dropped += 1
         self._waiting.append(message)

@@ -24,7 +24,7 @@ def turned(link):
 
 @pytest.fixture
 def link(broker):
-    link = Link(MqttConfig(host="127.0.0.1", port=broker.port, queue_events_max=50), TOPICS)
+    link = Link(MqttConfig(host="127.0.0.1", port=broker.port, queue_answers_max=50), TOPICS)
     link.start()
     until(lambda: turned(link).connected)
     yield link
