@@ -73,6 +73,8 @@ class DecisionConfig:
 class MqttConfig:
     """The broker. The password comes from the environment (LIMEN_MQTT_PASSWORD) or from a file, never from here.
 
+    ca_file: TLS: the broker must show a certificate of this authority, and no other, for its host
+    certificate_file, key_file: what the device shows in turn, where the broker asks for it
     version: of MQTT; auto is 5, or 3.1.1 where the broker has no 5
     response_prefix: a ResponseTopic (MQTT 5) must start with it
     event_expiry_seconds: an event that could not be delivered by then goes to event/late, which nobody acts on
@@ -84,6 +86,9 @@ class MqttConfig:
     version: Literal["auto", "5", "3.1.1"] = "auto"
     username: str = ""
     password_file: Path | None = None
+    ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
     keepalive_seconds: Count = 30
     event_expiry_seconds: Count = 120
     health_every_seconds: Positive = 60.0

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from typing import Self
 
 import msgspec
-from paho.mqtt.client import CallbackAPIVersion, Client, ConnectFlags, MQTTMessage
+from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.config import MqttConfig
 from edge.errors import BrokerError, RefusedError
+from edge.mqtt.account import client_of
 from edge.mqtt.topics import Topics
 
 CONNECT_SECONDS = 5.0
@@ -47,9 +48,7 @@ class Controller:
         self._status: str | None = None
         self._settled = False
         self._why_not: str | None = "it did not answer in time"
-        self._client = Client(CallbackAPIVersion.VERSION2)
-        if config.username:
-            self._client.username_pw_set(config.username, config.password())
+        self._client = client_of(config)
         self._client.on_connect, self._client.on_subscribe = self._on_connect, self._on_subscribe
         self._client.on_message = self._on_message
         try:

@@ -6,18 +6,20 @@ exception cannot end the network thread.
 """
 
 import logging
+import sys
 import time
 from collections import deque
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from paho.mqtt.client import CallbackAPIVersion, Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTProtocolVersion
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge.config import MqttConfig
+from edge.mqtt.account import client_of
 from edge.mqtt.topics import Topics
 
 log = logging.getLogger("limen")
@@ -79,7 +81,7 @@ class Link:
         self._changes: deque[str | None] = deque()  # connected (None), or why not any more
         self._bytes_in = self._bytes_out = 0  # each written by one thread alone
         self._opened_at: float | None = None  # when a connection was made that the broker has not answered yet
-        self._other_version = False
+        self._other_version = self._refused = False
         self._client = self._make_client()
 
     def start(self) -> None:
@@ -179,18 +181,11 @@ class Link:
         return topic, properties
 
     def _make_client(self) -> Client:
-        client = Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=f"limen-{self.topics.device}",
-            protocol=MQTTProtocolVersion.MQTTv5 if self.version_5 else MQTTProtocolVersion.MQTTv311,
-            **({} if self.version_5 else {"clean_session": True}),
-        )
+        client = client_of(self.config, f"limen-{self.topics.device}", version_5=self.version_5)
         client.will_set(self.topics.of("status"), b"offline", qos=1, retain=True)
-        if self.config.username:
-            client.username_pw_set(self.config.username, self.config.password())
         client.reconnect_delay_set(*RECONNECT_SECONDS)
         client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
-        client.on_connect_fail = lambda *_: self._changes.append("cannot be reached")
+        client.on_connect_fail = self._on_connect_fail
         client.on_message, client.on_publish = self._on_message, self._on_publish
         client.on_socket_open = self._on_socket_open
         return client
@@ -212,6 +207,9 @@ class Link:
         self._client = self._make_client()
         self.start()
 
+    def _on_connect_fail(self, *_: object) -> None:
+        self._changes.append(f"cannot be reached: {sys.exc_info()[1]}")  # paho calls this where it caught the reason
+
     def _on_socket_open(self, *_: object) -> None:
         self._opened_at = time.monotonic()
 
@@ -226,6 +224,7 @@ class Link:
         self._opened_at = None
         if reason.is_failure:  # never "connected" on a refusal
             self._other_version = self.version_5 and reason.value in NO_VERSION_5
+            self._refused = True
             self._changes.append(f"the broker refused: {reason}")
             return
         # retainAsPublished keeps the flag by which a retained request is known; retainHandling 2 asks for none at all.
@@ -245,6 +244,9 @@ class Link:
         reason: ReasonCode,
         _properties: Properties | None,
     ) -> None:
+        if self._refused:  # it has said why
+            self._refused = False
+            return
         self._other_version = self._opened_at is not None  # it hung up on us without a word
         self._changes.append(f"disconnected: {reason}")
 

@@ -140,7 +140,8 @@ def test_a_broker_that_is_not_there_yet_is_waited_for(broker):
     link = Link(MqttConfig(host="127.0.0.1", port=broker.port), TOPICS)
     link.start()
     link.send(Outgoing(TOPICS.of("event"), b"first"))
-    until(lambda: turned(link).why_not == "cannot be reached")
+    until(lambda: "cannot be reached: " in turned(link).why_not)
+    assert "refused" in link.why_not
     assert not link.connected
     broker.start()
     until(lambda: turned(link).connected and link.depth == 0, 40)

@@ -1,0 +1,213 @@
+"""Who gets in at a broker with the configuration in deploy/mosquitto, and what they may do there: with real clients."""
+
+import re
+import shutil
+import subprocess
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import paho.mqtt.client as paho
+import pytest
+import trustme
+from click.testing import CliRunner
+
+from edge.cli import main
+from edge.config import Config, GalleryConfig, MqttConfig
+from edge.errors import BrokerError, ConfigError
+from edge.mqtt.controller import Controller
+from edge.mqtt.link import Link
+from edge.mqtt.topics import Topics
+from tests.household import MOSQUITTO, free_port, running, until
+
+DEPLOY = Path(__file__).parents[2] / "deploy" / "mosquitto"
+PASSWORDS = {"porch": "of the porch", "back": "of the back door", "controller": "of the house", "visitor": "of a guest"}
+
+
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory):
+    """A mosquitto with the deployed configuration, its paths and port alone changed; the folder with its secrets."""
+    passwd = shutil.which("mosquitto_passwd", path="/usr/bin:/usr/local/bin")
+    if MOSQUITTO is None or passwd is None:
+        pytest.skip("mosquitto is not here: apt install mosquitto")
+    folder = tmp_path_factory.mktemp("limen")
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(folder / "ca.crt")
+    certificate = authority.issue_cert("127.0.0.1")
+    certificate.private_key_pem.write_to_path(folder / "broker.key")
+    certificate.cert_chain_pems[0].write_to_path(folder / "broker.crt")
+    trustme.CA().cert_pem.write_to_path(folder / "another.crt")
+    (folder / "passwords").touch(mode=0o600)
+    for name, password in PASSWORDS.items():
+        subprocess.run([passwd, "-b", folder / "passwords", name, password], check=True, capture_output=True)
+        (folder / f"{name}.password").write_text(password)
+    (folder / "limen.acl").write_text((DEPLOY / "limen.acl").read_text())
+    (folder / "limen.acl").chmod(0o600)
+    port = free_port()
+    config = (DEPLOY / "limen.conf").read_text()
+    assert config.count("/etc/mosquitto/limen/") == 6
+    config = re.sub(r"^listener 8883$", f"listener {port} 127.0.0.1", config, flags=re.MULTILINE)
+    config = config.replace("/etc/mosquitto/limen/", f"{folder}/") + f"user root\npersistence_location {folder}/\n"
+    (folder / "limen.conf").write_text(config)
+    process = subprocess.Popen(
+        [MOSQUITTO, "-c", folder / "limen.conf"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    yield folder, port
+    process.terminate()
+    process.wait(timeout=10)
+
+
+@pytest.fixture
+def account(secured):
+    """account(name) -> how somebody of that name is let in."""
+    folder, port = secured
+
+    def of(name, **changes):
+        config = MqttConfig(
+            host="127.0.0.1",
+            port=port,
+            username=name,
+            password_file=folder / f"{name}.password",
+            ca_file=folder / "ca.crt",
+        )
+        return replace(config, **changes)
+
+    return of
+
+
+class Person:
+    """A real client that knows what the broker answered to what it did."""
+
+    def __init__(self, config):
+        self.heard, self.refused, self.acknowledged = [], [], []
+        self.client = paho.Client(paho.CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
+        self.client.username_pw_set(config.username, config.password())
+        self.client.tls_set(config.ca_file)
+        self.client.on_message = lambda _client, _userdata, message: self.heard.append(message.topic)
+        self.client.on_publish = lambda _c, _u, _mid, reason, _p: self.acknowledged.append(reason.getName())
+        ready = threading.Event()
+        self.client.on_connect = lambda *_: ready.set()
+        self.client.connect(config.host, config.port)
+        self.client.loop_start()
+        assert ready.wait(10)
+
+    def may_write(self, topic):
+        before = len(self.acknowledged)
+        self.client.publish(topic, b"x", qos=1)
+        until(lambda: len(self.acknowledged) > before)
+        return self.acknowledged[before] != "Not authorized"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+def why_not(config):
+    """Why the device does not get in."""
+    link = Link(config, Topics("porch"))
+    link.start()
+    try:
+        return until(lambda: link.pending() == [] and link.why_not != "not connected yet" and link.why_not)
+    finally:
+        link.stop()
+
+
+def test_a_camera_and_a_controller_get_in_and_do_their_work(account, tmp_path, secured):
+    folder, port = secured
+    config = Config(device="porch", gallery=GalleryConfig(tmp_path / "gallery.db"), mqtt=account("porch"))
+
+    class Nothing:
+        ended, dropped = False, 0
+
+        def read(self, timeout_seconds):
+            time.sleep(min(timeout_seconds, 0.01))
+
+        def close(self):
+            """Nothing is held open."""
+
+    with running(config, Nothing), Controller(account("controller"), "porch") as controller:
+        controller.wait_until_online(10)
+        assert controller.ask("person/list", {})["people"] == []
+        (tmp_path / "limen.toml").write_text(
+            f'[mqtt]\nhost = "127.0.0.1"\nport = {port}\nusername = "controller"\n'
+            f'password_file = "{folder}/controller.password"\nca_file = "{folder}/ca.crt"\n'
+        )
+        said = CliRunner().invoke(main, ["--config", str(tmp_path / "limen.toml"), "people", "--device", "porch"])
+        assert said.output.startswith("0 people; tau ")
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"username": ""}, "Not authorized"),
+        ({"password_file": None}, "Not authorized"),
+        ({"username": "back"}, "Not authorized"),  # with the password of the porch
+        ({"ca_file": None}, "disconnected|timed out|refused"),
+        ({"ca_file": "another.crt"}, "cannot be reached: .*CERTIFICATE_VERIFY_FAILED"),
+        ({"host": "localhost"}, "cannot be reached: .*CERTIFICATE_VERIFY_FAILED.*localhost"),
+    ],
+    ids=["anonymous", "no password", "another's password", "no TLS", "another authority", "another host's certificate"],
+)
+def test_who_should_not_get_in_does_not_and_is_told_why(account, secured, changes, reason):
+    if changes.get("ca_file"):
+        changes = {"ca_file": secured[0] / changes["ca_file"]}
+    assert re.search(reason, why_not(account("porch", **changes)))
+
+
+def test_who_asks_is_told_why_not_too(account):
+    with pytest.raises(BrokerError, match=r"does not let us in: .*[Nn]ot authorized"):
+        Controller(account("controller", username="visitor"), "porch")
+    with pytest.raises(BrokerError, match=r"cannot be reached: .*CERTIFICATE_VERIFY_FAILED"):
+        Controller(account("controller", host="localhost"), "porch")
+
+
+def test_a_camera_writes_its_own_topics_alone(account):
+    with Person(account("porch")) as porch:
+        for name in ("status", "info", "health", "event", "event/late", "presence", "gallery", "person/alice"):
+            assert porch.may_write(f"limen/porch/{name}")
+            assert not porch.may_write(f"limen/back/{name}")
+        assert porch.may_write("limen/porch/response/person/list")
+        assert porch.may_write("limen/answers/of/a/controller")
+        assert not porch.may_write("limen/porch/request/enroll/image")
+        assert not porch.may_write("limen/back/request/enroll/image")
+        assert not porch.may_write("homeassistant/status")
+
+
+def test_only_the_controller_writes_requests(account):
+    with Person(account("visitor")) as visitor, Person(account("controller")) as controller:
+        assert controller.may_write("limen/porch/request/enroll/image")
+        assert not controller.may_write("limen/porch/event")
+        assert not visitor.may_write("limen/porch/request/enroll/image")
+        assert not visitor.may_write("limen/porch/event")
+
+
+def test_a_camera_hears_requests_to_itself_alone(account):
+    with Person(account("porch")) as porch, Person(account("controller")) as controller:
+        porch.client.subscribe("#", qos=1)
+        time.sleep(0.3)
+        for device in ("back", "porch"):
+            assert controller.may_write(f"limen/{device}/request/person/list")
+        with Person(account("back")) as back:
+            assert back.may_write("limen/back/event")
+        until(lambda: porch.heard)
+        time.sleep(0.2)
+        assert porch.heard == ["limen/porch/request/person/list"]
+
+
+def test_files_that_cannot_be_used_are_named(account, tmp_path):
+    (tmp_path / "notes.txt").write_text("no certificate")
+    for changes, said in (
+        ({"ca_file": tmp_path / "gone.crt"}, r"mqtt\.ca_file .*gone\.crt cannot be used: "),
+        ({"ca_file": tmp_path / "notes.txt"}, r"mqtt\.ca_file .*notes\.txt cannot be used: "),
+        (
+            {"certificate_file": tmp_path / "gone.crt"},
+            r"mqtt\.certificate_file .*gone\.crt or mqtt\.key_file None cannot",
+        ),
+        ({"ca_file": None, "key_file": tmp_path / "x"}, "need mqtt.ca_file"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            Link(account("porch", **changes), Topics("porch"))
