@@ -64,17 +64,21 @@ def measured(config: Config, what: str, film: Iterator[Frame]) -> Iterator[Row]:
     door = device.door
     if what == "busy":
         door.handle(EnrollImages("Anna", [with_person(porch(), 0, Pose(0.5, 0.42, 200.0, look=2.0))]))
-    watches = {"frame": Stopwatch(), "motion": Stopwatch(), **device.watches, "identify": Stopwatch()}
+    frame_watch, rest = Stopwatch(), Stopwatch()
+    stages = {"motion": Stopwatch(), **device.watches, "identify": Stopwatch()}
+    watches = {"frame": frame_watch, **stages, "rest": rest}  # rest: tracks, alignment, quality, votes
     if door.motion is not None:
-        door.motion.passes = Metered(door.motion.passes, watches["motion"])
-    door.gallery.identify = Metered(door.gallery.identify, watches["identify"])
+        door.motion.passes = Metered(door.motion.passes, stages["motion"])
+    door.gallery.identify = Metered(door.gallery.identify, stages["identify"])
     count = 0
     for frame in film:
         if count == WARM_UP_FRAMES:
             for watch in watches.values():
                 watch.reset()
-        with watches["frame"]:
+        before = sum(stage.total for stage in stages.values())
+        with frame_watch:
             door.see(frame)
+        rest.add(frame_watch.laps[-1] - (sum(stage.total for stage in stages.values()) - before))
         count += 1
     device.store.close()
     if count <= WARM_UP_FRAMES:

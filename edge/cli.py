@@ -13,17 +13,17 @@ import cv2
 import numpy as np
 
 from edge.capture import open_source
-from edge.config import CameraConfig, Config, MqttConfig, device_named, load_config
+from edge.config import CameraConfig, Config, MqttConfig, broker_at, device_named, load_config
 from edge.core.align import align
-from edge.core.types import Face, RecognizeImage, Reply
+from edge.core.types import Face, RecognizeImage
 from edge.device import Device
 from edge.doctor import examine
-from edge.errors import ConfigError, ImageError, LimenError, RefusedError
-from edge.people import People, people_of
+from edge.errors import ConfigError, ImageError, LimenError
+from edge.people import People, done, people_of
 from edge.service import Service
 
 SYSTEM_CONFIG = Path("/etc/limen/limen.toml")
-PICTURE = click.Path(dir_okay=False, path_type=Path)
+FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 class Commands(click.Group):
@@ -42,12 +42,10 @@ class Commands(click.Group):
 @click.option(
     "--config",
     "path",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     help=f"The configuration  [default: {SYSTEM_CONFIG} if it is there, else every default]",
 )
-@click.option(
-    "--gallery", type=click.Path(dir_okay=False, path_type=Path), help="Another gallery than the configured one."
-)
+@click.option("--gallery", type=FILE, help="Another gallery than the configured one.")
 @click.pass_context
 def main(context: click.Context, path: Path | None, gallery: Path | None) -> None:
     """Tell who is at the door, on the camera itself."""
@@ -80,7 +78,7 @@ DEVICE = click.option("--device", help="The name of the device to ask over MQTT 
 
 @main.command()
 @click.argument("name")
-@click.argument("pictures", nargs=-1, required=True, type=PICTURE)
+@click.argument("pictures", nargs=-1, required=True, type=FILE)
 @BROKER
 @DEVICE
 @click.pass_obj
@@ -110,7 +108,7 @@ def people(context: click.Context, broker: str | None, device: str | None) -> No
 
 
 @people.command("export")
-@click.argument("file", type=PICTURE)
+@click.argument("file", type=FILE)
 @click.pass_obj
 def export_people(config: Config, file: Path) -> None:
     """Write everybody, with templates and pictures, into FILE. It is biometric data and not encrypted: keep it safe."""
@@ -118,7 +116,7 @@ def export_people(config: Config, file: Path) -> None:
 
 
 @people.command("import")
-@click.argument("file", type=PICTURE)
+@click.argument("file", type=FILE)
 @click.pass_obj
 def import_people(config: Config, file: Path) -> None:
     """Know everybody in FILE, an export, too. Who is known already gets the templates that are new."""
@@ -149,7 +147,7 @@ def asked(config: Config, broker: str | None, device: str | None) -> AbstractCon
 
 
 @main.command()
-@click.argument("picture", type=PICTURE)
+@click.argument("picture", type=FILE)
 @click.pass_obj
 def identify(config: Config, picture: Path) -> None:
     """Who is in PICTURE: every face with its name, d and tau."""
@@ -165,8 +163,8 @@ def identify(config: Config, picture: Path) -> None:
 
 
 @main.command()
-@click.argument("first", type=PICTURE)
-@click.argument("second", type=PICTURE)
+@click.argument("first", type=FILE)
+@click.argument("second", type=FILE)
 @click.pass_obj
 def verify(config: Config, first: Path, second: Path) -> None:
     """Is it the same person in FIRST and SECOND? d, tau, same or different; status 1 if different."""
@@ -210,7 +208,7 @@ def bench(config: Config, source: str | None, frames: int) -> None:
 @click.option("--broker", help="HOST or HOST:PORT of a broker to use in place of the embedded one.")
 @click.option(
     "--picture",
-    type=PICTURE,
+    type=FILE,
     default="limen-demo.jpg",
     show_default=True,
     help="Where the frame is written in which somebody was recognized.",
@@ -236,7 +234,7 @@ def pointed_at(config: Config, source: str | None, broker: str | None) -> Config
     if source is not None:
         config = replace(config, camera=camera_of(source, config.camera))
     if broker is not None:
-        config = replace(config, mqtt=replace(config.mqtt, **broker_of(broker, config.mqtt.port)))
+        config = broker_at(config, broker)
     return config
 
 
@@ -251,17 +249,13 @@ def crop_of(device: Device, path: Path) -> np.ndarray:
 
 def read_picture(path: Path) -> np.ndarray:
     """(H, W, 3) uint8 RGB. Raises ImageError that names the file."""
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB) if path.is_file() else None
+    try:
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB) if path.is_file() else None
+    except cv2.error as error:  # more pixels than OpenCV reads
+        raise ImageError(f"{path} cannot be decoded: {error.err}") from error
     if image is None:
         raise ImageError(f"{path} is not a readable image" if path.is_file() else f"there is no picture {path}")
     return image
-
-
-def done(reply: Reply) -> dict:
-    """The reply's data. Raises RefusedError where it was refused."""
-    if reply.code is not None:
-        raise RefusedError(reply.code, f"{reply.code}: {reply.error}")
-    return reply.data
 
 
 def camera_of(source: str, camera: CameraConfig) -> CameraConfig:
@@ -270,11 +264,3 @@ def camera_of(source: str, camera: CameraConfig) -> CameraConfig:
         return replace(camera, kind="picamera", location="")
     pictures = Path(source).is_dir() or "*" in source
     return replace(camera, kind="images" if pictures else "video", location=source)
-
-
-def broker_of(text: str, port: int) -> dict[str, object]:
-    """'host' or 'host:port'. Raises ConfigError."""
-    host, _, number = text.partition(":")
-    if not host or (number and not (number.isdigit() and 0 < int(number) < 65536)):
-        raise ConfigError(f"--broker {text!r} is not HOST or HOST:PORT")
-    return {"host": host, "port": int(number) if number else port}

@@ -13,6 +13,10 @@ from edge.core.tracker import TrackRules
 from edge.errors import ConfigError
 
 DeviceName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=63)]  # it is part of every topic
+LABEL = r"[A-Za-z0-9_-]{1,63}"
+Host = Annotated[
+    str, msgspec.Meta(pattern=rf"^({LABEL}(\.{LABEL})*\.?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)$", max_length=253)
+]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -76,12 +80,13 @@ class MqttConfig:
     ca_file: TLS: the broker must show a certificate of this authority, and no other, for its host
     certificate_file, key_file: what the device shows in turn, where the broker asks for it
     version: of MQTT; auto is 5, or 3.1.1 where the broker has no 5
-    response_prefix: a ResponseTopic (MQTT 5) must start with it
+    response_prefix: a ResponseTopic (MQTT 5) must start with it, so that nobody has the device answer on another topic
+    image_pixels_max: of all pictures of one request together
     event_expiry_seconds: an event that could not be delivered by then goes to event/late, which nobody acts on
     outbox_path: where events wait until they are delivered; outbox.db beside the gallery if not given
     """
 
-    host: str = "localhost"
+    host: Host = "localhost"
     port: Port = 1883
     version: Literal["auto", "5", "3.1.1"] = "auto"
     username: str = ""
@@ -97,7 +102,7 @@ class MqttConfig:
     outbox_events_max: Count = 10_000
     request_bytes_max: Count = 4_000_000
     image_pixels_max: Count = 16_000_000
-    response_prefix: str = "limen/"
+    response_prefix: Annotated[str, msgspec.Meta(min_length=1)] = "limen/answers/"
 
     def password(self) -> str | None:
         """From the environment, else from the file. Raises ConfigError where the file cannot be read."""
@@ -147,6 +152,18 @@ def device_named(config: Config, name: str) -> Config:
         return replace(config, device=msgspec.convert(name, DeviceName))
     except msgspec.ValidationError as error:
         raise ConfigError(f"device {name!r}: {error}; a to z, digits and dashes make up its topics") from error
+
+
+def broker_at(config: Config, address: str) -> Config:
+    """The configuration of another broker, HOST or HOST:PORT. Raises ConfigError."""
+    host, colon, port = address.rpartition(":") if address.count(":") == 1 else (address, "", "")
+    try:
+        place = {"host": msgspec.convert(host, Host)}
+        if colon:
+            place["port"] = msgspec.convert(port, Port, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"broker {address!r} is not HOST or HOST:PORT: {error}") from error
+    return replace(config, mqtt=replace(config.mqtt, **place))
 
 
 def refuse_unknown(values: dict, kind: type, where: str, prefix: str = "") -> None:

@@ -44,12 +44,18 @@ class Device:
         models, decision = config.models, config.decision
         detector = Detector(model_path("detector", models.detector), threads=models.threads)
         embedder = Embedder(model_path("embedder", models.embedder), threads=models.threads)
-        store = GalleryDb(config.gallery.path, embedder.card.sha256, keep_crops=config.gallery.keep_crops)
+        card = embedder.card
+        store = GalleryDb(config.gallery.path, card.sha256, card.dimension, keep_crops=config.gallery.keep_crops)
+        fmr_min = min(float(share) for share in card.impostors.distance_at_fmr)
+        if decision.fpir < fmr_min:
+            raise ConfigError(
+                f"decision.fpir {decision.fpir:g}: {card.name} is measured down to {fmr_min:g}, not below"
+            )
         watches = {"detect": Stopwatch(), "embed": Stopwatch()}
         door = Door(
             TimedDetector(detector, watches["detect"]),
             TimedEmbedder(embedder, watches["embed"]),
-            Gallery(embedder.card.sha256, embedder.card.tau_within, decision.fpir),
+            Gallery(card.sha256, card.tau_within, decision.fpir),
             store,
             DoorRules(decision.quality, decision.tracks, motion_gate=decision.motion_gate),
         )

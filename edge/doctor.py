@@ -2,7 +2,6 @@
 
 import platform
 import shutil
-import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,10 +15,10 @@ from edge.core.align import CROP_PX
 from edge.device import Device
 from edge.errors import LimenError
 from edge.inference.runtime import interpreter_class
+from edge.mqtt.controller import Controller
 
 RUNTIMES = ("ai-edge-litert", "tflite-runtime")
 PACKAGES = (*RUNTIMES, "numpy", "opencv-python-headless", "paho-mqtt", "picamera2")
-CONNECT_SECONDS = 3.0
 FRAME_SECONDS = 10.0
 DISK_FREE_MB_MIN = 100
 
@@ -107,11 +106,9 @@ def camera(config: Config) -> str:
 
 
 def broker(config: Config) -> str:
-    """Somebody listens at the broker's port. Raises OSError."""
+    """The broker lets the device in. Raises BrokerError, or ConfigError for a file that cannot be used."""
     mqtt = config.mqtt
-    try:
-        socket.create_connection((mqtt.host, mqtt.port), timeout=CONNECT_SECONDS).close()
-    except OSError as error:
-        raise OSError(f"{mqtt.host}:{mqtt.port} cannot be reached: {error}") from error
-    password = "with a password" if mqtt.password() else "without a password"
-    return f"{mqtt.host}:{mqtt.port} answers; {mqtt.username or 'nobody'} would log in {password}"
+    Controller(mqtt, config.device).close()
+    who = f"{mqtt.username}, with {'a' if mqtt.password() else 'no'} password" if mqtt.username else "anybody"
+    tls = "TLS" if mqtt.ca_file else "no TLS"
+    return f"{mqtt.host}:{mqtt.port} lets in {who}; {tls}"

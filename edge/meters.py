@@ -22,6 +22,7 @@ class Stopwatch:
 
     laps: deque[float] = field(default_factory=lambda: deque(maxlen=LAPS_KEPT))
     count: int = 0
+    total: float = 0.0
     _begun: float = 0.0
 
     def __enter__(self) -> Self:
@@ -29,13 +30,18 @@ class Stopwatch:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.laps.append(time.perf_counter() - self._begun)
+        self.add(time.perf_counter() - self._begun)
+
+    def add(self, seconds: float) -> None:
+        """A lap that was timed elsewhere."""
+        self.laps.append(seconds)
+        self.total += seconds
         self.count += 1
 
     def reset(self) -> None:
         """Forget what was timed."""
         self.laps.clear()
-        self.count = 0
+        self.count, self.total = 0, 0.0
 
     def ms(self) -> dict[str, float]:
         """The 50th and the 95th percentile in milliseconds; 0 where nothing was timed."""

@@ -9,11 +9,10 @@ import cv2
 import numpy as np
 
 from edge.config import Config
-from edge.core.types import Command, EnrollImages, ListPeople, RemovePerson
+from edge.core.types import Command, EnrollImages, ListPeople, RemovePerson, Reply
 from edge.device import Device
 from edge.errors import RefusedError
 from edge.mqtt.controller import Controller
-from edge.mqtt.messages import clean_name
 
 PICTURE_PX_MAX = 1280  # of a longer side: a phone's picture is ten times what a face needs, and a message has a limit
 JPEG_QUALITY = 92
@@ -40,7 +39,7 @@ class Here:
 
     def enroll(self, name: str, pictures: list[np.ndarray]) -> dict:
         """See People."""
-        return self._done(EnrollImages(clean_name(name), pictures))
+        return self._done(EnrollImages(name, pictures))
 
     def list(self) -> dict:
         """See People."""
@@ -48,13 +47,10 @@ class Here:
 
     def forget(self, name: str) -> dict:
         """See People."""
-        return self._done(RemovePerson(clean_name(name)))
+        return self._done(RemovePerson(name))
 
     def _done(self, command: Command) -> dict:
-        reply = self.device.door.handle(command)
-        if reply.code is not None:
-            raise RefusedError(reply.code, f"{reply.code}: {reply.error}")
-        return reply.data
+        return done(self.device.door.handle(command))
 
 
 class There:
@@ -89,6 +85,13 @@ def people_of(config: Config, *, over_mqtt: bool) -> Iterator[People]:
             yield Here(device)
         finally:
             device.store.close()
+
+
+def done(reply: Reply) -> dict:
+    """The reply's data. Raises RefusedError where it was refused."""
+    if reply.code is not None:
+        raise RefusedError(reply.code, f"{reply.code}: {reply.error}")
+    return reply.data
 
 
 def jpeg_of(picture: np.ndarray) -> bytes:

@@ -1,5 +1,6 @@
 """The device: builds the adapters from the configuration and turns the loop; one thread owns all but their insides."""
 
+import hashlib
 import logging
 import shutil
 import threading
@@ -11,14 +12,16 @@ import msgspec
 
 import edge
 from edge.config import Config
+from edge.core.names import slug_of
 from edge.core.ports import FrameSource
-from edge.core.types import Event, Frame, RemovePerson, RenamePerson, Reply
+from edge.core.tracker import UNKNOWN
+from edge.core.types import Event, Frame, Reply
 from edge.device import Device
 from edge.errors import GalleryError, RefusedError
 from edge.inference.runtime import interpreter_class
 from edge.meters import Stopwatch, rss_mb, temp_c
 from edge.mqtt.link import INFLIGHT_MAX, Incoming, Link, Outgoing
-from edge.mqtt.messages import Limits, answer_json, command_of, event_json, read_request, slug_of, transaction_in
+from edge.mqtt.messages import Limits, answer_json, command_of, event_json, read_request, transaction_in
 from edge.mqtt.topics import Topics
 from edge.storage.outbox import Entry, Outbox
 
@@ -38,7 +41,8 @@ class Service:
         self.limits = Limits(config.mqtt.request_bytes_max, config.mqtt.image_pixels_max)
         self.watch = Stopwatch()
         self.present: dict[str, str] = {}
-        self._last: dict[str, object] | None = None
+        self._last: dict[str, str] | None = None
+        self._known = self._slugs()
         self.published = 0
         self._deadlines: dict[int, float] = {}
         mqtt = config.mqtt
@@ -66,7 +70,8 @@ class Service:
                 elif source.ended:
                     break
                 elif frame is not None and not self._camera_ok():
-                    frame = self._close(frame)  # whoever was there is not said to be there for ever
+                    self._close(frame)  # whoever was there is not said to be there for ever
+                    frame = None
                 self._say_health(source.dropped)
             if frame is not None:
                 self._close(frame)
@@ -88,9 +93,13 @@ class Service:
         """Answer everything that came in; and know whom `limen enroll` on this disk made known meanwhile."""
         if self.device.store.changed_elsewhere():
             self.device.door.reload()
-            self._say_what_is()
+            self._say_who_is_known()
         for incoming in self.link.pending():
-            self.answer(incoming)
+            slug = self.topics.person_of(incoming.topic)
+            if slug is None:
+                self.answer(incoming)
+            elif incoming.size and slug not in self._known:
+                self.link.forget(f"person/{slug}")  # somebody who was forgotten while nobody could tell the broker
 
     def answer(self, incoming: Incoming) -> None:
         """Do as a request asks, or say why not; the answer goes where it was asked to go, if that is allowed."""
@@ -117,27 +126,41 @@ class Service:
         """The answer, and what it answers, are on disk together or not at all; asked again, it is the same answer."""
         if incoming.retain:
             raise RefusedError("retained", "a retained request would be carried out again at every reconnect")
+        if incoming.busy:
+            raise RefusedError("busy", "too much was asked at once to be kept; ask again")
         request = read_request(verb, incoming.payload, incoming.size, self.limits)
+        digest = hashlib.sha256(verb.encode() + b"\0" + incoming.payload).hexdigest()
         store = self.device.store
         earlier = store.answer_to(request.transaction)
         if earlier is not None:
-            return earlier
+            if earlier[0] != digest:
+                raise RefusedError(
+                    "transaction_reused", "something else was asked under this transaction; make a new one"
+                )
+            return earlier[1]
         command = command_of(request, self.limits)
         with store.transaction():
             reply = self.device.door.handle(command)
             payload = answer_json(reply, request.transaction)
-            store.remember(request.transaction, payload, time.time())
+            store.remember(request.transaction, digest, payload, time.time())
         store.settle()
-        if reply.ok and isinstance(command, RemovePerson | RenamePerson):
-            self._unsay(command.name)
-        self._say_what_is()
+        self._say_who_is_known()
         return payload
 
-    def _unsay(self, name: str) -> None:
-        """Nobody of that name is known any more: what the broker keeps of them goes too."""
-        self.link.forget(f"person/{slug_of(name)}")
-        if self._last is not None and str(self._last["name"]).casefold() == name.casefold():
-            self._last = None
+    def _say_who_is_known(self) -> None:
+        """Of who is not known any more, nothing is said from now on, and the broker keeps nothing."""
+        before, self._known = self._known, self._slugs()
+        for slug in before - self._known:
+            self.link.forget(f"person/{slug}")
+            if self._last is not None and slug_of(self._last["name"]) == slug:
+                self._last = None
+        self.present = {
+            track: name if slug_of(name) in self._known else UNKNOWN for track, name in self.present.items()
+        }
+        self._say_what_is()
+
+    def _slugs(self) -> set[str]:
+        return {slug_of(person.name) for person in self.device.door.gallery.people.values()}
 
     def publish(self, event: Event) -> None:
         """Date an event, have the outbox number and keep it until it is delivered, and say who is there now."""

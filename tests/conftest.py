@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from tests.household import Broker, Household
 from training.config import BackboneConfig, DataConfig, EmbedderExperiment, LossConfig, OptimizerConfig, SamplerConfig
 from training.data.generated import draw_face
 
@@ -29,6 +30,20 @@ def shared() -> Path:
 def cache_dir() -> Path:
     """The project's own cache, so that packs are decoded once and not once a test run."""
     return ROOT / ".cache"
+
+
+@pytest.fixture
+def broker(tmp_path):
+    """A real mosquitto."""
+    with Broker(tmp_path) as broker:
+        yield broker
+
+
+@pytest.fixture
+def household(broker):
+    """Somebody at the broker."""
+    with Household(broker.port) as household:
+        yield household
 
 
 def webp(image: np.ndarray) -> bytes:

@@ -114,12 +114,13 @@ class Household:
         data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
         self.client.publish(f"{self.base}/request/{verb}", data, qos=1, **options)
 
-    def ask(self, verb, payload, **options):
+    def ask(self, verb, payload, answered_on=None, **options):
         """The first answer on the twin topic after asking."""
-        before = len(self.on(f"response/{verb}"))
+        twin = f"response/{answered_on or verb}"
+        before = len(self.on(twin))
         self.send(verb, payload, **options)
-        until(lambda: len(self.on(f"response/{verb}")) > before)
-        return json.loads(self.on(f"response/{verb}")[before].payload)
+        until(lambda: len(self.on(twin)) > before)
+        return json.loads(self.on(twin)[before].payload)
 
     def on(self, name):
         return [message for message in list(self.heard) if message.topic == f"{self.base}/{name}"]

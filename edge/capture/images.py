@@ -35,7 +35,10 @@ class ImageFrames:
         number = 0
         while True:
             for path in self.paths:
-                image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+                try:
+                    image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+                except cv2.error as error:  # more pixels than OpenCV reads
+                    raise CameraError(f"{path} cannot be decoded: {error.err}") from error
                 if image is None:
                     raise CameraError(f"{path} is not a readable image")
                 yield Frame(image, number / self.frames_per_second)

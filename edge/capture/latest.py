@@ -19,7 +19,7 @@ class Frames(Protocol):
         """Until it ends; a live one goes on."""
 
     def close(self) -> None:
-        """Let go of the camera or file."""
+        """Come to an end; called from another thread than the one that iterates, which then lets go of the source."""
 
 
 class LatestFrame:
@@ -52,10 +52,10 @@ class LatestFrame:
             return frame
 
     def close(self) -> None:
-        """Stop reading."""
+        """Stop reading. A stream that is silent at this moment lets go of its own accord, when it gives up waiting."""
         self._stop.set()
-        self._thread.join(timeout=5)
         self._frames.close()
+        self._thread.join(timeout=2)
 
     def _fill(self) -> None:
         begun, first = time.monotonic(), None

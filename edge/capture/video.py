@@ -1,5 +1,6 @@
 """Frames from a video file, an RTSP address or a V4L2 device, through OpenCV."""
 
+import logging
 import random
 import re
 import threading
@@ -11,6 +12,8 @@ import cv2
 
 from edge.core.types import Frame
 from edge.errors import CameraError
+
+log = logging.getLogger("limen")
 
 BACKOFF_SECONDS = (1.0, 30.0)  # between attempts to reconnect: from, up to; doubled each time, with jitter
 READ_SECONDS_MAX = 10.0
@@ -51,10 +54,8 @@ class VideoFrames:
         return frame
 
     def close(self) -> None:
-        """Let go of the file or device."""
+        """Come to an end; whoever reads lets go of the file or device, which no two threads may touch."""
         self._closed.set()
-        if self._capture is not None:
-            self._capture.release()
 
     def _open(self) -> cv2.VideoCapture:
         if not self.live and not Path(self.location).is_file():
@@ -75,7 +76,7 @@ class VideoFrames:
             capture = self._capture or self._open()
             self._capture = None
             begun = number
-            while True:
+            while not self._closed.is_set():
                 due = number / self.frames_per_second * self.fps_max >= shown
                 good, image = capture.read() if due else (capture.grab(), None)
                 if not good:
@@ -85,33 +86,42 @@ class VideoFrames:
                     yield Frame(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), number / self.frames_per_second)
                 number += 1
             capture.release()
-            if number == begun:
+            if number == begun and not self._closed.is_set():
                 raise CameraError(f"{self.location} holds no frame that can be decoded")
             if not self.loop:
                 return
 
     def _live(self) -> Iterator[Frame]:
-        wait = BACKOFF_SECONDS[0]
-        next_at = 0.0
+        wait, failing = BACKOFF_SECONDS[0], False
         while not self._closed.is_set():
             try:
-                self._capture = self._open()
-            except CameraError:
+                for frame in self._until_it_fails():
+                    if failing:
+                        log.info("%s is there again", masked(self.location))
+                    wait, failing = BACKOFF_SECONDS[0], False
+                    yield frame
+            except CameraError as error:
+                if not failing:
+                    log.warning("%s; trying again until it is there", error)
+                failing = True
                 self.reconnects += 1
                 self._closed.wait(wait * random.uniform(0.5, 1.0))  # noqa: S311 -- jitter, not a secret
                 wait = min(2 * wait, BACKOFF_SECONDS[1])
-                continue
+
+    def _until_it_fails(self) -> Iterator[Frame]:
+        """Frames of a live source, no more often than is wanted. Raises CameraError when there are no more."""
+        capture, next_at = self._open(), 0.0
+        try:
             while not self._closed.is_set():
-                good, image = self._capture.read()
+                good, image = capture.read()
                 if not good:
-                    self.reconnects += 1
-                    break
-                wait = BACKOFF_SECONDS[0]
+                    raise CameraError(f"{masked(self.location)} gives no more frames")
                 now = time.monotonic()
                 if now >= next_at:
                     next_at = max(now, next_at) + 1 / self.fps_max
                     yield Frame(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), now)
-            self._capture.release()
+        finally:
+            capture.release()
 
 
 def masked(location: str) -> str:

@@ -8,6 +8,7 @@ from edge.core.align import align
 from edge.core.enrollment import shots_of
 from edge.core.gallery import Gallery
 from edge.core.motion import MotionGate
+from edge.core.names import clean_name, slug_of
 from edge.core.ports import Detector, Embedder, GalleryStore
 from edge.core.quality import QualityRules
 from edge.core.tracker import Track, Tracker, TrackRules, Verdict
@@ -99,8 +100,9 @@ class Door:
             return Reply(code=refusal.code, error=str(refusal))
 
     def _enroll(self, command: EnrollImages) -> Reply:
-        shots = shots_of(command.name, command.images, self.detector, self.embedder, self.gallery, self.rules.quality)
-        person = self.store.add(command.name, [shot.embedding for shot in shots], [shot.crop for shot in shots])
+        name = self._free_name(command.name)
+        shots = shots_of(name, command.images, self.detector, self.embedder, self.gallery, self.rules.quality)
+        person = self.store.add(name, [shot.embedding for shot in shots], [shot.crop for shot in shots])
         self.reload()
         return Reply({"name": person.name, "person_id": person.person_id, "templates": len(shots)})
 
@@ -123,12 +125,13 @@ class Door:
 
     def _rename(self, command: RenamePerson) -> Reply:
         person = self._known(command.name)
-        other = self.gallery.find(command.new_name)
+        name = self._free_name(command.new_name)
+        other = self.gallery.find(name)
         if other is not None and other.person_id != person.person_id:
             raise RefusedError("name_taken", f"there is another {other.name} already")
-        self.store.rename(person, command.new_name)
+        self.store.rename(person, name)
         self.reload()
-        return Reply({"name": command.new_name, "person_id": person.person_id})
+        return Reply({"name": name, "person_id": person.person_id})
 
     def _remove(self, command: RemovePerson) -> Reply:
         person = self._known(command.name)
@@ -160,10 +163,18 @@ class Door:
         return Reply({"templates": len(embeddings)})
 
     def _known(self, name: str) -> Person:
-        person = self.gallery.find(name)
+        person = self.gallery.find(clean_name(name))
         if person is None:
             raise RefusedError("no_such_person", f"nobody is called {name}")
         return person
+
+    def _free_name(self, name: str) -> str:
+        """The name, clean, if nobody's other name is written like it in a topic: Zoe, where there is a Zoë."""
+        name = clean_name(name)
+        near = next((other for other in self.gallery.people.values() if slug_of(other.name) == slug_of(name)), None)
+        if near is not None and near.name.casefold() != name.casefold():
+            raise RefusedError("name_taken", f"{name} is too like {near.name}: both would be person/{slug_of(name)}")
+        return name
 
 
 def said(track: Track, verdict: Verdict, phase: str, frame: Frame, faces_in_frame: int) -> Event:

@@ -4,11 +4,12 @@ import asyncio
 import logging
 import socket
 import threading
+from contextlib import suppress
 from typing import Self
 
 from edge.errors import BrokerError
 
-START_SECONDS = 10.0
+START_SECONDS, STOP_SECONDS = 10.0, 3.0
 
 
 class EmbeddedBroker:
@@ -50,7 +51,9 @@ class EmbeddedBroker:
         return self
 
     def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._broker.shutdown(), self._loop).result(START_SECONDS)
+        stopping = asyncio.run_coroutine_threadsafe(self._broker.shutdown(), self._loop)
+        with suppress(TimeoutError):  # it waits for clients that are slow to leave; it ends with the process
+            stopping.result(STOP_SECONDS)
         self._stop_loop()
 
     def _stop_loop(self) -> None:

@@ -37,6 +37,8 @@ def tell(config: Config, folder: Path, picture: Path, say: Callable[[str], None]
     folder: for the gallery of these few seconds; picture: where the annotated frame is written.
     Raises StoryError where the door does not say what it should.
     """
+    if not cv2.haveImageWriter(str(picture)) or not picture.parent.is_dir():
+        raise StoryError(f"--picture {picture}: expected a name that ends in .jpg or .png, in a folder that is there")
     config = replace(config, device="demo", gallery=GalleryConfig(folder / "gallery.db"))
     device = Device.of(config)
     film, stop = Film(), threading.Event()
@@ -44,11 +46,16 @@ def tell(config: Config, folder: Path, picture: Path, say: Callable[[str], None]
     # The gallery belongs to the thread that opened it, so the door has this one and the story one of its own.
     teller = threading.Thread(target=story.run, args=(stop,), name="story", daemon=True)
     teller.start()
-    Service(config, device).run(film, stop)
-    teller.join()
-    device.store.close()
+    try:
+        Service(config, device).run(film, stop)
+    finally:  # also at Ctrl-C: the story ends before its broker does
+        story.stop()
+        teller.join(VERDICT_SECONDS)
+        device.store.close()
     if story.failure is not None:
         raise story.failure
+    with Controller(config.mqtt, config.device) as household:  # a broker of the user's own keeps nothing of this
+        household.clear()
     detect, embed = (device.watches[stage] for stage in ("detect", "embed"))
     say(
         f"\nThe detector looked at {detect.count} frames, {detect.ms()['p50']:.1f} ms each; an encoding took "
@@ -61,9 +68,13 @@ class Story:
 
     def __init__(self, config: Config, film: Film, picture: Path, say: Callable[[str], None]) -> None:
         self.config, self.film, self.picture, self._say = config, film, picture, say
-        self.failure: LimenError | None = None
-        self._events: queue.Queue[dict] = queue.Queue()
+        self.failure: Exception | None = None
+        self._events: queue.Queue[dict | None] = queue.Queue()  # None: there will be no more
         self._begun = time.monotonic()
+
+    def stop(self) -> None:
+        """Wait for nothing more."""
+        self._events.put(None)
 
     def run(self, stop: threading.Event) -> None:
         """From beginning to end; then the door may stop."""
@@ -71,7 +82,7 @@ class Story:
             with Controller(self.config.mqtt, self.config.device, self._hear) as household:
                 household.wait_until_online(ONLINE_SECONDS)
                 self._tell(household)
-        except LimenError as error:
+        except Exception as error:  # noqa: BLE001 -- whatever it is, whoever waits for the story's end must hear of it
             self.failure = error
         finally:
             stop.set()
@@ -109,6 +120,8 @@ class Story:
             event = self._events.get(timeout=VERDICT_SECONDS)
         except queue.Empty:
             raise StoryError(f"the door said nothing for {VERDICT_SECONDS:g} s; expected was {kind} {phase}") from None
+        if event is None:
+            raise StoryError("the door was stopped")
         self.say(sentence(event))
         if (event["event_type"], event["name"], event["phase"]) != (kind, name, phase):
             raise StoryError(f"the door said {event['event_type']} {event['phase']}; expected was {kind} {phase}")

@@ -19,6 +19,7 @@ from edge.mqtt.account import client_of
 from edge.mqtt.topics import Topics
 
 CONNECT_SECONDS = 5.0
+LARGE_BYTES = 100_000
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -29,6 +30,11 @@ class Answer(msgspec.Struct, frozen=True):
     code: str | None = None
     error: str | None = None
     transaction: str | None = None
+
+    @property
+    def too_large(self) -> bool:
+        """It is about a request that was not read."""
+        return self.transaction is None and self.code in {"too_large", "busy"}
 
 
 class Controller:
@@ -46,6 +52,7 @@ class Controller:
         self._changed = threading.Condition()
         self._answers: dict[str, list[Answer]] = {}
         self._status: str | None = None
+        self._retained: set[str] = set()  # topics of what the broker kept from before
         self._settled = False
         self._why_not: str | None = "it did not answer in time"
         self._client = client_of(config)
@@ -80,13 +87,14 @@ class Controller:
         """
         transaction = uuid.uuid4().hex
         payload = msgspec.json.encode({"transaction": transaction, **fields})
+        large = len(payload) > LARGE_BYTES
         answer: Answer | None = None
 
         def answered() -> bool:
             nonlocal answer
             heard = self._answers.get(verb, [])
             # Of a request that is too large to be read, the device cannot say which one it was.
-            answer = next((one for one in heard if one.transaction in {transaction, None}), None)
+            answer = next((one for one in heard if one.transaction == transaction or (large and one.too_large)), None)
             return answer is not None
 
         with self._changed:
@@ -103,6 +111,13 @@ class Controller:
         if answer.status != "ok":
             raise RefusedError(answer.code or "error", f"{answer.code}: {answer.error}")
         return answer.data or {}
+
+    def clear(self) -> None:
+        """Have the broker forget all that it keeps of the device."""
+        with self._changed:
+            topics = list(self._retained)
+        for topic in topics:
+            self._client.publish(topic, b"", qos=1, retain=True).wait_for_publish(CONNECT_SECONDS)
 
     def wait_until_online(self, timeout_seconds: float) -> None:
         """Raise BrokerError where the device is not there by then."""
@@ -136,6 +151,8 @@ class Controller:
     def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
         name = message.topic.removeprefix(f"{self.topics.base}/")
         with self._changed:
+            if message.retain:
+                self._retained.add(message.topic)
             if name == "status":
                 self._status = message.payload.decode("ascii", "replace")
             elif name.startswith("response/"):

@@ -9,6 +9,7 @@ import logging
 import sys
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -33,7 +34,10 @@ NO_VERSION_5 = {1, 0x84}  # "unacceptable protocol version": as a broker of 3.1.
 
 
 class Incoming(NamedTuple):
-    """A message as it came, not read yet. size: of the payload; one that is too large to be read is not kept."""
+    """A message as it came, not read yet.
+
+    size: of the payload; one that is too large to be read is not kept; busy: nor is one for which there was no room
+    """
 
     topic: str
     payload: bytes
@@ -41,6 +45,7 @@ class Incoming(NamedTuple):
     retain: bool
     response_topic: str | None
     correlation: bytes | None
+    busy: bool = False
 
 
 @dataclass
@@ -96,9 +101,11 @@ class Link:
         while self._connected and self.depth and time.monotonic() < give_up_at:
             self.pending()
             time.sleep(0.01)
+        self.pending()  # the broker may have gone meanwhile
         if self._connected:
             last = self._client.publish(self.topics.of("status"), b"offline", qos=1, retain=True)
-            last.wait_for_publish(timeout=max(0.1, give_up_at - time.monotonic()))
+            with suppress(RuntimeError, ValueError):  # it went just now: its Last Will says offline
+                last.wait_for_publish(timeout=max(0.1, give_up_at - time.monotonic()))
         self._client.disconnect()
         self._client.loop_stop()
         self._connected = False
@@ -228,11 +235,13 @@ class Link:
             self._changes.append(f"the broker refused: {reason}")
             return
         # retainAsPublished keeps the flag by which a retained request is known; retainHandling 2 asks for none at all.
+        # What the broker keeps of people is heard too: somebody may have been forgotten while it was not there.
+        people = self.topics.of("person/+")
         if self.version_5:
             options = SubscribeOptions(qos=1, retainAsPublished=True, retainHandling=2)
-            client.subscribe(self.topics.requests, options=options)
+            client.subscribe([(self.topics.requests, options), (people, SubscribeOptions(qos=1, noLocal=True))])
         else:
-            client.subscribe(self.topics.requests, qos=1)
+            client.subscribe([(self.topics.requests, 1), (people, 1)])
         client.publish(self.topics.of("status"), b"online", qos=1, retain=True)
         self._changes.append(None)
 
@@ -256,12 +265,15 @@ class Link:
         self._acknowledged.append(mid)
 
     def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
-        size = len(message.payload)
-        kept = message.payload if size <= self.config.request_bytes_max else b""
-        if len(self._inbox) >= INBOX_MAX or self._bytes_in - self._bytes_out + len(kept) > INBOX_BYTES_MAX:
+        if len(self._inbox) >= INBOX_MAX:
             self.refused += 1
             return
+        size = len(message.payload)
+        kept = message.payload if size <= self.config.request_bytes_max else b""
+        busy = self._bytes_in - self._bytes_out + len(kept) > INBOX_BYTES_MAX
+        if busy:
+            kept = b""
         self._bytes_in += len(kept)
         properties = message.properties
         answer_to = getattr(properties, "ResponseTopic", None), getattr(properties, "CorrelationData", None)
-        self._inbox.append(Incoming(message.topic, kept, size, message.retain, *answer_to))
+        self._inbox.append(Incoming(message.topic, kept, size, message.retain, *answer_to, busy=busy))

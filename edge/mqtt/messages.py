@@ -3,14 +3,13 @@
 import base64
 import binascii
 import math
-import re
-import unicodedata
 from dataclasses import dataclass
 from typing import Annotated
 
 import msgspec
 import numpy as np
 
+from edge.core.names import NAME_MAX
 from edge.core.types import (
     Command,
     EnrollImages,
@@ -28,7 +27,7 @@ from edge.mqtt.pictures import decode_picture
 SCHEMA = 1
 IMAGES_MAX = 20
 Transaction = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_MAX)]
 Images = Annotated[list[str], msgspec.Meta(min_length=1, max_length=IMAGES_MAX)]
 
 
@@ -84,7 +83,7 @@ REQUESTS: dict[str, type[Request]] = {
 
 @dataclass(frozen=True)
 class Limits:
-    """What is looked at at all."""
+    """What is looked at at all. image_pixels_max: of all pictures of one request together."""
 
     request_bytes_max: int
     image_pixels_max: int
@@ -103,7 +102,7 @@ def read_request(verb: str, payload: bytes, size: int, limits: Limits) -> Reques
         return msgspec.json.decode(payload, type=REQUESTS[verb])
     except msgspec.ValidationError as error:
         raise RefusedError("invalid", f"{verb}: {error}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:  # the last: [[[[... without end
         raise RefusedError("not_json", f"{verb}: the payload is not JSON in UTF-8: {error}") from error
 
 
@@ -111,7 +110,7 @@ def transaction_in(payload: bytes) -> str | None:
     """The transaction of a request that may hold nothing else of use; None where none can be read."""
     try:
         return msgspec.json.decode(payload, type=Anything).transaction
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 
@@ -125,16 +124,17 @@ def command_of(request: Request, limits: Limits) -> Command:
     """What the door is asked to do. Raises RefusedError for a name or a picture that does not hold."""
     match request:
         case EnrollImageRequest():
-            images = [
-                picture_in(text, f"image {number}", limits) for number, text in enumerate(request.images, start=1)
-            ]
-            return EnrollImages(clean_name(request.name), images)
+            images, pixels = [], 0
+            for number, text in enumerate(request.images, start=1):
+                images.append(picture_in(text, f"image {number}", limits.image_pixels_max - pixels))
+                pixels += images[-1].shape[0] * images[-1].shape[1]
+            return EnrollImages(request.name, images)
         case PersonRenameRequest():
-            return RenamePerson(clean_name(request.name), clean_name(request.new_name))
+            return RenamePerson(request.name, request.new_name)
         case PersonRemoveRequest():
-            return RemovePerson(clean_name(request.name))
+            return RemovePerson(request.name)
         case RecognizeImageRequest():
-            return RecognizeImage(picture_in(request.image, "image", limits))
+            return RecognizeImage(picture_in(request.image, "image", limits.image_pixels_max))
         case GalleryRebuildRequest():
             return RebuildGallery()
         case PersonListRequest():
@@ -142,33 +142,13 @@ def command_of(request: Request, limits: Limits) -> Command:
     raise TypeError(f"no command for {type(request).__name__}")
 
 
-def picture_in(text: str, what: str, limits: Limits) -> np.ndarray:
+def picture_in(text: str, what: str, pixels_max: int) -> np.ndarray:
     """Base64 -> (H, W, 3) uint8 RGB. Raises RefusedError."""
     try:
         encoded = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise RefusedError("not_base64", f"{what} is not base64: {error}") from error
-    return decode_picture(encoded, what, limits.image_pixels_max)
-
-
-def clean_name(name: str) -> str:
-    """The name as it is kept: composed, without space around. Raises RefusedError where it cannot be one."""
-    composed = unicodedata.normalize("NFC", name).strip()
-    if not composed or any(unicodedata.category(letter).startswith("C") for letter in composed):
-        raise RefusedError("invalid", "a name has visible characters, and no control characters")
-    if composed.casefold() in RESERVED_NAMES:
-        raise RefusedError("invalid", f"nobody can be called {composed}: it says that nobody is known")
-    return composed
-
-
-RESERVED_NAMES = {"unknown", "nobody"}
-
-
-def slug_of(name: str) -> str:
-    """The name as one level of a topic: a to z, digits and dashes."""
-    plain = unicodedata.normalize("NFKD", name.casefold()).encode("ascii", "ignore").decode()
-    slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
-    return slug or "x" + name.encode().hex()[:16]
+    return decode_picture(encoded, what, pixels_max)
 
 
 def answer_json(reply: Reply, transaction: str | None) -> bytes:

@@ -14,7 +14,7 @@ JPEG_BARE = frozenset({0x01, *range(0xD0, 0xD8)})  # markers without a length
 
 
 def decode_picture(encoded: bytes, what: str, pixels_max: int) -> np.ndarray:
-    """JPEG or PNG bytes -> (H, W, 3) uint8 RGB.
+    """JPEG or PNG bytes -> (H, W, 3) uint8 RGB. pixels_max: what is left of those that one request may hold.
 
     Raises RefusedError with not_an_image, image_too_large or image_broken; the text names what and the limit.
     """
@@ -23,7 +23,10 @@ def decode_picture(encoded: bytes, what: str, pixels_max: int) -> np.ndarray:
         raise RefusedError("not_an_image", f"{what} is neither JPEG nor PNG ({len(encoded)} bytes)")
     width, height = size
     if width * height > pixels_max:
-        raise RefusedError("image_too_large", f"{what} is {width}x{height} px; at most {pixels_max} pixels are decoded")
+        raise RefusedError(
+            "image_too_large",
+            f"{what} is {width}x{height} px; of one request at most {pixels_max} pixels more are decoded",
+        )
     if not width * height:
         raise RefusedError("image_broken", f"{what} is {width}x{height} px")
     image = cv2.imdecode(np.frombuffer(encoded, dtype=np.uint8), cv2.IMREAD_COLOR_RGB)

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+# Characters. A twin is longer than its request's topic, and no topic has over 65,535 bytes (MQTT 5, 1.5.4).
+VERB_MAX = 128
+
 
 @dataclass(frozen=True)
 class Topics:
@@ -25,9 +28,18 @@ class Topics:
 
     def verb_of(self, topic: str) -> str | None:
         """`limen/<device>/request/enroll/image` -> `enroll/image`; None where it is no request to this device."""
-        prefix = f"{self.base}/request/"
+        prefix = f"{self.base}/request"
+        if topic != prefix and not topic.startswith(f"{prefix}/"):
+            return None
+        return topic[len(prefix) + 1 :]
+
+    def person_of(self, topic: str) -> str | None:
+        """`limen/<device>/person/alice` -> `alice`; None where it says nothing of a person."""
+        prefix = f"{self.base}/person/"
         return topic.removeprefix(prefix) if topic.startswith(prefix) else None
 
     def response(self, verb: str) -> str:
-        """The twin of a request's topic."""
-        return f"{self.base}/response/{verb}"
+        """The twin of a request's topic; of one that is no verb by its length, `response/unknown`."""
+        if len(verb) > VERB_MAX:
+            verb = "unknown"
+        return f"{self.base}/response/{verb}".rstrip("/")

@@ -22,13 +22,15 @@ class GalleryDb:
 
     path: made, readable by its owner alone, if it is not there
     model: sha256 of the embedder; templates of others stay on disk but are not loaded, until they are rebuilt
+    dimension: of its embeddings; a damaged template counts as another model's
     keep_crops: whether the aligned crop stays beside its template, so that another model can embed it again
 
     Raises GalleryError where the file cannot be opened or is no gallery.
     """
 
-    def __init__(self, path: Path, model: str, *, keep_crops: bool = True) -> None:
+    def __init__(self, path: Path, model: str, dimension: int = 128, *, keep_crops: bool = True) -> None:
         self.path, self.model, self.keep_crops = path, model, keep_crops
+        self._usable = f"model = '{model}' AND length(embedding) = {4 * dimension}"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch(mode=0o600)
@@ -51,7 +53,7 @@ class GalleryDb:
         with self._reading():
             people = [Person(*row) for row in self._db.execute("SELECT id, name, tau FROM person ORDER BY added, id")]
             rows = self._db.execute(
-                "SELECT id, person, embedding FROM template WHERE model = ? ORDER BY added, id", (self.model,)
+                f"SELECT id, person, embedding FROM template WHERE {self._usable} ORDER BY added, id"  # noqa: S608 -- ours
             )
             templates = [
                 Template(template_id, person, np.frombuffer(blob, dtype="<f4"), self.model)
@@ -62,7 +64,7 @@ class GalleryDb:
     def foreign(self) -> int:
         """How many templates were made by another model."""
         with self._reading():
-            return self._db.execute("SELECT count(*) FROM template WHERE model != ?", (self.model,)).fetchone()[0]
+            return self._db.execute(f"SELECT count(*) FROM template WHERE NOT ({self._usable})").fetchone()[0]  # noqa: S608 -- ours
 
     def add(self, name: str, embeddings: list[np.ndarray], crops: list[np.ndarray]) -> Person:
         """Templates, each with its crop, for the person of that name, who is made if there is none."""
@@ -126,20 +128,22 @@ class GalleryDb:
         """
         if path.exists():
             raise GalleryError(f"{path} is there already; an export is never written over another file")
+        if not path.parent.is_dir():
+            raise GalleryError(f"there is no folder {path.parent} to export to")
         partial = path.with_name(f".{path.name}.partial")
         try:
             partial.unlink(missing_ok=True)
-        except OSError as error:
-            raise GalleryError(f"{path} cannot be written: {error.strerror}") from error
-        GalleryDb(partial, self.model).close()
-        with self._attached(partial), self.transaction():
-            for table in ("person", "template"):
-                self._db.execute(f"INSERT INTO other.{table} SELECT * FROM main.{table}")  # noqa: S608 -- two names
-            people = self._db.execute("SELECT count(*) FROM other.person").fetchone()[0]
-        with sqlite3.connect(partial) as single:
+            GalleryDb(partial, self.model).close()
+            with self._attached(partial), self.transaction():
+                for table in ("person", "template"):
+                    self._db.execute(f"INSERT INTO other.{table} SELECT * FROM main.{table}")  # noqa: S608 -- two names
+                people = self._db.execute("SELECT count(*) FROM other.person").fetchone()[0]
+            single = sqlite3.connect(partial)
             single.execute("PRAGMA journal_mode = DELETE")  # one file, with no log beside it
-        single.close()
-        partial.rename(path)
+            single.close()
+            partial.rename(path)
+        except (OSError, sqlite3.Error) as error:
+            raise GalleryError(f"{path} cannot be written: {error}") from error
         return people
 
     def take_in(self, path: Path) -> tuple[int, int]:
@@ -150,10 +154,13 @@ class GalleryDb:
         if not path.is_file():
             raise GalleryError(f"there is no gallery {path}")
         new_people = new_templates = 0
-        with self._attached(path, "?immutable=1"):
+        with self._attached(path, "?mode=ro"):
             version, own = (self._db.execute(f"PRAGMA {of}.user_version").fetchone()[0] for of in ("other", "main"))
             if version != own:
                 raise GalleryError(f"{path} is no gallery of version {own} but {version}; export it with this limen")
+            for template_id, blob in self._db.execute("SELECT id, embedding FROM other.template"):
+                if not is_embedding(blob):
+                    raise GalleryError(f"{path}: template {template_id} is damaged; nothing was taken in")
             with self.transaction():
                 rows = self._db.execute("SELECT id, name, key, tau, added FROM other.person").fetchall()
                 for person in rows:
@@ -176,18 +183,18 @@ class GalleryDb:
             before, self._version = self._version, self._data_version()
         return before != self._version
 
-    def answer_to(self, request: str) -> bytes | None:
-        """What was answered to this transaction within the last day, or None."""
+    def answer_to(self, transaction: str) -> tuple[str, bytes] | None:
+        """The digest of what was asked under this transaction within the last day, and the answer; or None."""
         with self._reading():
-            row = self._db.execute("SELECT payload FROM answer WHERE request = ?", (request,)).fetchone()
-        return row[0] if row else None
+            return self._db.execute("SELECT digest, payload FROM answer WHERE request = ?", (transaction,)).fetchone()
 
-    def remember(self, request: str, payload: bytes, at: float) -> None:
+    def remember(self, transaction: str, digest: str, payload: bytes, at: float) -> None:
         """Keep an answer for a day; at: seconds since 1970."""
         with self.transaction():
             self._db.execute("DELETE FROM answer WHERE at < ?", (at - ANSWERS_KEPT_SECONDS,))
             self._db.execute(
-                "INSERT OR REPLACE INTO answer (request, payload, at) VALUES (?, ?, ?)", (request, payload, at)
+                "INSERT OR REPLACE INTO answer (request, digest, payload, at) VALUES (?, ?, ?, ?)",
+                (transaction, digest, payload, at),
             )
 
     @contextmanager
@@ -234,6 +241,13 @@ class GalleryDb:
 def blob_of(embedding: np.ndarray) -> bytes:
     """(D,) float32 as little-endian bytes."""
     return np.ascontiguousarray(embedding, dtype="<f4").tobytes()
+
+
+def is_embedding(blob: bytes) -> bool:
+    """Numbers, and of unit length."""
+    if not blob or len(blob) % 4:
+        return False
+    return bool(np.isclose(np.linalg.norm(np.frombuffer(blob, dtype="<f4")), 1.0, atol=0.01))
 
 
 def encoded(crop: np.ndarray) -> bytes:

@@ -27,6 +27,8 @@ STEPS = (
             at REAL NOT NULL -- seconds since 1970
         ) STRICT""",
     ),
+    # Of what was asked: another request under the same transaction must not get its answer.
+    ("ALTER TABLE answer ADD COLUMN digest TEXT NOT NULL DEFAULT ''",),
 )
 
 

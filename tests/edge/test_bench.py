@@ -22,7 +22,7 @@ def test_it_times_every_stage_with_nobody_and_with_somebody_there():
     result = CliRunner().invoke(main, ["bench", "--frames", "60"])
     assert result.exit_code == 0, result.output
     table = rows(result.output)
-    assert {stage for _, stage in table} == {"frame", "motion", "detect", "embed", "identify"}
+    assert {stage for _, stage in table} == {"frame", "motion", "detect", "embed", "identify", "rest"}
     assert table["idle", "motion"][2] == table["busy", "motion"][2] == 60
     assert table["idle", "detect"][2] <= 2  # nobody there: it looks every five seconds
     assert table["idle", "embed"] == ("-", "-", 0)

@@ -1,5 +1,6 @@
 """The commands, on real pictures; a bad input gets one line that names it."""
 
+import base64
 import sys
 
 import cv2
@@ -10,6 +11,7 @@ from skimage.data import astronaut
 
 from edge.cli import main
 from edge.inference.runtime import interpreter_class
+from tests.faults.malformed import png_that_claims
 
 
 @pytest.fixture
@@ -47,6 +49,17 @@ def test_somebody_is_enrolled_identified_listed_and_forgotten(limen, pictures):
     assert limen("identify", pictures / "wall.png").output == "no face\n"
     assert limen("forget", "eileen").output == "Eileen: forgotten\n"
     assert limen("people").output.startswith("0 people")
+
+
+def test_a_picture_with_more_pixels_than_can_be_read_is_one_line(limen, tmp_path):
+    (tmp_path / "huge.png").write_bytes(base64.b64decode(png_that_claims(40_000, 40_000)))
+    one_line(limen("identify", tmp_path / "huge.png"), "huge.png cannot be decoded")
+    one_line(limen("run", "--fast", "--broker", "127.0.0.1:1", "--source", tmp_path / "*.png"), "huge.png cannot be")
+
+
+@pytest.mark.parametrize("broker", ["a..b", "", ":1883", "host:0", "host:x", "host:70000", "a b", "x" * 64 + ".local"])
+def test_a_broker_that_cannot_be_is_one_line(limen, broker):
+    one_line(limen("people", "--broker", broker), f"broker {broker!r} is not HOST or HOST:PORT")
 
 
 def test_people_are_carried_to_another_device_in_a_file(limen, pictures, tmp_path):

@@ -2,7 +2,18 @@ from pathlib import Path
 
 import pytest
 
-from edge.config import PASSWORD_VARIABLE, SECRET, Config, MqttConfig, load_config, printable
+from edge.config import (
+    PASSWORD_VARIABLE,
+    SECRET,
+    Config,
+    DecisionConfig,
+    GalleryConfig,
+    MqttConfig,
+    broker_at,
+    load_config,
+    printable,
+)
+from edge.device import Device
 from edge.errors import ConfigError
 
 
@@ -93,3 +104,23 @@ def test_the_password_comes_from_the_environment_or_a_file_and_is_never_shown(tm
     assert Config().mqtt.password() is None
     with pytest.raises(ConfigError, match=r"mqtt\.password_file .*gone cannot be read"):
         MqttConfig(password_file=tmp_path / "gone").password()
+
+
+@pytest.mark.parametrize(
+    ("address", "host", "port"),
+    [
+        ("porch.local", "porch.local", 1883),
+        ("10.0.0.7:8883", "10.0.0.7", 8883),
+        ("my_host.lan.:1", "my_host.lan.", 1),
+        ("::1", "::1", 1883),
+    ],
+)
+def test_a_broker_by_its_address(address, host, port):
+    mqtt = broker_at(Config(), address).mqtt
+    assert (mqtt.host, mqtt.port) == (host, port)
+
+
+def test_a_rate_that_was_not_measured_is_refused(tmp_path):
+    config = Config(gallery=GalleryConfig(tmp_path / "g.db"), decision=DecisionConfig(fpir=1e-9))
+    with pytest.raises(ConfigError, match="fpir 1e-09: embedder is measured down to 1e-05"):
+        Device.of(config)

@@ -14,7 +14,7 @@ from skimage.data import astronaut
 from edge.capture import open_source
 from edge.cli import main
 from edge.config import CameraConfig, Config, GalleryConfig, MqttConfig
-from edge.core.types import EnrollImages, Frame
+from edge.core.types import EnrollImages, Frame, RemovePerson
 from edge.demo.scene import Pose, with_person
 from edge.demo.scene import porch as porch_without_people
 from edge.device import Device
@@ -125,8 +125,10 @@ def test_an_answer_outlives_the_device(config, household):
 @pytest.mark.usefixtures("porch")
 def test_with_mqtt_5_the_answer_goes_where_it_was_asked_for_if_that_is_allowed(household):
     for topic, expected in (
-        ("limen/controller/answers", "limen/controller/answers"),
+        ("limen/answers/of/one", "limen/answers/of/one"),
         ("other/place", f"{BASE}/response/person/list"),
+        (f"{BASE}/status", f"{BASE}/response/person/list"),  # it speaks for itself there, not for whoever asks
+        ("limen/answers/+", f"{BASE}/response/person/list"),
     ):
         properties = Properties(PacketTypes.PUBLISH)
         properties.ResponseTopic, properties.CorrelationData = topic, b"\x07"
@@ -147,6 +149,7 @@ def test_whatever_is_asked_is_answered_with_a_code(household):
         ("person/list", b"\xff\xff", "not_json", None),
         ("person/list", b"x" * 5_000_000, "too_large", None),
         ("person/list", {"transaction": 5}, "invalid", None),
+        ("person/list", b'{"transaction": "a", "x": ' + b"[" * 100_000, "invalid", None),
         ("door/open", {"transaction": "b1"}, "unknown_verb", "b1"),
         ("person/remove", {"transaction": "b2", "name": "nobody we know"}, "no_such_person", "b2"),
         ("enroll/image", {"transaction": "b3", "name": "x", "images": [two_faces]}, "multiple_faces", "b3"),
@@ -164,6 +167,60 @@ def test_whatever_is_asked_is_answered_with_a_code(household):
         household.ask("recognize/image", {"transaction": "b6", "image": portrait_jpeg()})["data"]["faces"][0]["name"]
         is None
     )
+
+
+@pytest.mark.usefixtures("porch")
+def test_a_verb_that_is_none_is_answered_whatever_its_topic(household):
+    household.send("x" * 65_000, {"transaction": "long"})
+    until(lambda: household.on("response/unknown"))
+    assert json.loads(household.newest("response/unknown"))["code"] == "unknown_verb"
+    household.client.publish(f"{BASE}/request", b"{}", qos=1)
+    until(lambda: household.on("response"))
+    assert json.loads(household.newest("response"))["code"] == "unknown_verb"
+
+
+@pytest.mark.usefixtures("porch")
+def test_a_transaction_is_for_one_request(household):
+    assert household.ask("enroll/image", {"transaction": "1", "name": "Eileen", "images": [portrait_jpeg()]})["data"]
+    reused = household.ask("person/remove", {"transaction": "1", "name": "Eileen"})
+    assert (reused["code"], reused["transaction"]) == ("transaction_reused", "1")
+    assert household.ask("person/list", {"transaction": "2"})["data"]["people"][0]["name"] == "Eileen"
+
+
+@pytest.mark.usefixtures("porch")
+def test_more_at_once_than_can_be_kept_is_answered_too(household):
+    image = portrait_jpeg() + "A" * 3_600_000
+    for number in range(8):
+        household.send("recognize/image", {"transaction": f"many-{number}", "image": image})
+    until(lambda: len(household.on("response/recognize/image")) == 8)
+    codes = {json.loads(message.payload)["code"] for message in household.on("response/recognize/image")}
+    assert codes <= {"not_base64", "image_broken", "busy"}
+
+
+def test_who_was_forgotten_on_the_disk_is_forgotten_by_the_broker_too(config, household):
+    """By a command on the device while it runs, and while it does not."""
+    for running_meanwhile in (True, False):
+        transaction = f"enroll-{running_meanwhile}"
+        with running(config, lambda: open_source(config.camera, loop=True)):
+            until(lambda: household.newest("status") == b"online")
+            enroll = {"transaction": transaction, "name": "Eileen", "images": [portrait_jpeg()]}
+            assert household.ask("enroll/image", enroll)["status"] == "ok"
+            until(lambda: household.newest("person/eileen"))
+            if running_meanwhile:
+                forget_on_disk(config)
+                until(lambda: household.newest("person/eileen") == b"")
+                until(lambda: b"Eileen" not in household.newest("presence"))
+        until(lambda: household.newest("status") == b"offline")
+    forget_on_disk(config)
+    assert household.newest("person/eileen")
+    with running(config, lambda: open_source(config.camera, loop=True)):
+        until(lambda: household.newest("person/eileen") == b"")
+
+
+def forget_on_disk(config):
+    device = Device.of(config)
+    assert device.door.handle(RemovePerson("Eileen")).ok
+    device.store.close()
 
 
 def test_the_commands_ask_a_running_device(porch, household, tmp_path):

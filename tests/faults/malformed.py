@@ -28,7 +28,10 @@ from tests.household import Broker, Household, base64_of, until
 
 @dataclass(frozen=True)
 class Bad:
-    """A request, and the code it must be answered with. null: its transaction cannot be read."""
+    """A request, and the code it must be answered with.
+
+    null: its transaction cannot be read; answered_on: another verb than the one that was asked
+    """
 
     what: str
     code: str
@@ -36,6 +39,7 @@ class Bad:
     payload: Callable[[str], bytes]
     retain: bool = False
     null: bool = False
+    answered_on: str | None = None
 
 
 def asking(**fields: object) -> Callable[[str], bytes]:
@@ -59,6 +63,11 @@ def png_that_claims(width: int, height: int) -> str:
     return base64.b64encode(data).decode()
 
 
+def flat(width: int, height: int) -> str:
+    """A small file that is many pixels."""
+    return base64_of(np.full((height, width, 3), 180, np.uint8), ".png")
+
+
 def every_kind() -> list[Bad]:
     """One of each."""
     good = base64.b64encode(portrait(0, look=2.0)).decode()
@@ -69,6 +78,10 @@ def every_kind() -> list[Bad]:
         Bad("not JSON", "not_json", "person/list", lambda _: b"{'transaction'", null=True),
         Bad("not UTF-8", "not_json", "person/list", lambda _: b"\xff\xfe\x00", null=True),
         Bad("nothing", "not_json", "person/remove", lambda _: b"", null=True),
+        Bad(
+            "brackets without end", "invalid", "person/list", lambda _: b'{"transaction": ' + b"[" * 100_000, null=True
+        ),
+        Bad("a topic without end", "unknown_verb", "x" * 60_000, asking(), answered_on="unknown"),
         Bad("wrong type", "invalid", "enroll/image", asking(name=["Somebody"], images=good)),
         Bad("a field too many", "invalid", "person/list", asking(colour="red")),
         Bad("10 MB", "too_large", "enroll/image", lambda _: b" " * 10_000_000, null=True),
@@ -76,6 +89,7 @@ def every_kind() -> list[Bad]:
         Bad("not a picture", "not_an_image", "enroll/image", enrolling(base64.b64encode(b"hello" * 50).decode())),
         Bad("not base64", "not_base64", "enroll/image", enrolling("%%%")),
         Bad("30,000 x 30,000 PNG", "image_too_large", "enroll/image", enrolling(png_that_claims(30_000, 30_000))),
+        Bad("20 large pictures of nothing", "image_too_large", "enroll/image", enrolling(*[flat(4000, 4000)] * 20)),
         Bad("two faces", "multiple_faces", "enroll/image", enrolling(base64_of(two))),
         Bad("no face", "no_face", "enroll/image", enrolling(base64_of(wall))),
         Bad("retained", "retained", "person/list", asking(), retain=True),
@@ -92,8 +106,8 @@ class Flood:
 
     answers: Counter = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
-    health_before: dict = field(default_factory=dict)
-    health_during: dict = field(default_factory=dict)
+    before: list[dict] = field(default_factory=list)  # health, second by second
+    during: list[dict] = field(default_factory=list)
     people: list = field(default_factory=list)
 
 
@@ -103,10 +117,11 @@ def run(folder: Path, times: int) -> Flood:
     with Broker(folder) as broker, Household(broker.port) as household:
         config = write_config(folder, broker.port)
         with at_work(config, household):
-            flood.health_before = health_after(household, 4)
+            until(lambda: len(household.on("health")) >= 4)
+            flood.before = healths(household)[1:]  # the first second is that of the start
             for number, bad in enumerate(islice(cycle(every_kind()), times)):
                 transaction = f"bad-{number}"
-                answer = household.ask(bad.verb, bad.payload(transaction), retain=bad.retain)
+                answer = household.ask(bad.verb, bad.payload(transaction), bad.answered_on, retain=bad.retain)
                 expected = ("error", bad.code, None if bad.null else transaction)
                 if (answer["status"], answer["code"], answer["transaction"]) != expected or not answer["error"]:
                     flood.wrong.append(f"{bad.what}: expected {expected}, got {answer}")
@@ -115,16 +130,15 @@ def run(folder: Path, times: int) -> Flood:
                     household.client.publish(f"{household.base}/request/{bad.verb}", b"", retain=True).wait_for_publish(
                         5
                     )
-            flood.health_during = health_after(household, 2)
+            until(lambda: len(household.on("health")) > len(flood.before) + 1)
+            flood.during = healths(household)[len(flood.before) + 1 :]
             flood.people = household.ask("person/list", {"transaction": "who"})["data"]["people"]
     return flood
 
 
-def health_after(household: Household, more: int) -> dict:
-    """The health message that comes that many later."""
-    count = len(household.on("health")) + more
-    until(lambda: len(household.on("health")) >= count)
-    return json.loads(household.newest("health"))
+def healths(household: Household) -> list[dict]:
+    """What the device said of itself, second by second."""
+    return [json.loads(message.payload) for message in household.on("health")]
 
 
 @click.command()
@@ -135,8 +149,12 @@ def main(times: int) -> None:
         flood = run(Path(folder), times)
     for answer, count in sorted(flood.answers.items()):
         click.echo(f"{count:4} {answer}")
-    for when, health in (("before", flood.health_before), ("at the end", flood.health_during)):
-        click.echo(f"{when}: {health['fps']} frames/s, {health['ms']['frame']} ms a frame, {health['rss_mb']} MB")
+    for when, seconds in (("before", flood.before), ("during", flood.during)):
+        fps, memory = ([second[what] for second in seconds] for what in ("fps", "rss_mb"))
+        click.echo(
+            f"{when}: {len(seconds)} s, {min(fps)} to {max(fps)} frames/s, {min(memory)} to {max(memory)} MB; at the "
+            f"end {seconds[-1]['ms']['frame']} ms a frame, {seconds[-1]['dropped_frames']} frames dropped"
+        )
     click.echo(f"wrong answers: {flood.wrong or 'none'}; people in the gallery: {len(flood.people)}")
     if flood.wrong:
         raise click.exceptions.Exit(1)

@@ -6,17 +6,18 @@ forget, and events.
 
 import csv
 import json
-import threading
+import subprocess
+import sys
 from dataclasses import dataclass, replace
 
 import pytest
 
 from edge.capture import open_source
 from edge.config import CameraConfig, Config, GalleryConfig, MqttConfig
-from edge.device import Device
 from edge.inference.detector import Detector
-from edge.service import Service
-from tests.household import Broker, Household, base64_of, running, until
+from tests.household import base64_of, running, until
+
+LIMEN = sys.executable, "-m", "edge"
 
 
 @dataclass(frozen=True)
@@ -34,18 +35,6 @@ class Told:
     def __str__(self):
         distance = "nobody is enrolled" if self.event["distance"] is None else f"d {self.event['distance']:.2f}"
         return f"{self.clip:14} was {self.truth}, said {self.said:12} {distance}: {self.event['why']}"
-
-
-@pytest.fixture
-def broker(tmp_path):
-    with Broker(tmp_path) as broker:
-        yield broker
-
-
-@pytest.fixture
-def household(broker):
-    with Household(broker.port) as household:
-        yield household
 
 
 @pytest.fixture
@@ -70,16 +59,28 @@ def film(path):
 def replay(config, household, path, truth):
     """`limen run --fast` on a clip, from beginning to end; what was said of every track."""
     before = len(household.events())
-    service = Service(config, Device.of(config))
-    service.run(open_source(film(path), fast=True), threading.Event())
-    service.device.store.close()
-    until(lambda: len(household.events()) == before + service.published)
+    subprocess.run([*LIMEN, "--config", config_file(config), "run", "--source", path, "--fast"], check=True)
+    until(lambda: household.newest("status") == b"offline")
+    until(lambda: phases(household.events()[before:], "new") == phases(household.events()[before:], "end"))
     last = {}
     for event in household.events()[before:]:
         if event["phase"] != "end":
             assert event["track"] not in last or event["phase"] == "update"  # one verdict, unless the identity changes
             last[event["track"]] = event
     return [Told(path.name, truth, event) for event in last.values()]
+
+
+def phases(events, phase):
+    return {event["track"] for event in events if event["phase"] == phase}
+
+
+def config_file(config):
+    path = config.gallery.path.with_name("limen.toml")
+    path.write_text(
+        f'device = "{config.device}"\n[camera]\nkind = "video"\nfps_max = 30.0\n'
+        f'[gallery]\npath = "{config.gallery.path}"\n[mqtt]\nhost = "{config.mqtt.host}"\nport = {config.mqtt.port}\n'
+    )
+    return path
 
 
 def best_still(path):

@@ -31,7 +31,7 @@ def path(tmp_path):
 def open_door(path, embedder=None, model=MODEL, **rules):
     gallery = Gallery(model, lambda _fmr: 0.3)
     return Door(
-        SquareDetector(), embedder or ColourEmbedder(), gallery, GalleryDb(path, model), DoorRules(EASY, **rules)
+        SquareDetector(), embedder or ColourEmbedder(), gallery, GalleryDb(path, model, 3), DoorRules(EASY, **rules)
     )
 
 
@@ -175,6 +175,16 @@ def test_people_are_listed_renamed_and_forgotten(door, path):
     assert said(watch(door, walking(BLUE), 2)) == [("unknown", "new", None)]
     again = open_door(path)
     assert [person["name"] for person in again.handle(ListPeople()).data["people"]] == ["Alice"]
+
+
+def test_no_two_people_are_written_alike_in_a_topic(door):
+    enrolled(door, Zoë=RED, bob=BLUE)
+    for command in (EnrollImages("Zoe", [picture((GREEN, 60, 60, 50))]), RenamePerson("bob", "ZOE!")):
+        reply = door.handle(command)
+        assert reply.code == "name_taken"
+        assert "too like Zoë: both would be person/zoe" in reply.error
+    assert door.handle(RenamePerson("Zoë", "Zoe")).code == "name_taken"
+    assert door.handle(RenamePerson("ZOË", "zoë")).ok
 
 
 def test_everybody_in_a_picture_is_answered_for(door):

@@ -26,7 +26,7 @@ def naive_iou(first, second):
     shared = max(0.0, float(width)) * max(0.0, float(height))
     areas = [float(box[2] - box[0]) * float(box[3] - box[1]) for box in (first, second)]
     union = areas[0] + areas[1] - shared
-    return shared / union if union > 1e-9 else 0.0
+    return shared / max(union, 1e-9)  # of a box with next to no area, next to nothing
 
 
 def naive_suppression(rows, scores, iou_max):

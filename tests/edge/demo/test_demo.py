@@ -1,6 +1,8 @@
 """The demo: its people, its porch, its story."""
 
 import json
+import signal
+import subprocess
 import sys
 import time
 
@@ -82,13 +84,14 @@ def test_the_demo_tells_its_story_and_leaves_a_picture(tmp_path):
         "limen/demo is online; nobody is enrolled",
         "event unknown",
         "event unknown end",
-        "request/enroll/image Anna, 41 kB of JPEG",
+        said[3],
         said[4],
         "event recognized Anna",
         "event recognized end",
         "event unknown",
         "event unknown end",
     ]
+    assert said[3].startswith("request/enroll/image Anna, ")
     assert said[4].startswith("response/enroll/image ok after ")
     (face,) = Detector().detect(cv2.imread(str(picture), cv2.IMREAD_COLOR_RGB))
     assert face.score > 0.8
@@ -103,6 +106,26 @@ def test_a_demo_that_goes_wrong_says_so(monkeypatch, tmp_path):
 
 
 PORTRAIT_OF_ANOTHER = story.portrait(2, look=0.0)
+
+
+@pytest.mark.parametrize("picture", ["seen", "seen.txt", "nowhere/seen.jpg"])
+def test_a_picture_that_cannot_be_written_is_said_before_anything_else(tmp_path, picture):
+    result = CliRunner().invoke(main, ["demo", "--picture", str(tmp_path / picture)])
+    assert result.exit_code == 1
+    assert result.output.splitlines()[-1].startswith("Error: --picture ")
+    assert "stranger" not in result.output
+
+
+def test_ctrl_c_ends_it_at_once_and_quietly(tmp_path):
+    program = [sys.executable, "-m", "edge", "demo", "--picture", str(tmp_path / "seen.jpg")]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while "event unknown" not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "Traceback" not in errors
+    assert errors.strip().endswith("Aborted!")
 
 
 def test_without_amqtt_it_says_what_to_do(monkeypatch):

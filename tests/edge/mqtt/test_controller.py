@@ -44,14 +44,34 @@ def test_somebody_elses_answer_is_not_ours(config, household):
             controller.ask("person/list", {}, timeout_seconds=0.5)
 
 
-@pytest.mark.parametrize("transaction", [b'"THIS"', b"null"])  # null: it was too large to be read
-def test_a_refusal_has_its_code_and_reason(config, household, transaction):
+@pytest.mark.parametrize(("transaction", "size"), [(b'"THIS"', 1), (b"null", 200_000)])  # null: it was not read
+def test_a_refusal_has_its_code_and_reason(config, household, transaction, size):
     answering(
         household, b'{"status": "error", "code": "too_large", "error": "5 of 4", "transaction": %s}' % transaction
     )
     with Controller(config, "porch") as controller, pytest.raises(RefusedError, match="too_large: 5 of 4") as refused:
-        controller.ask("enroll/image", {})
+        controller.ask("enroll/image", {"images": "A" * size})
     assert refused.value.code == "too_large"
+
+
+def test_a_refusal_of_what_somebody_else_sent_is_not_ours(config, household):
+    for answer in (b'"not_json", "transaction": null', b'"too_large", "transaction": null'):
+        answering(household, b'{"status": "error", "error": "x", "code": %s}' % answer)
+        with Controller(config, "porch") as controller, pytest.raises(BrokerError, match="no answer"):
+            controller.ask("person/list", {}, timeout_seconds=0.5)
+
+
+def test_the_broker_can_be_made_to_forget_a_device(config, household):
+    for name in ("status", "person/alice"):
+        household.client.publish(f"limen/porch/{name}", b"x", qos=1, retain=True)
+    household.client.publish("limen/back/status", b"x", qos=1, retain=True)
+    with Controller(config, "porch") as controller:
+        until(lambda: len(controller._retained) == 2)
+        controller.clear()
+    heard = []
+    with Controller(config, "porch", lambda name, _payload: heard.append(name)), Controller(config, "back") as back:
+        until(lambda: back._status == "x")
+        assert heard == []
 
 
 def test_what_the_device_says_is_heard(config, household):

@@ -159,6 +159,13 @@ def test_a_broker_that_meets_mqtt_5_with_silence_is_spoken_to_in_3_1_1(monkeypat
         link.stop()
 
 
+def test_a_broker_that_has_just_gone_does_not_disturb_the_end(broker, link, monkeypatch):
+    monkeypatch.setattr(link, "pending", list)  # nobody noticed yet
+    broker.stop()
+    link.stop()
+    assert not link.connected
+
+
 def test_a_version_that_is_configured_is_kept():
     with EmbeddedBroker() as broker:
         link = Link(MqttConfig(host="127.0.0.1", port=broker.port, version="3.1.1"), TOPICS)

@@ -16,11 +16,9 @@ from edge.mqtt.messages import (
     REQUESTS,
     Limits,
     answer_json,
-    clean_name,
     command_of,
     event_json,
     read_request,
-    slug_of,
     transaction_in,
 )
 from edge.mqtt.pictures import decode_picture, header_size
@@ -38,6 +36,11 @@ JPEG, PNG = encoded(".jpg", cv2.IMWRITE_JPEG_QUALITY, 95), encoded(".png")
 
 def text(data):
     return base64.b64encode(data).decode()
+
+
+def flat(width, height):
+    """A picture of one colour, which is a small file whatever its size."""
+    return cv2.imencode(".png", np.zeros((height, width, 3), np.uint8))[1].tobytes()
 
 
 def payload(**values):
@@ -72,7 +75,7 @@ def bomb(width, height):
 
 
 def test_an_enrollment():
-    command = ask("enroll/image", payload(name="  Al\u0069\u0301ce ", images=[text(PNG), text(JPEG)]))
+    command = ask("enroll/image", payload(name="Al\u00edce", images=[text(PNG), text(JPEG)]))
     assert isinstance(command, EnrollImages)
     assert command.name == "Al\u00edce"
     assert (command.images[0] == PICTURE).all()
@@ -105,15 +108,18 @@ def test_every_verb_has_a_command():
         ("person/list", payload(nmae="x"), "invalid", "unknown field `nmae`"),
         ("person/remove", payload(name=["alice"]), "invalid", "Expected `str`, got `array`"),
         ("person/remove", payload(name="a" * 65), "invalid", "length <= 64"),
-        ("person/remove", payload(name="  "), "invalid", "visible characters"),
-        ("person/remove", payload(name="a\u0000b"), "invalid", "control characters"),
-        ("person/remove", payload(name="Unknown"), "invalid", "nobody can be called Unknown"),
         ("enroll/image", payload(name="alice", images=[]), "invalid", "length >= 1"),
         ("enroll/image", payload(name="alice", images=["AA=="] * (IMAGES_MAX + 1)), "invalid", "length <= 20"),
         ("enroll/image", payload(name="alice", images=["no base64!"]), "not_base64", "image 1"),
         ("enroll/image", payload(name="alice", images=[text(PNG), text(b"GIF89a")]), "not_an_image", "image 2"),
         ("enroll/image", payload(name="alice", images=[text(JPEG[:200])]), "image_broken", "40x30 px, 200 bytes"),
         ("enroll/image", payload(name="alice", images=[text(bomb(30_000, 30_000))]), "image_too_large", "30000x30000"),
+        (
+            "enroll/image",
+            payload(name="al", images=[text(flat(800, 800))] * 2),
+            "image_too_large",
+            "at most 360000 pixels",
+        ),
         ("recognize/image", payload(image=text(bomb(0, 10))), "image_broken", "0x10"),
         ("recognize/image", payload(image="A" * 200_000), "too_large", "at most 100000 are read"),
     ],
@@ -126,7 +132,15 @@ def test_what_does_not_hold_is_refused_with_a_code_and_a_reason(verb, data, code
 
 def test_the_transaction_is_read_where_there_is_one():
     assert transaction_in(payload(name=5)) == "t1"
-    for data in (b"{", b"[]", b'{"transaction": 7}', b"{}", b"\xff"):
+    for data in (
+        b"{",
+        b"[" * 100_000,
+        b'{"transaction": "a", "x": ' + b"[" * 100_000,
+        b"[]",
+        b'{"transaction": 7}',
+        b"{}",
+        b"\xff",
+    ):
         assert transaction_in(data) is None
 
 
@@ -234,14 +248,3 @@ def test_an_answer():
     }
     refusal = json.loads(answer_json(Reply(code="no_face", error="image 1 shows no face"), None))
     assert (refusal["status"], refusal["code"], refusal["transaction"]) == ("error", "no_face", None)
-
-
-@given(st.text(min_size=1, max_size=64))
-def test_any_name_that_holds_has_a_slug_for_a_topic(name):
-    try:
-        slug = slug_of(clean_name(name))
-    except RefusedError:
-        return
-    assert slug
-    assert not set(slug) - set("abcdefghijklmnopqrstuvwxyz0123456789-")
-    assert slug_of("Åsa Öberg") == "asa-oberg"
