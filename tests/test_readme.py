@@ -14,7 +14,7 @@ import pytest
 from skimage.data import astronaut
 
 from edge.capture import open_source
-from edge.config import CameraConfig, Config, GalleryConfig, MqttConfig
+from edge.config import CameraConfig, Config, GalleryConfig, MqttConfig, load_config
 from edge.core.types import Event, Match, Quality
 from edge.mqtt.messages import REQUESTS, Limits, event_json, read_request
 from tests.household import Broker, Household, base64_of, running, until
@@ -106,7 +106,6 @@ def test_the_commands_of_a_household_run_one_after_the_other(block, tmp_path):
                 words[words.index("porch.local")] = here[1]
             if "limen.toml" in words:
                 words += ["--source", str(tmp_path / "footage"), *here, *(["--fast"] if words[-1] == "run" else [])]
-                (tmp_path / "limen.toml").write_text(config.replace("/etc/limen", str(tmp_path)) + gallery_in(tmp_path))
             run(words, tmp_path)
 
 
@@ -116,10 +115,6 @@ def run(words, folder):
         [*PROGRAMS[words[0]], *words[1:]], cwd=folder, capture_output=True, text=True, check=False, timeout=600
     )
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def gallery_in(folder):
-    return f'\n[gallery]\npath = "{folder}/gallery.db"\n'
 
 
 @contextmanager
@@ -143,7 +138,6 @@ def draw_pictures(folder):
     cv2.imwrite(str(folder / "visitor.png"), portrait[:, ::-1])
     (folder / "footage").mkdir()
     cv2.imwrite(str(folder / "footage" / "1.png"), portrait)
-    (folder / "mqtt-password").write_text("secret")
 
 
 @pytest.mark.parametrize("block", [block for language, block in BLOCKS if language == "python"])
@@ -151,6 +145,12 @@ def test_a_python_block_of_the_readme_runs(block, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     draw_pictures(tmp_path)
     exec(compile(block, "README.md", "exec"), {})  # noqa: S102 -- the README is ours
+
+
+@pytest.mark.parametrize("block", [block for language, block in BLOCKS if language == "toml" and "# limen" in block])
+def test_a_configuration_in_the_readme_holds(block, tmp_path):
+    (tmp_path / "limen.toml").write_text(block)
+    assert load_config(tmp_path / "limen.toml") != Config()
 
 
 def test_the_event_in_the_readme_is_what_the_device_says():
