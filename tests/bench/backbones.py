@@ -1,6 +1,6 @@
 """What kind of block to build the encoder of: time on the runtime and while training, at equal work.
 
-    python -m tests.bench.backbones [--threads 1] [--rounds 100]
+    python -m tests.bench.backbones [--threads 1] [--rounds 100] [--seconds 6]
 
 Weights are random: only time is measured. It is what training/models/backbones.py quotes.
 """
@@ -39,7 +39,7 @@ def candidates() -> dict[str, BackboneConfig]:
     }
 
 
-def training_images_per_second(backbone: Backbone, seconds: float = 6.0, batch: int = 64) -> float:
+def training_images_per_second(backbone: Backbone, seconds: float, batch: int = 64) -> float:
     backbone = backbone.train().to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(backbone.parameters())
     images = to_network(torch.randint(0, 256, (batch, 112, 112, 3), dtype=torch.uint8))
@@ -59,7 +59,8 @@ def training_images_per_second(backbone: Backbone, seconds: float = 6.0, batch: 
 @click.command()
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--rounds", type=click.IntRange(10), default=100, show_default=True)
-def main(threads: int, rounds: int) -> None:
+@click.option("--seconds", default=6.0, show_default=True, help="Of training, for each.")
+def main(threads: int, rounds: int, seconds: float) -> None:
     torch.set_num_threads(threads)
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (112, 112, 3), dtype=np.uint8)
@@ -70,7 +71,7 @@ def main(threads: int, rounds: int) -> None:
             macs = count_macs(backbone, (config.input_px, config.input_px, config.channels))
             lines[name] = (
                 f"{macs / 1e6:5.0f} MMAC  {count_parameters(backbone) / 1e6:4.2f} M parameters"
-                f"  training {training_images_per_second(backbone):4.0f} images/s"
+                f"  training {training_images_per_second(backbone, seconds):4.0f} images/s"
             )
             float_model, model = Path(folder) / "float.tflite", Path(folder) / f"{len(graphs)}.tflite"
             with output_into(Path(folder) / "log"):
