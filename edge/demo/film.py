@@ -3,7 +3,7 @@
 import math
 import time
 from collections import deque
-from collections.abc import Iterator
+from itertools import count, takewhile
 
 import numpy as np
 
@@ -16,37 +16,46 @@ COME_SECONDS, STAY_SECONDS, GO_SECONDS = 2.0, 2.0, 1.5
 FAR_PX, NEAR_PX = 44.0, 150.0
 
 
-def visit(first_look: float) -> Iterator[Pose]:
-    """Somebody comes up the path, stands before the door and walks off to the side."""
-    steps = round((COME_SECONDS + STAY_SECONDS + GO_SECONDS) * FRAMES_PER_SECOND)
-    for step in range(steps):
-        seconds = step / FRAMES_PER_SECOND
-        near = min(1.0, seconds / COME_SECONDS)
-        gone = max(0.0, seconds - COME_SECONDS - STAY_SECONDS) / GO_SECONDS
-        yield Pose(
-            x=0.5 + 0.03 * math.sin(4 * seconds) * (1.2 - near) + 0.75 * gone**2,
-            y=0.40 + 0.02 * near + 0.008 * math.sin(9 * seconds) * (1 - near),
-            face_px=FAR_PX + (NEAR_PX - FAR_PX) * near**1.5,
-            turn=5 * math.sin(2.2 * seconds),
-            look=first_look + 0.3 * math.sin(1.7 * seconds) ** 2,
-            light=0.92 + 0.08 * near,
-        )
+def pose_at(seconds: float, first_look: float) -> Pose | None:
+    """Of somebody who came so long ago: up the path, before the door, off to the side; None when they are gone."""
+    if seconds >= COME_SECONDS + STAY_SECONDS + GO_SECONDS:
+        return None
+    near = min(1.0, seconds / COME_SECONDS)
+    gone = max(0.0, seconds - COME_SECONDS - STAY_SECONDS) / GO_SECONDS
+    return Pose(
+        x=0.5 + 0.03 * math.sin(4 * seconds) * (1.2 - near) + 0.75 * gone**2,
+        y=0.40 + 0.02 * near + 0.008 * math.sin(9 * seconds) * (1 - near),
+        face_px=FAR_PX + (NEAR_PX - FAR_PX) * near**1.5,
+        turn=5 * math.sin(2.2 * seconds),
+        look=first_look + 0.3 * math.sin(1.7 * seconds) ** 2,
+        light=0.92 + 0.08 * near,
+    )
+
+
+def visit(first_look: float) -> list[Pose]:
+    """All of it, ten times a second."""
+    times = (number / FRAMES_PER_SECOND for number in count())
+    return list(takewhile(lambda pose: pose is not None, (pose_at(seconds, first_look) for seconds in times)))
 
 
 class Film:
-    """Ten frames a second, by the clock on the wall, of an empty porch and of whoever is sent there."""
+    """Ten frames a second, fewer where that is too many, of an empty porch and of whoever is sent there.
+
+    People come and go by the clock on the wall, however many frames are seen of them.
+    """
 
     def __init__(self) -> None:
         self.ended = False
         self.dropped = 0
         self._rng = np.random.default_rng(5)
-        self._visits: deque[tuple[int, Iterator[Pose]]] = deque()
+        self._visits: deque[tuple[int, float]] = deque()  # who, and their first look
+        self._came_at: float | None = None  # the first of them
         self._kept: deque[tuple[float, np.ndarray]] = deque(maxlen=FRAMES_KEPT)
         self._next_at = time.monotonic()
 
     def send(self, person: int, first_look: float) -> None:
         """Somebody comes, after whoever was sent before."""
-        self._visits.append((person, visit(first_look)))
+        self._visits.append((person, first_look))
 
     def read(self, timeout_seconds: float) -> Frame | None:
         """The frame of now; None where the next one is not due in time."""
@@ -56,7 +65,7 @@ class Film:
             return None
         at = time.monotonic()
         self._next_at = max(self._next_at + 1 / FRAMES_PER_SECOND, at)
-        image = with_noise(self._picture(), self._rng)
+        image = with_noise(self._picture(at), self._rng)
         self._kept.append((time.time(), image))
         return Frame(image, at)
 
@@ -69,11 +78,13 @@ class Film:
         """The end."""
         self.ended = True
 
-    def _picture(self) -> np.ndarray:
+    def _picture(self, at: float) -> np.ndarray:
         while self._visits:
-            person, poses = self._visits[0]
-            pose = next(poses, None)
+            person, first_look = self._visits[0]
+            self._came_at = at if self._came_at is None else self._came_at
+            pose = pose_at(at - self._came_at, first_look)
             if pose is not None:
                 return with_person(porch(), person, pose)
             self._visits.popleft()
+            self._came_at = None
         return porch()

@@ -22,7 +22,7 @@ from edge.mqtt.controller import Controller
 from edge.service import Service
 
 ANNA, OTTO = 0, 3  # who they are in the sheet of people
-ONLINE_SECONDS, VERDICT_SECONDS = 15.0, 15.0
+ONLINE_SECONDS, VERDICT_SECONDS = 30.0, 30.0
 GREEN, RED = (90, 220, 120), (235, 96, 84)
 FONT = cv2.FONT_HERSHEY_SIMPLEX, 0.6, 2
 

@@ -46,7 +46,7 @@ class BusyPorch:
     def _endless(self) -> Iterator[Frame]:
         number = 0
         for visitor in range(1_000_000):
-            poses = [] if self.leaving else list(visit(0.0))
+            poses = [] if self.leaving else visit(0.0)
             pictures = [with_person(porch(), visitor % 4, pose) for pose in poses]
             for picture in [*pictures, *[porch()] * 20]:
                 yield Frame(picture, number / FRAMES_PER_SECOND)

@@ -16,7 +16,7 @@ from edge.core.align import align
 from edge.core.quality import QualityRules
 from edge.demo import story
 from edge.demo.film import COME_SECONDS, FRAMES_PER_SECOND, GO_SECONDS, STAY_SECONDS, Film, visit
-from edge.demo.scene import HEIGHT, PEOPLE, WIDTH, Pose, people, porch, with_noise, with_person
+from edge.demo.scene import PEOPLE, Pose, people, porch, with_noise, with_person
 from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
 
@@ -58,18 +58,29 @@ def test_nobody_is_on_the_empty_porch():
     assert all(Detector().detect(with_noise(porch(), rng)) == [] for _ in range(5))
 
 
-def test_a_film_shows_who_is_sent_and_then_the_porch():
+def test_somebody_comes_nearer_stays_and_goes():
+    poses = visit(0.0)
+    assert len(poses) == round((COME_SECONDS + STAY_SECONDS + GO_SECONDS) * FRAMES_PER_SECOND)
+    sizes = [pose.face_px for pose in poses]
+    assert sizes == sorted(sizes)
+    assert poses[-1].x > 1.1  # out of the picture
+
+
+def test_a_film_shows_who_is_sent_and_then_the_porch(monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr("edge.demo.film.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("edge.demo.film.time.sleep", lambda seconds: clock.append(clock.pop() + seconds))
     film = Film()
     film.send(2, 0.0)
-    poses = list(visit(0.0))
-    assert len(poses) == round((COME_SECONDS + STAY_SECONDS + GO_SECONDS) * FRAMES_PER_SECOND)
-    assert poses[0].face_px < poses[-1].face_px
-    assert film.read(0.0) is not None
-    assert film.read(0.0) is None  # not due yet
-    frame = film.read(1.0)
-    assert frame.image.shape == (HEIGHT, WIDTH, 3)
-    assert np.array_equal(film.seen_at(time.time()), frame.image)
-    assert not np.array_equal(film.seen_at(0.0), frame.image)  # the oldest that is kept
+    first = film.read(0.0)
+    assert film.read(0.05) is None  # not due yet
+    assert film.read(0.1).at == pytest.approx(first.at + 1 / FRAMES_PER_SECOND)
+    clock[0] += COME_SECONDS + STAY_SECONDS + GO_SECONDS  # a machine that is slow sees fewer frames of the same visit
+    empty = film.read(0.0)
+    assert np.abs(empty.image.astype(int) - porch()).max() < 20  # the sensor's noise
+    assert np.abs(first.image.astype(int) - porch()).max() > 50
+    assert np.array_equal(film.seen_at(time.time()), empty.image)
+    assert np.array_equal(film.seen_at(0.0), first.image)  # the oldest that is kept
     film.close()
     assert film.read(1.0) is None
     assert film.ended
