@@ -78,15 +78,30 @@ DEVICE = click.option("--device", help="The name of the device to ask over MQTT 
 
 @main.command()
 @click.argument("name")
-@click.argument("pictures", nargs=-1, required=True, type=FILE)
+@click.argument("pictures", nargs=-1, type=FILE)
+@click.option("--live", is_flag=True, help="From looks at whoever stands before a running device's door, not PICTURES.")
+@click.option("--shots", type=click.IntRange(1, 20), default=5, show_default=True, help="With --live: how many looks.")
+@click.option("--seconds", type=click.FloatRange(5, 600), default=60, show_default=True, help="With --live: how long.")
 @BROKER
 @DEVICE
 @click.pass_obj
-def enroll(config: Config, name: str, pictures: tuple[Path, ...], broker: str | None, device: str | None) -> None:
+def enroll(
+    config: Config,
+    name: str,
+    pictures: tuple[Path, ...],
+    broker: str | None,
+    device: str | None,
+    *,
+    live: bool,
+    shots: int,
+    seconds: float,
+) -> None:
     """Know NAME from now on, from PICTURES with one face each; one is enough."""
+    if live == bool(pictures):
+        raise ConfigError("enroll takes PICTURES, or --live for whoever stands before the door")
     images = [read_picture(path) for path in pictures]
-    with asked(config, broker, device) as people:
-        added = people.enroll(name, images)
+    with asked(config, broker, device or (config.device if live else None)) as people:
+        added = people.enroll_live(name, shots, seconds, say_progress) if live else people.enroll(name, images)
     click.echo(f"{added['name']}: {added['templates']} template(s) added")
 
 
@@ -136,6 +151,24 @@ def forget(config: Config, name: str, broker: str | None, device: str | None) ->
     """Forget NAME: templates and pictures are overwritten on the disk."""
     with asked(config, broker, device) as people:
         click.echo(f"{people.forget(name)['name']}: forgotten")
+
+
+def say_progress(progress: dict) -> None:
+    """To whoever guides the person before the door."""
+    advice = f": {GUIDE[progress['reason']]}" if progress["reason"] else ""
+    click.echo(f"{progress['shots']} of {progress['of']}{advice}")
+
+
+GUIDE = {
+    "no_face": "nobody is there",
+    "multiple_faces": "one at a time, please",
+    "too_small": "come nearer",
+    "turned_away": "look into the camera",
+    "dark": "there is too little light",
+    "blurred": "hold still for a moment",
+    "too_similar": "turn your head a little",
+    "different_people": "that is somebody else",
+}
 
 
 def asked(config: Config, broker: str | None, device: str | None) -> AbstractContextManager[People]:

@@ -1,7 +1,7 @@
 """Who is known, asked of a gallery on this machine's own disk, or of a device through the broker."""
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from edge.mqtt.controller import Controller
 
 PICTURE_PX_MAX = 1280  # of a longer side: a phone's picture is ten times what a face needs, and a message has a limit
 JPEG_QUALITY = 92
+ANSWER_SECONDS = 20.0
 
 
 class People(Protocol):
@@ -63,6 +64,11 @@ class There:
         """See People."""
         images = [base64.b64encode(jpeg_of(picture)).decode() for picture in pictures]
         return self.controller.ask("enroll/image", {"name": name, "images": images})
+
+    def enroll_live(self, name: str, shots: int, timeout_seconds: float, say: Callable[[dict], None]) -> dict:
+        """Know whoever stands before the device's door from now on; say: called with how far it has come."""
+        fields = {"name": name, "shots": shots, "timeout_seconds": timeout_seconds}
+        return self.controller.ask("enroll/start", fields, timeout_seconds + ANSWER_SECONDS, say)
 
     def list(self) -> dict:
         """See People."""

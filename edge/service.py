@@ -1,6 +1,5 @@
 """The device: builds the adapters from the configuration and turns the loop; one thread owns all but their insides."""
 
-import hashlib
 import logging
 import shutil
 import threading
@@ -15,13 +14,15 @@ from edge.config import Config
 from edge.core.names import slug_of
 from edge.core.ports import FrameSource
 from edge.core.tracker import UNKNOWN
-from edge.core.types import Event, Frame, Reply
+from edge.core.types import Event, Frame
+from edge.desk import Desk
 from edge.device import Device
-from edge.errors import GalleryError, RefusedError
 from edge.inference.runtime import interpreter_class
 from edge.meters import Stopwatch, rss_mb, temp_c
-from edge.mqtt.link import INFLIGHT_MAX, Incoming, Link, Outgoing
-from edge.mqtt.messages import Limits, answer_json, command_of, event_json, read_request, transaction_in
+from edge.mqtt.link import INFLIGHT_MAX, Link, Outgoing
+from edge.mqtt.messages import (
+    event_json,
+)
 from edge.mqtt.topics import Topics
 from edge.storage.outbox import Entry, Outbox
 
@@ -38,7 +39,7 @@ class Service:
         self.config, self.device = config, device
         self.topics = Topics(config.device)
         self.link = Link(config.mqtt, self.topics)
-        self.limits = Limits(config.mqtt.request_bytes_max, config.mqtt.image_pixels_max)
+        self.desk = Desk(config.mqtt, device, self.link, self.topics, self._say_who_is_known)
         self.watch = Stopwatch()
         self.present: dict[str, str] = {}
         self._last: dict[str, str] | None = None
@@ -59,6 +60,7 @@ class Service:
             self._say_what_is()
             while not stop.is_set():
                 self.turn_to_requests()
+                self.desk.go_on()
                 self._deliver()
                 newest = source.read(READ_SECONDS)
                 if newest is not None:
@@ -97,55 +99,9 @@ class Service:
         for incoming in self.link.pending():
             slug = self.topics.person_of(incoming.topic)
             if slug is None:
-                self.answer(incoming)
+                self.desk.answer(incoming)
             elif incoming.size and slug not in self._known:
                 self.link.forget(f"person/{slug}")  # somebody who was forgotten while nobody could tell the broker
-
-    def answer(self, incoming: Incoming) -> None:
-        """Do as a request asks, or say why not; the answer goes where it was asked to go, if that is allowed."""
-        verb = self.topics.verb_of(incoming.topic)
-        if verb is None:
-            return
-        reply = self._reply_to(verb, incoming)
-        to = incoming.response_topic
-        allowed = to is not None and to.startswith(self.config.mqtt.response_prefix) and not set("+#") & set(to)
-        topic = to if allowed else self.topics.response(verb)
-        self.link.send(Outgoing(topic, reply, correlation=incoming.correlation if allowed else None))
-
-    def _reply_to(self, verb: str, incoming: Incoming) -> bytes:
-        transaction = transaction_in(incoming.payload)
-        try:
-            return self._carried_out(verb, incoming)
-        except RefusedError as refusal:
-            return answer_json(Reply(code=refusal.code, error=str(refusal)), transaction)
-        except GalleryError as error:
-            self.device.door.reload()  # what was not written is not known
-            return answer_json(Reply(code="storage", error=str(error)), transaction)
-
-    def _carried_out(self, verb: str, incoming: Incoming) -> bytes:
-        """The answer, and what it answers, are on disk together or not at all; asked again, it is the same answer."""
-        if incoming.retain:
-            raise RefusedError("retained", "a retained request would be carried out again at every reconnect")
-        if incoming.busy:
-            raise RefusedError("busy", "too much was asked at once to be kept; ask again")
-        request = read_request(verb, incoming.payload, incoming.size, self.limits)
-        digest = hashlib.sha256(verb.encode() + b"\0" + incoming.payload).hexdigest()
-        store = self.device.store
-        earlier = store.answer_to(request.transaction)
-        if earlier is not None:
-            if earlier[0] != digest:
-                raise RefusedError(
-                    "transaction_reused", "something else was asked under this transaction; make a new one"
-                )
-            return earlier[1]
-        command = command_of(request, self.limits)
-        with store.transaction():
-            reply = self.device.door.handle(command)
-            payload = answer_json(reply, request.transaction)
-            store.remember(request.transaction, digest, payload, time.time())
-        store.settle()
-        self._say_who_is_known()
-        return payload
 
     def _say_who_is_known(self) -> None:
         """Of who is not known any more, nothing is said from now on, and the broker keeps nothing."""

@@ -2,28 +2,32 @@
 
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from edge.core.align import align
-from edge.core.enrollment import shots_of
+from edge.core.enrollment import SHOTS_MAX, LiveEnrollment, Shot, shots_of
 from edge.core.gallery import Gallery
 from edge.core.motion import MotionGate
 from edge.core.names import clean_name, slug_of
 from edge.core.ports import Detector, Embedder, GalleryStore
 from edge.core.quality import QualityRules
-from edge.core.tracker import Track, Tracker, TrackRules, Verdict
+from edge.core.telling import never_told, said, shares
+from edge.core.tracker import Track, Tracker, TrackRules
 from edge.core.types import (
+    CancelEnrollment,
     Command,
     EnrollImages,
     Event,
+    Face,
+    FinishEnrollment,
     Frame,
     ListPeople,
     Person,
+    Progress,
     RebuildGallery,
     RecognizeImage,
     RemovePerson,
     RenamePerson,
     Reply,
+    StartEnrollment,
 )
 from edge.errors import RefusedError
 
@@ -46,14 +50,17 @@ class Door:
         self.detector, self.embedder, self.gallery, self.store, self.rules = detector, embedder, gallery, store, rules
         self.tracker = Tracker(rules.tracks)
         self.motion = MotionGate() if rules.motion_gate else None
+        self.live: LiveEnrollment | None = None
+        self._progress: list[Progress] = []
         self.reload()
 
     def see(self, frame: Frame) -> list[Event]:
         """Advance by one frame."""
         still = self.motion is not None and not self.motion.passes(frame.image, frame.at)
-        if still and not self.tracker.tracks:
+        if still and not self.tracker.tracks and self.live is None:
             return []
         faces = self.detector.detect(frame.image)
+        self._enroll_live(frame, faces)
         present, gone = self.tracker.update(faces, frame.at)
         events = [event for track in gone for event in self._farewell(track, frame, len(faces))]
         for track in present:
@@ -88,6 +95,9 @@ class Door:
         """Do as asked, or say why not. What was answered with ok is on disk."""
         verbs = {
             EnrollImages: self._enroll,
+            StartEnrollment: self._start,
+            FinishEnrollment: self._finish,
+            CancelEnrollment: self._cancel,
             ListPeople: self._list,
             RenamePerson: self._rename,
             RemovePerson: self._remove,
@@ -102,9 +112,51 @@ class Door:
     def _enroll(self, command: EnrollImages) -> Reply:
         name = self._free_name(command.name)
         shots = shots_of(name, command.images, self.detector, self.embedder, self.gallery, self.rules.quality)
+        return self._keep(name, shots)
+
+    def _keep(self, name: str, shots: list[Shot]) -> Reply:
         person = self.store.add(name, [shot.embedding for shot in shots], [shot.crop for shot in shots])
         self.reload()
         return Reply({"name": person.name, "person_id": person.person_id, "templates": len(shots)})
+
+    def progress(self) -> list[Progress]:
+        """What is new of the live enrollment since this was last asked."""
+        news, self._progress = self._progress, []
+        return news
+
+    def _enroll_live(self, frame: Frame, faces: list[Face]) -> None:
+        if self.live is None or len(self.live.shots) >= self.live.wanted:
+            return
+        try:
+            news = self.live.look(frame, faces, self.embedder, self.gallery, self.rules.quality)
+        except RefusedError as refusal:
+            news = Progress(0, self.live.wanted, refusal.code, Reply(code=refusal.code, error=str(refusal)))
+            self.live = None
+        self._progress += [] if news is None else [news]
+
+    def _start(self, command: StartEnrollment) -> Reply:
+        if self.live is not None:
+            raise RefusedError("enrolling", f"{self.live.name} is being enrolled; enroll/cancel ends that")
+        if not 1 <= command.shots <= SHOTS_MAX:
+            raise RefusedError("invalid", f"expected 1 to {SHOTS_MAX} shots, got {command.shots}")
+        self.live = LiveEnrollment(self._free_name(command.name), command.shots)
+        return Reply({"shots": 0, "of": command.shots})
+
+    def _finish(self, _command: FinishEnrollment) -> Reply:
+        live = self._ended()
+        if not live.shots:
+            raise RefusedError("timeout", f"no look at {live.name} was good enough in time")
+        return self._keep(live.name, live.shots)
+
+    def _cancel(self, _command: CancelEnrollment) -> Reply:
+        return Reply({"name": self._ended().name})
+
+    def _ended(self) -> LiveEnrollment:
+        live, self.live = self.live, None
+        self._progress = []
+        if live is None:
+            raise RefusedError("not_enrolling", "nobody is being enrolled")
+        return live
 
     def people(self) -> list[dict[str, object]]:
         """Who is known, and by how many templates."""
@@ -175,45 +227,3 @@ class Door:
         if near is not None and near.name.casefold() != name.casefold():
             raise RefusedError("name_taken", f"{name} is too like {near.name}: both would be person/{slug_of(name)}")
         return name
-
-
-def said(track: Track, verdict: Verdict, phase: str, frame: Frame, faces_in_frame: int) -> Event:
-    """The event of a verdict."""
-    return Event(
-        kind="unknown" if verdict.identity is None else "recognized",
-        phase=phase,
-        track=track.name,
-        at=frame.at,
-        person=verdict.person,
-        match=verdict.best.match,
-        votes=verdict.votes,
-        quality=verdict.best.quality,
-        box=shares(track.face.box, frame.image.shape),
-        faces_in_frame=faces_in_frame,
-        why=verdict.why,
-    )
-
-
-def never_told(track: Track, frame: Frame, faces_in_frame: int) -> Event:
-    """The event of a track that was there, but never well enough to be told."""
-    problem, count = track.refusals.most_common(1)[0]
-    return Event(
-        kind="low_quality",
-        phase="new",
-        track=track.name,
-        at=frame.at,
-        person=None,
-        match=None,
-        votes={},
-        quality=None,
-        box=shares(track.face.box, frame.image.shape),
-        faces_in_frame=faces_in_frame,
-        why=f"{count} of {track.refusals.total()} looks were {problem.replace('_', ' ')}",
-    )
-
-
-def shares(box: np.ndarray, shape: tuple[int, ...]) -> tuple[float, float, float, float]:
-    """(4,) left, top, right, bottom in pixels -> left, top, width, height in shares of (height, width, ...)."""
-    left, top, right, bottom = (float(value) for value in box)
-    height, width = shape[:2]
-    return left / width, top / height, (right - left) / width, (bottom - top) / height

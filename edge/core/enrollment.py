@@ -8,9 +8,11 @@ from edge.core.align import align
 from edge.core.gallery import Gallery
 from edge.core.ports import Detector, Embedder
 from edge.core.quality import QualityRules
+from edge.core.types import Face, Frame, Progress
 from edge.errors import RefusedError
 
 SHOTS_MAX = 20
+APART_MIN = 0.03  # d between two shots that are worth keeping both: frames of somebody who stands still are nearer
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,13 +44,60 @@ def shots_of(
             f"d {distances[one, other]:.2f}, tau {gallery.tau:.2f}",
         )
     for number, shot in enumerate(shots, 1):
-        match = gallery.identify(shot.embedding)
-        if match.person is not None and match.person.name.casefold() != name.casefold():
-            raise RefusedError(
-                "conflicts_with",
-                f"image {number} is {match.person.name}: d {match.distance:.2f}, tau {match.tau:.2f}",
-            )
+        refuse_another(f"image {number}", name, shot, gallery)
     return shots
+
+
+def refuse_another(what: str, name: str, shot: Shot, gallery: Gallery) -> None:
+    """Raise RefusedError with conflicts_with where a shot is of somebody known under another name."""
+    match = gallery.identify(shot.embedding)
+    if match.person is not None and match.person.name.casefold() != name.casefold():
+        raise RefusedError(
+            "conflicts_with", f"{what} is {match.person.name}: d {match.distance:.2f}, tau {match.tau:.2f}"
+        )
+
+
+class LiveEnrollment:
+    """Shots of whoever stands before the door, no two of them alike.
+
+    A look gives a shot or a reason why not: no_face, multiple_faces, the quality's problem, different_people,
+    too_similar. It says so only when that changes, so that whoever guides the person is not flooded.
+    """
+
+    def __init__(self, name: str, wanted: int) -> None:
+        self.name, self.wanted = name, wanted
+        self.shots: list[Shot] = []
+        self._said: str | None = "nothing yet"
+
+    def look(
+        self, frame: Frame, faces: list[Face], embedder: Embedder, gallery: Gallery, rules: QualityRules
+    ) -> Progress | None:
+        """What is new, or None. Raises RefusedError with conflicts_with: nothing of them is kept under this name."""
+        reason = self._take(frame, faces, embedder, gallery, rules)
+        if reason is not None and reason == self._said:
+            return None
+        self._said = reason
+        return Progress(len(self.shots), self.wanted, reason)
+
+    def _take(
+        self, frame: Frame, faces: list[Face], embedder: Embedder, gallery: Gallery, rules: QualityRules
+    ) -> str | None:
+        if len(faces) != 1:
+            return "multiple_faces" if faces else "no_face"
+        face = faces[0].scaled(frame.zoom)
+        crop = align(frame.best, face.landmarks)
+        quality = rules.assess(crop, face)
+        if quality.problem is not None:
+            return quality.problem
+        shot = Shot(crop, embedder.embed(crop))
+        refuse_another("whoever is there", self.name, shot, gallery)
+        distances = [float(np.square(shot.embedding - kept.embedding).sum()) for kept in self.shots]
+        if distances and max(distances) > gallery.tau:
+            return "different_people"
+        if distances and min(distances) < APART_MIN:
+            return "too_similar"
+        self.shots.append(shot)
+        return None
 
 
 def shot_of(image: np.ndarray, what: str, detector: Detector, embedder: Embedder, rules: QualityRules) -> Shot:

@@ -167,6 +167,24 @@ class EnrollImages:
 
 
 @dataclass(frozen=True)
+class StartEnrollment:
+    """Make that many templates of whoever stands before the door from now on."""
+
+    name: str
+    shots: int
+
+
+@dataclass(frozen=True)
+class FinishEnrollment:
+    """Keep the shots that there are of whoever stood before the door."""
+
+
+@dataclass(frozen=True)
+class CancelEnrollment:
+    """Keep nothing of whoever stands before the door."""
+
+
+@dataclass(frozen=True)
 class ListPeople:
     """Who is known."""
 
@@ -198,7 +216,17 @@ class RebuildGallery:
     """Embed every stored crop again with the present model."""
 
 
-Command = EnrollImages | ListPeople | RenamePerson | RemovePerson | RecognizeImage | RebuildGallery
+Command = (
+    EnrollImages
+    | StartEnrollment
+    | FinishEnrollment
+    | CancelEnrollment
+    | ListPeople
+    | RenamePerson
+    | RemovePerson
+    | RecognizeImage
+    | RebuildGallery
+)
 
 
 @dataclass(frozen=True)
@@ -213,3 +241,21 @@ class Reply:
     def ok(self) -> bool:
         """Done as asked."""
         return self.code is None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a live enrollment has come. reason: why the last look gave no shot; None where it gave one.
+
+    refusal: why there will be none at all
+    """
+
+    shots: int
+    of: int
+    reason: str | None = None
+    refusal: Reply | None = None
+
+    @property
+    def done(self) -> bool:
+        """There are as many shots as were wanted."""
+        return self.shots >= self.of

@@ -80,8 +80,14 @@ class Controller:
         self._client.disconnect()
         self._client.loop_stop()
 
-    def ask(self, verb: str, fields: dict[str, object], timeout_seconds: float = 20.0) -> dict[str, object]:
-        """What the device answers.
+    def ask(
+        self,
+        verb: str,
+        fields: dict[str, object],
+        timeout_seconds: float = 20.0,
+        hear_progress: Callable[[dict[str, object]], None] = lambda _progress: None,
+    ) -> dict[str, object]:
+        """What the device answers. hear_progress: called with what it says until then of how far it has come.
 
         Raises RefusedError with its code and reason where it refuses, BrokerError where it does not answer in time.
         """
@@ -93,6 +99,9 @@ class Controller:
         def answered() -> bool:
             nonlocal answer
             heard = self._answers.get(verb, [])
+            for progress in [one for one in heard if one.status == "progress" and one.transaction == transaction]:
+                heard.remove(progress)
+                hear_progress(progress.data or {})
             # Of a request that is too large to be read, the device cannot say which one it was.
             answer = next((one for one in heard if one.transaction == transaction or (large and one.too_large)), None)
             return answer is not None

@@ -9,76 +9,29 @@ from typing import Annotated
 import msgspec
 import numpy as np
 
+from edge.core.enrollment import SHOTS_MAX
 from edge.core.names import NAME_MAX
 from edge.core.types import (
+    CancelEnrollment,
     Command,
     EnrollImages,
     Event,
     ListPeople,
+    Progress,
     RebuildGallery,
     RecognizeImage,
     RemovePerson,
     RenamePerson,
     Reply,
+    StartEnrollment,
 )
 from edge.errors import RefusedError
 from edge.mqtt.pictures import decode_picture
 
 SCHEMA = 1
-IMAGES_MAX = 20
 Transaction = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_MAX)]
-Images = Annotated[list[str], msgspec.Meta(min_length=1, max_length=IMAGES_MAX)]
-
-
-class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What every request holds. transaction: made by whoever asks; the same one gets the same answer."""
-
-    transaction: Transaction
-
-
-class EnrollImageRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """enroll/image: templates of somebody from JPEG or PNG pictures in base64, one face in each."""
-
-    name: Name
-    images: Images
-
-
-class PersonListRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """person/list."""
-
-
-class PersonRenameRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """person/rename."""
-
-    name: Name
-    new_name: Name
-
-
-class PersonRemoveRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """person/remove."""
-
-    name: Name
-
-
-class RecognizeImageRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """recognize/image: who is in one picture, JPEG or PNG in base64."""
-
-    image: str
-
-
-class GalleryRebuildRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """gallery/rebuild: embed every stored crop again."""
-
-
-REQUESTS: dict[str, type[Request]] = {
-    "enroll/image": EnrollImageRequest,
-    "person/list": PersonListRequest,
-    "person/rename": PersonRenameRequest,
-    "person/remove": PersonRemoveRequest,
-    "recognize/image": RecognizeImageRequest,
-    "gallery/rebuild": GalleryRebuildRequest,
-}
+Images = Annotated[list[str], msgspec.Meta(min_length=1, max_length=SHOTS_MAX)]
 
 
 @dataclass(frozen=True)
@@ -87,6 +40,110 @@ class Limits:
 
     request_bytes_max: int
     image_pixels_max: int
+
+
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What every request holds. transaction: made by whoever asks; the same one gets the same answer."""
+
+    transaction: Transaction
+
+    def command(self, limits: Limits) -> Command:
+        """What the door is asked to do. Raises RefusedError for a picture that does not hold."""
+        raise NotImplementedError
+
+
+class EnrollImageRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """enroll/image: templates of somebody from JPEG or PNG pictures in base64, one face in each."""
+
+    name: Name
+    images: Images
+
+    def command(self, limits: Limits) -> Command:
+        """See Request."""
+        images, pixels = [], 0
+        for number, text in enumerate(self.images, start=1):
+            images.append(picture_in(text, f"image {number}", limits.image_pixels_max - pixels))
+            pixels += images[-1].shape[0] * images[-1].shape[1]
+        return EnrollImages(self.name, images)
+
+
+class EnrollStartRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """enroll/start: templates of whoever stands before the door from now on; says how far it has come."""
+
+    name: Name
+    shots: Annotated[int, msgspec.Meta(ge=1, le=SHOTS_MAX)] = 5
+    timeout_seconds: Annotated[float, msgspec.Meta(ge=5, le=600)] = 60.0
+
+    def command(self, _limits: Limits) -> Command:
+        """See Request."""
+        return StartEnrollment(self.name, self.shots)
+
+
+class EnrollCancelRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """enroll/cancel: keep nothing of whoever stands before the door."""
+
+    def command(self, _limits: Limits) -> Command:
+        """See Request."""
+        return CancelEnrollment()
+
+
+class PersonListRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """person/list."""
+
+    def command(self, _limits: Limits) -> Command:
+        """See Request."""
+        return ListPeople()
+
+
+class PersonRenameRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """person/rename."""
+
+    name: Name
+    new_name: Name
+
+    def command(self, _limits: Limits) -> Command:
+        """See Request."""
+        return RenamePerson(self.name, self.new_name)
+
+
+class PersonRemoveRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """person/remove."""
+
+    name: Name
+
+    def command(self, _limits: Limits) -> Command:
+        """See Request."""
+        return RemovePerson(self.name)
+
+
+class RecognizeImageRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """recognize/image: who is in one picture, JPEG or PNG in base64."""
+
+    image: str
+
+    def command(self, limits: Limits) -> Command:
+        """See Request."""
+        return RecognizeImage(picture_in(self.image, "image", limits.image_pixels_max))
+
+
+class GalleryRebuildRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """gallery/rebuild: embed every stored crop again."""
+
+    def command(self, _limits: Limits) -> Command:
+        """See Request."""
+        return RebuildGallery()
+
+
+REQUESTS: dict[str, type[Request]] = {
+    "enroll/image": EnrollImageRequest,
+    "enroll/start": EnrollStartRequest,
+    "enroll/cancel": EnrollCancelRequest,
+    "person/list": PersonListRequest,
+    "person/rename": PersonRenameRequest,
+    "person/remove": PersonRemoveRequest,
+    "recognize/image": RecognizeImageRequest,
+    "gallery/rebuild": GalleryRebuildRequest,
+}
 
 
 def read_request(verb: str, payload: bytes, size: int, limits: Limits) -> Request:
@@ -120,28 +177,6 @@ class Anything(msgspec.Struct, frozen=True):
     transaction: Transaction
 
 
-def command_of(request: Request, limits: Limits) -> Command:
-    """What the door is asked to do. Raises RefusedError for a name or a picture that does not hold."""
-    match request:
-        case EnrollImageRequest():
-            images, pixels = [], 0
-            for number, text in enumerate(request.images, start=1):
-                images.append(picture_in(text, f"image {number}", limits.image_pixels_max - pixels))
-                pixels += images[-1].shape[0] * images[-1].shape[1]
-            return EnrollImages(request.name, images)
-        case PersonRenameRequest():
-            return RenamePerson(request.name, request.new_name)
-        case PersonRemoveRequest():
-            return RemovePerson(request.name)
-        case RecognizeImageRequest():
-            return RecognizeImage(picture_in(request.image, "image", limits.image_pixels_max))
-        case GalleryRebuildRequest():
-            return RebuildGallery()
-        case PersonListRequest():
-            return ListPeople()
-    raise TypeError(f"no command for {type(request).__name__}")
-
-
 def picture_in(text: str, what: str, pixels_max: int) -> np.ndarray:
     """Base64 -> (H, W, 3) uint8 RGB. Raises RefusedError."""
     try:
@@ -156,6 +191,14 @@ def answer_json(reply: Reply, transaction: str | None) -> bytes:
     status = "ok" if reply.ok else "error"
     return msgspec.json.encode(
         {"status": status, "data": reply.data, "code": reply.code, "error": reply.error, "transaction": transaction}
+    )
+
+
+def progress_json(progress: Progress, transaction: str) -> bytes:
+    """How far a request has come that is not answered yet."""
+    data = {"shots": progress.shots, "of": progress.of, "reason": progress.reason}
+    return msgspec.json.encode(
+        {"status": "progress", "data": data, "code": None, "error": None, "transaction": transaction}
     )
 
 

@@ -83,6 +83,56 @@ def test_a_stranger_is_enrolled_by_one_message_recognized_and_forgotten(househol
     assert len({event["id"] for event in household.events()}) == len(numbers)
 
 
+def answers(household, verb):
+    return [json.loads(message.payload) for message in household.on(f"response/{verb}")]
+
+
+def codes(household, verb):
+    return {(answer["transaction"], answer["code"]) for answer in answers(household, verb)}
+
+
+def test_whoever_stands_before_the_door_is_enrolled_and_guided(porch, household):
+    """A portrait that walks by is nearly the same at every look, so one shot is what there is of it."""
+    household.send("enroll/start", {"transaction": "live", "name": "Eileen", "shots": 3, "timeout_seconds": 8})
+    until(lambda: answers(household, "enroll/start")[-1:] and answers(household, "enroll/start")[-1]["status"] == "ok")
+    said = answers(household, "enroll/start")
+    assert {answer["transaction"] for answer in said} == {"live"}
+    assert said[0]["data"] == {"shots": 0, "of": 3, "reason": None}
+    assert [answer["status"] for answer in said] == ["progress"] * (len(said) - 1) + ["ok"]
+    assert {answer["data"]["reason"] for answer in said[1:-1]} <= {None, "no_face", "too_similar", "turned_away"}
+    assert 1 <= said[-1]["data"]["templates"] <= 3
+    again = household.ask("enroll/start", {"transaction": "live", "name": "Eileen", "shots": 3, "timeout_seconds": 8})
+    assert again == said[-1]
+    assert len(porch.device.door.gallery.templates) == said[-1]["data"]["templates"]
+    assert household.next_event(0, event_type="recognized")["name"] == "Eileen"
+
+
+def test_a_live_enrollment_is_one_at_a_time_and_can_be_cancelled(porch, household):
+    start = {"transaction": "first", "name": "Eileen", "shots": 20}
+    assert household.ask("enroll/start", start)["status"] == "progress"
+    household.send("enroll/start", {"transaction": "second", "name": "Ann"})
+    until(lambda: ("second", "enrolling") in codes(household, "enroll/start"))
+    reused = {"transaction": "first", "name": "Somebody else"}
+    household.send("enroll/start", reused)
+    until(lambda: ("first", "transaction_reused") in codes(household, "enroll/start"))
+    assert household.ask("enroll/cancel", {"transaction": "stop"})["data"] == {"name": "Eileen"}
+    until(lambda: ("first", "cancelled") in codes(household, "enroll/start"))
+    assert household.ask("enroll/cancel", {"transaction": "stop again"})["code"] == "not_enrolling"
+    assert porch.device.door.gallery.templates == []
+
+
+def test_the_command_guides_whoever_is_there(porch):
+    broker = f"127.0.0.1:{porch.config.mqtt.port}"
+    live = ["--live", "--shots", "2", "--seconds", "8"]
+    done = CliRunner().invoke(main, ["enroll", "Eileen", *live, "--broker", broker, "--device", "porch"])
+    assert done.exit_code == 0, done.output
+    assert "0 of 2" in done.output
+    assert "1 of 2" in done.output
+    assert done.output.splitlines()[-1].startswith("Eileen: ")
+    neither = CliRunner().invoke(main, ["enroll", "Eileen"])
+    assert (neither.exit_code, neither.output[:28]) == (1, "Error: enroll takes PICTURES")
+
+
 @pytest.mark.usefixtures("porch")
 def test_what_is_said_of_the_device_itself(household):
     until(lambda: household.on("info") and household.on("gallery") and household.on("health"))

@@ -7,13 +7,16 @@ from edge.core.door import Door, DoorRules
 from edge.core.gallery import Gallery
 from edge.core.quality import QualityRules
 from edge.core.types import (
+    CancelEnrollment,
     EnrollImages,
+    FinishEnrollment,
     Frame,
     ListPeople,
     RebuildGallery,
     RecognizeImage,
     RemovePerson,
     RenamePerson,
+    StartEnrollment,
 )
 from edge.storage.gallery_db import GalleryDb
 from tests.edge.core.fakes import ColourEmbedder, SquareDetector, square
@@ -175,6 +178,66 @@ def test_people_are_listed_renamed_and_forgotten(door, path):
     assert said(watch(door, walking(BLUE), 2)) == [("unknown", "new", None)]
     again = open_door(path)
     assert [person["name"] for person in again.handle(ListPeople()).data["people"]] == ["Alice"]
+
+
+def looks(door, *colours):
+    """What a live enrollment says to somebody of these colours, one after the other."""
+    said = []
+    for colour in colours:
+        door.see(Frame(picture(*([(colour, 60, 60, 50)] if colour else [])), len(said) / 10))
+        said += [(news.shots, news.reason) for news in door.progress()]
+    return said
+
+
+def test_somebody_is_enrolled_live_from_looks_that_differ(door):
+    enrolled(door, bob=BLUE)
+    assert door.handle(StartEnrollment("alice", 3)).data == {"shots": 0, "of": 3}
+    assert door.handle(StartEnrollment("carol", 3)).code == "enrolling"
+    assert looks(door, None, None, RED, RED, RED, (255, 90, 20)) == [
+        (0, "no_face"),
+        (1, None),
+        (1, "too_similar"),  # said once
+        (2, None),
+    ]
+    assert looks(door, GREEN, (255, 20, 90), RED) == [(2, "different_people"), (3, None)]  # then it has what it wants
+    assert door.handle(FinishEnrollment()).data["templates"] == 3
+    people = {person["name"]: person["templates"] for person in door.people()}
+    assert people == {"bob": 1, "alice": 3}
+    assert looks(door, RED) == []
+
+
+def test_two_at_once_and_a_small_face_give_no_shot(door):
+    door.handle(StartEnrollment("alice", 3))
+    door.see(Frame(picture((RED, 20, 60, 48), (GREEN, 150, 60, 48)), 0.0))
+    door.see(Frame(picture((RED, 20, 60, 12)), 0.1))
+    assert [news.reason for news in door.progress()] == ["multiple_faces", "too_small"]
+
+
+def test_somebody_who_is_known_is_not_enrolled_under_another_name(door):
+    enrolled(door, bob=BLUE)
+    door.handle(StartEnrollment("alice", 3))
+    door.see(Frame(picture((BLUE, 60, 60, 50)), 0.0))
+    (news,) = door.progress()
+    assert news.refusal.code == "conflicts_with"
+    assert "whoever is there is bob" in news.refusal.error
+    assert door.live is None
+    assert door.handle(StartEnrollment("bob", 3)).ok  # more of the same person
+
+
+def test_a_live_enrollment_ends_with_what_there_is_or_with_nothing(door):
+    assert door.handle(FinishEnrollment()).code == "not_enrolling"
+    assert door.handle(CancelEnrollment()).code == "not_enrolling"
+    assert door.handle(StartEnrollment("alice", 0)).code == "invalid"
+    assert door.handle(StartEnrollment("unknown", 3)).code == "invalid"
+    door.handle(StartEnrollment("alice", 3))
+    assert door.handle(FinishEnrollment()).code == "timeout"
+    door.handle(StartEnrollment("alice", 3))
+    looks(door, RED)
+    assert door.handle(CancelEnrollment()).data == {"name": "alice"}
+    assert door.people() == []
+    door.handle(StartEnrollment("alice", 3))
+    looks(door, RED)
+    assert door.handle(FinishEnrollment()).data["templates"] == 1
 
 
 def test_no_two_people_are_written_alike_in_a_topic(door):

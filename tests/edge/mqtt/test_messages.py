@@ -9,14 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.core.enrollment import SHOTS_MAX
 from edge.core.types import EnrollImages, Event, Match, Person, Quality, RenamePerson, Reply
 from edge.errors import RefusedError
 from edge.mqtt.messages import (
-    IMAGES_MAX,
     REQUESTS,
     Limits,
     answer_json,
-    command_of,
     event_json,
     read_request,
     transaction_in,
@@ -48,7 +47,7 @@ def payload(**values):
 
 
 def ask(verb, data):
-    return command_of(read_request(verb, data, len(data), LIMITS), LIMITS)
+    return read_request(verb, data, len(data), LIMITS).command(LIMITS)
 
 
 def refused(verb, data):
@@ -85,6 +84,7 @@ def test_an_enrollment():
 def test_every_verb_has_a_command():
     values = {
         "enroll/image": {"name": "alice", "images": [text(PNG)]},
+        "enroll/start": {"name": "alice"},
         "person/rename": {"name": "alice", "new_name": "bob"},
         "person/remove": {"name": "alice"},
         "recognize/image": {"image": text(PNG)},
@@ -109,7 +109,7 @@ def test_every_verb_has_a_command():
         ("person/remove", payload(name=["alice"]), "invalid", "Expected `str`, got `array`"),
         ("person/remove", payload(name="a" * 65), "invalid", "length <= 64"),
         ("enroll/image", payload(name="alice", images=[]), "invalid", "length >= 1"),
-        ("enroll/image", payload(name="alice", images=["AA=="] * (IMAGES_MAX + 1)), "invalid", "length <= 20"),
+        ("enroll/image", payload(name="alice", images=["AA=="] * (SHOTS_MAX + 1)), "invalid", "length <= 20"),
         ("enroll/image", payload(name="alice", images=["no base64!"]), "not_base64", "image 1"),
         ("enroll/image", payload(name="alice", images=[text(PNG), text(b"GIF89a")]), "not_an_image", "image 2"),
         ("enroll/image", payload(name="alice", images=[text(JPEG[:200])]), "image_broken", "40x30 px, 200 bytes"),

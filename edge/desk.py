@@ -1,0 +1,156 @@
+"""The desk: every request is answered, once carried out and never twice."""
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from edge.config import MqttConfig
+from edge.core.types import CancelEnrollment, Command, FinishEnrollment, Progress, Reply
+from edge.device import Device
+from edge.errors import GalleryError, RefusedError
+from edge.mqtt.link import Incoming, Link, Outgoing
+from edge.mqtt.messages import (
+    EnrollStartRequest,
+    Limits,
+    answer_json,
+    progress_json,
+    read_request,
+    transaction_in,
+)
+from edge.mqtt.topics import Topics
+
+
+class Address(NamedTuple):
+    """Where an answer goes."""
+
+    topic: str
+    correlation: bytes | None
+
+
+class Asked(NamedTuple):
+    """By what a request is known when it comes again. digest: of all that was asked."""
+
+    transaction: str
+    digest: str
+
+
+@dataclass
+class Live:
+    """A live enrollment that is under way. said: the last that was answered; give_up_at: on the monotonic clock."""
+
+    asked: Asked
+    address: Address
+    give_up_at: float
+    said: bytes
+
+
+class Desk:
+    """Requests in, answers out; changed is called when people may have changed."""
+
+    def __init__(
+        self, config: MqttConfig, device: Device, link: Link, topics: Topics, changed: Callable[[], None]
+    ) -> None:
+        self._config, self._device, self._link, self._topics, self._changed = config, device, link, topics, changed
+        self._limits = Limits(config.request_bytes_max, config.image_pixels_max)
+        self._live: Live | None = None
+
+    def answer(self, incoming: Incoming) -> None:
+        """Do as a request asks, or say why not; the answer goes where it was asked to go, if that is allowed."""
+        verb = self._topics.verb_of(incoming.topic)
+        if verb is None:
+            return
+        to = incoming.response_topic
+        allowed = to is not None and to.startswith(self._config.response_prefix) and not set("+#") & set(to)
+        address = Address(to, incoming.correlation) if allowed else Address(self._topics.response(verb), None)
+        self._send(self._reply_to(verb, incoming, address), address)
+
+    def _send(self, reply: bytes, address: Address) -> None:
+        self._link.send(Outgoing(address.topic, reply, correlation=address.correlation))
+
+    def _reply_to(self, verb: str, incoming: Incoming, address: Address) -> bytes:
+        transaction = transaction_in(incoming.payload)
+        try:
+            return self._carried_out(verb, incoming, address)
+        except RefusedError as refusal:
+            return answer_json(Reply(code=refusal.code, error=str(refusal)), transaction)
+        except GalleryError as error:
+            self._device.door.reload()  # what was not written is not known
+            return answer_json(Reply(code="storage", error=str(error)), transaction)
+
+    def _carried_out(self, verb: str, incoming: Incoming, address: Address) -> bytes:
+        """The answer; asked again, it is the same."""
+        if incoming.retain:
+            raise RefusedError("retained", "a retained request would be carried out again at every reconnect")
+        if incoming.busy:
+            raise RefusedError("busy", "too much was asked at once to be kept; ask again")
+        request = read_request(verb, incoming.payload, incoming.size, self._limits)
+        asked = Asked(request.transaction, hashlib.sha256(verb.encode() + b"\0" + incoming.payload).hexdigest())
+        if self._live is not None and self._live.asked.transaction == asked.transaction:
+            return self._live.said if self._live.asked == asked else self._refuse_reuse()
+        earlier = self._device.store.answer_to(asked.transaction)
+        if earlier is not None:
+            return earlier[1] if earlier[0] == asked.digest else self._refuse_reuse()
+        command = request.command(self._limits)
+        if isinstance(request, EnrollStartRequest):
+            reply = self._device.door.handle(command)
+            if reply.ok:
+                give_up_at = time.monotonic() + request.timeout_seconds
+                self._live = Live(
+                    asked, address, give_up_at, progress_json(Progress(0, request.shots), asked.transaction)
+                )
+                return self._live.said
+            return answer_json(reply, asked.transaction)
+        payload = self._handled(command, asked)
+        if isinstance(command, CancelEnrollment) and self._live is not None:
+            self._end_live(Reply(code="cancelled", error="enroll/cancel was asked"))
+        return payload
+
+    def _start(self, request: EnrollStartRequest, command: Command, asked: Asked, address: Address) -> bytes:
+        """A live enrollment is answered when it ends; until then its answers say how far it has come."""
+        reply = self._device.door.handle(command)
+        if not reply.ok:
+            return answer_json(reply, asked.transaction)
+        said = progress_json(Progress(0, request.shots), asked.transaction)
+        self._live = Live(asked, address, time.monotonic() + request.timeout_seconds, said)
+        return said
+
+    def _handled(self, command: Command | Reply, asked: Asked) -> bytes:
+        """The answer, and what it answers, are on disk together or not at all. A reply is its own answer."""
+        store = self._device.store
+        with store.transaction():
+            reply = command if isinstance(command, Reply) else self._device.door.handle(command)
+            payload = answer_json(reply, asked.transaction)
+            store.remember(asked.transaction, asked.digest, payload, time.time())
+        store.settle()
+        self._changed()
+        return payload
+
+    def _refuse_reuse(self) -> bytes:
+        raise RefusedError("transaction_reused", "something else was asked under this transaction")
+
+    def go_on(self) -> None:
+        """Say what is new of a live enrollment, and end it when there are enough shots or no more time."""
+        live = self._live
+        if live is None:
+            return None
+        for progress in self._device.door.progress():
+            if progress.refusal is not None:
+                return self._end_live(progress.refusal)
+            live.said = progress_json(progress, live.asked.transaction)
+            self._send(live.said, live.address)
+            if progress.done:
+                return self._end_live(FinishEnrollment())
+        if time.monotonic() > live.give_up_at:  # what there is by then is kept
+            self._end_live(FinishEnrollment())
+        return None
+
+    def _end_live(self, how: Command | Reply) -> None:
+        live, self._live = self._live, None
+        try:
+            payload = self._handled(how, live.asked)
+        except GalleryError as error:
+            self._device.door.reload()
+            payload = answer_json(Reply(code="storage", error=str(error)), live.asked.transaction)
+        self._send(payload, live.address)
