@@ -81,6 +81,7 @@ class MqttConfig:
     certificate_file, key_file: what the device shows in turn, where the broker asks for it
     version: of MQTT; auto is 5, or 3.1.1 where the broker has no 5
     response_prefix: a ResponseTopic (MQTT 5) must start with it, so that nobody has the device answer on another topic
+    image_last: whether the newest face is published as a picture
     image_pixels_max: of all pictures of one request together
     event_expiry_seconds: an event that could not be delivered by then goes to event/late, which nobody acts on
     outbox_path: where events wait until they are delivered; outbox.db beside the gallery if not given
@@ -102,6 +103,7 @@ class MqttConfig:
     outbox_events_max: Count = 10_000
     request_bytes_max: Count = 4_000_000
     image_pixels_max: Count = 16_000_000
+    image_last: bool = False
     response_prefix: Annotated[str, msgspec.Meta(min_length=1)] = "limen/answers/"
 
     def password(self) -> str | None:
@@ -117,6 +119,14 @@ class MqttConfig:
 
 
 @dataclass(frozen=True)
+class HomeAssistantConfig:
+    """Whether Home Assistant is told of the device, and below which prefix it looks and says that it has started."""
+
+    discovery: bool = True
+    prefix: Annotated[str, msgspec.Meta(pattern=r"^[^+#/]+(/[^+#/]+)*$")] = "homeassistant"
+
+
+@dataclass(frozen=True)
 class Config:
     """Everything that can be set; the defaults are those of a Pi 5 with its camera and a broker on the same machine."""
 
@@ -126,6 +136,7 @@ class Config:
     gallery: GalleryConfig = field(default_factory=GalleryConfig)
     decision: DecisionConfig = field(default_factory=DecisionConfig)
     mqtt: MqttConfig = field(default_factory=MqttConfig)
+    home_assistant: HomeAssistantConfig = field(default_factory=HomeAssistantConfig)
 
 
 def load_config(path: Path) -> Config:

@@ -7,7 +7,9 @@ import time
 from collections import deque
 from datetime import UTC, datetime
 
+import cv2
 import msgspec
+import numpy as np
 
 import edge
 from edge.config import Config
@@ -19,6 +21,7 @@ from edge.desk import Desk
 from edge.device import Device
 from edge.inference.runtime import interpreter_class
 from edge.meters import Stopwatch, rss_mb, temp_c
+from edge.mqtt.discovery import birth_topic, discovery_json, discovery_topic
 from edge.mqtt.link import INFLIGHT_MAX, Link, Outgoing
 from edge.mqtt.messages import (
     event_json,
@@ -30,6 +33,7 @@ log = logging.getLogger("limen")
 
 READ_SECONDS = 0.5
 CAMERA_SILENT_SECONDS = 10.0
+IMAGE_PX_MAX, IMAGE_BYTES_MAX = 400, 64 * 1024
 
 
 class Service:
@@ -38,12 +42,14 @@ class Service:
     def __init__(self, config: Config, device: Device) -> None:
         self.config, self.device = config, device
         self.topics = Topics(config.device)
-        self.link = Link(config.mqtt, self.topics)
+        self._birth = birth_topic(config.home_assistant.prefix)
+        self.link = Link(config.mqtt, self.topics, (self._birth,) if config.home_assistant.discovery else ())
         self.desk = Desk(config.mqtt, device, self.link, self.topics, self._say_who_is_known)
         self.watch = Stopwatch()
         self.present: dict[str, str] = {}
         self._last: dict[str, str] | None = None
         self._known = self._slugs()
+        self._gone: set[str] = set()  # slugs of people who were forgotten while this ran
         self.published = 0
         self._deadlines: dict[int, float] = {}
         mqtt = config.mqtt
@@ -69,6 +75,8 @@ class Service:
                         events = self.device.door.see(frame)
                     for event in events:
                         self.publish(event)
+                        if self.config.mqtt.image_last and event.phase == "new" and event.kind != "low_quality":
+                            self.link.show("image/last", face_jpeg(frame.best, event.box))
                 elif source.ended:
                     break
                 elif frame is not None and not self._camera_ok():
@@ -98,7 +106,9 @@ class Service:
             self._say_who_is_known()
         for incoming in self.link.pending():
             slug = self.topics.person_of(incoming.topic)
-            if slug is None:
+            if incoming.topic == self._birth:
+                self._introduce(again=incoming.payload == b"online")
+            elif slug is None:
                 self.desk.answer(incoming)
             elif incoming.size and slug not in self._known:
                 self.link.forget(f"person/{slug}")  # somebody who was forgotten while nobody could tell the broker
@@ -106,6 +116,7 @@ class Service:
     def _say_who_is_known(self) -> None:
         """Of who is not known any more, nothing is said from now on, and the broker keeps nothing."""
         before, self._known = self._known, self._slugs()
+        self._gone = (self._gone | before) - self._known
         for slug in before - self._known:
             self.link.forget(f"person/{slug}")
             if self._last is not None and slug_of(self._last["name"]) == slug:
@@ -183,8 +194,21 @@ class Service:
             "runtime": interpreter_class().__module__.split(".")[0],
         }
         self.link.say("info", json_of(info))
+        self.link.say("config", json_of({"recognition": self.device.door.looking}))
+        self._introduce()
         self.link.say("gallery", json_of({"people": self.device.door.people(), "model": self.device.model}))
         self._say_presence()
+
+    def _introduce(self, *, again: bool = False) -> None:
+        """Tell Home Assistant of the device and of whom it knows."""
+        settings = self.config.home_assistant
+        if not settings.discovery:
+            return
+        names = [person.name for person in self.device.door.gallery.people.values()]
+        told = discovery_json(
+            self.topics, edge.__version__, names, sorted(self._gone), image=self.config.mqtt.image_last
+        )
+        self.link.keep(discovery_topic(settings.prefix, self.config.device), told, again=again)
 
     def _say_presence(self) -> None:
         people = sorted(set(self.present.values()))
@@ -215,6 +239,25 @@ class Service:
             "refused_requests": self.link.refused,
         }
         self.link.say("health", json_of(health), qos=0)
+
+
+def face_jpeg(image: np.ndarray, box: tuple[float, float, float, float]) -> bytes:
+    """The face in (H, W, 3) uint8 RGB with something around it, as a JPEG of at most 64 KiB.
+
+    box: left, top, width, height as shares of the picture
+    """
+    height, width = image.shape[:2]
+    left, top, wide, high = box
+    rows = slice(max(0, int((top - high / 2) * height)), int((top + 1.5 * high) * height))
+    columns = slice(max(0, int((left - wide / 2) * width)), int((left + 1.5 * wide) * width))
+    face = image[rows, columns]
+    scale = min(1.0, IMAGE_PX_MAX / max(face.shape[:2]))
+    face = cv2.resize(face, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else face
+    for quality in (90, 70, 40, 10):
+        encoded = cv2.imencode(".jpg", face[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+        if len(encoded) <= IMAGE_BYTES_MAX:
+            break
+    return encoded
 
 
 def drained(queue: deque) -> list:

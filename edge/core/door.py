@@ -28,8 +28,11 @@ from edge.core.types import (
     RenamePerson,
     Reply,
     StartEnrollment,
+    SwitchRecognition,
 )
 from edge.errors import RefusedError
+
+LOOKING = "recognition"  # the setting that keeps it over restarts
 
 
 @dataclass(frozen=True)
@@ -50,12 +53,15 @@ class Door:
         self.detector, self.embedder, self.gallery, self.store, self.rules = detector, embedder, gallery, store, rules
         self.tracker = Tracker(rules.tracks)
         self.motion = MotionGate() if rules.motion_gate else None
+        self.looking = store.setting(LOOKING) != "no"
         self.live: LiveEnrollment | None = None
         self._progress: list[Progress] = []
         self.reload()
 
     def see(self, frame: Frame) -> list[Event]:
         """Advance by one frame."""
+        if not self.looking:
+            return self.close(frame)
         still = self.motion is not None and not self.motion.passes(frame.image, frame.at)
         if still and not self.tracker.tracks and self.live is None:
             return []
@@ -103,6 +109,7 @@ class Door:
             RemovePerson: self._remove,
             RecognizeImage: self._recognize,
             RebuildGallery: self._rebuild,
+            SwitchRecognition: self._switch,
         }
         try:
             return verbs[type(command)](command)
@@ -213,6 +220,12 @@ class Door:
         self.store.rebuild(embeddings)
         self.reload()
         return Reply({"templates": len(embeddings)})
+
+    def _switch(self, command: SwitchRecognition) -> Reply:
+        if command.on is not None:
+            self.store.set(LOOKING, "yes" if command.on else "no")
+            self.looking = command.on
+        return Reply({"recognition": self.looking})
 
     def _known(self, name: str) -> Person:
         person = self.gallery.find(clean_name(name))

@@ -53,6 +53,12 @@ class GalleryStore(Protocol):
     def remove(self, person: Person) -> None:
         """Forget somebody; nothing of them can be read from the disk once the transaction around it is settled."""
 
+    def setting(self, name: str) -> str | None:
+        """What was set, also before a restart; None where nothing was."""
+
+    def set(self, name: str, value: str) -> None:
+        """Keep a setting."""
+
     def crops(self) -> Iterable[tuple[str, np.ndarray]]:
         """The template id and the (112, 112, 3) crop of every stored crop."""
 

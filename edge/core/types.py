@@ -216,6 +216,13 @@ class RebuildGallery:
     """Embed every stored crop again with the present model."""
 
 
+@dataclass(frozen=True)
+class SwitchRecognition:
+    """Look at who comes, or, switched off, at nobody. None: say which it is."""
+
+    on: bool | None = None
+
+
 Command = (
     EnrollImages
     | StartEnrollment
@@ -226,6 +233,7 @@ Command = (
     | RemovePerson
     | RecognizeImage
     | RebuildGallery
+    | SwitchRecognition
 )
 
 

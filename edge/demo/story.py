@@ -13,7 +13,7 @@ import cv2
 import msgspec
 import numpy as np
 
-from edge.config import Config, GalleryConfig
+from edge.config import Config, GalleryConfig, HomeAssistantConfig
 from edge.demo.film import Film
 from edge.demo.scene import HEIGHT, WIDTH, Pose, with_noise, with_person
 from edge.device import Device
@@ -39,7 +39,12 @@ def tell(config: Config, folder: Path, picture: Path, say: Callable[[str], None]
     """
     if not cv2.haveImageWriter(str(picture)) or not picture.parent.is_dir():
         raise StoryError(f"--picture {picture}: expected a name that ends in .jpg or .png, in a folder that is there")
-    config = replace(config, device="demo", gallery=GalleryConfig(folder / "gallery.db"))
+    config = replace(
+        config,
+        device="demo",
+        gallery=GalleryConfig(folder / "gallery.db"),
+        home_assistant=HomeAssistantConfig(discovery=False),
+    )
     device = Device.of(config)
     film, stop = Film(), threading.Event()
     story = Story(config, film, picture, say)

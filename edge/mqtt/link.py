@@ -66,12 +66,13 @@ class Outgoing:
 class Link:
     """The device's side of the broker; every method is for the thread that owns the door.
 
+    also_hear: topics of others
     dropped: how many messages the full queue lost, oldest first; refused: requests that did not fit the inbox
     delivered: tokens of messages that the broker acknowledged, for the sender to take out
     """
 
-    def __init__(self, config: MqttConfig, topics: Topics) -> None:
-        self.config, self.topics = config, topics
+    def __init__(self, config: MqttConfig, topics: Topics, also_hear: tuple[str, ...] = ()) -> None:
+        self.config, self.topics, self.also_hear = config, topics, also_hear
         self.dropped = self.refused = self.connections = 0
         self.why_not: str | None = "not connected yet"
         self.version_5 = config.version != "3.1.1"
@@ -147,11 +148,19 @@ class Link:
 
     def say(self, name: str, payload: bytes, qos: int = 1) -> None:
         """A state: retained, the newest alone counts, said again at every connect."""
-        topic = self.topics.of(name)
-        if self._states.get(topic) != (payload, qos):
+        self.keep(self.topics.of(name), payload, qos)
+
+    def keep(self, topic: str, payload: bytes, qos: int = 1, *, again: bool = False) -> None:
+        """As say, on a topic that need not be the device's own. again: also if it was the last that was said there."""
+        if again or self._states.get(topic) != (payload, qos):
             self._states[topic] = payload, qos
             if self._connected:
                 self._client.publish(topic, payload, qos=qos, retain=True)
+
+    def show(self, name: str, payload: bytes) -> None:
+        """What is worth something now alone: not retained, QoS 0, lost where there is no broker."""
+        if self._connected:
+            self._client.publish(self.topics.of(name), payload, qos=0)
 
     def forget(self, name: str) -> None:
         """Take a state back: an empty retained message removes it from the broker."""
@@ -239,9 +248,10 @@ class Link:
         people = self.topics.of("person/+")
         if self.version_5:
             options = SubscribeOptions(qos=1, retainAsPublished=True, retainHandling=2)
-            client.subscribe([(self.topics.requests, options), (people, SubscribeOptions(qos=1, noLocal=True))])
+            others = [(topic, SubscribeOptions(qos=1, noLocal=True)) for topic in (people, *self.also_hear)]
+            client.subscribe([(self.topics.requests, options), *others])
         else:
-            client.subscribe([(self.topics.requests, 1), (people, 1)])
+            client.subscribe([(topic, 1) for topic in (self.topics.requests, people, *self.also_hear)])
         client.publish(self.topics.of("status"), b"online", qos=1, retain=True)
         self._changes.append(None)
 

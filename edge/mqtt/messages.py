@@ -24,6 +24,7 @@ from edge.core.types import (
     RenamePerson,
     Reply,
     StartEnrollment,
+    SwitchRecognition,
 )
 from edge.errors import RefusedError
 from edge.mqtt.pictures import decode_picture
@@ -134,6 +135,24 @@ class GalleryRebuildRequest(Request, frozen=True, forbid_unknown_fields=True, kw
         return RebuildGallery()
 
 
+class ConfigGetRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """config/get: what can be set while the device runs."""
+
+    def command(self, _limits: Limits) -> Command:
+        """See Request."""
+        return SwitchRecognition()
+
+
+class ConfigSetRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """config/set: it is kept over restarts."""
+
+    recognition: bool
+
+    def command(self, _limits: Limits) -> Command:
+        """See Request."""
+        return SwitchRecognition(self.recognition)
+
+
 REQUESTS: dict[str, type[Request]] = {
     "enroll/image": EnrollImageRequest,
     "enroll/start": EnrollStartRequest,
@@ -143,6 +162,8 @@ REQUESTS: dict[str, type[Request]] = {
     "person/remove": PersonRemoveRequest,
     "recognize/image": RecognizeImageRequest,
     "gallery/rebuild": GalleryRebuildRequest,
+    "config/get": ConfigGetRequest,
+    "config/set": ConfigSetRequest,
 }
 
 

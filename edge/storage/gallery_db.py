@@ -183,6 +183,17 @@ class GalleryDb:
             before, self._version = self._version, self._data_version()
         return before != self._version
 
+    def setting(self, name: str) -> str | None:
+        """What was set, also before a restart; None where nothing was."""
+        with self._reading():
+            row = self._db.execute("SELECT value FROM setting WHERE name = ?", (name,)).fetchone()
+        return row[0] if row else None
+
+    def set(self, name: str, value: str) -> None:
+        """Keep a setting."""
+        with self.transaction():
+            self._db.execute("INSERT OR REPLACE INTO setting VALUES (?, ?)", (name, value))
+
     def answer_to(self, transaction: str) -> tuple[str, bytes] | None:
         """The digest of what was asked under this transaction within the last day, and the answer; or None."""
         with self._reading():

@@ -29,6 +29,7 @@ STEPS = (
     ),
     # Of what was asked: another request under the same transaction must not get its answer.
     ("ALTER TABLE answer ADD COLUMN digest TEXT NOT NULL DEFAULT ''",),
+    ("CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT",),
 )
 
 

@@ -17,11 +17,24 @@ from edge.cli import main
 from edge.config import Config, GalleryConfig, MqttConfig
 from edge.errors import BrokerError, ConfigError
 from edge.mqtt.controller import Controller
+from edge.mqtt.discovery import discovery_topic
 from edge.mqtt.link import Link
 from edge.mqtt.topics import Topics
 from tests.household import MOSQUITTO, free_port, running, until
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "mosquitto"
+OWN_TOPICS = [
+    "status",
+    "info",
+    "health",
+    "event",
+    "event/late",
+    "presence",
+    "gallery",
+    "person/alice",
+    "config",
+    "image/last",
+]
 PASSWORDS = {"porch": "of the porch", "back": "of the back door", "controller": "of the house", "visitor": "of a guest"}
 
 
@@ -167,11 +180,24 @@ def test_who_asks_is_told_why_not_too(account):
 
 def test_a_camera_writes_its_own_topics_alone(account):
     with Person(account("porch")) as porch:
-        for name in ("status", "info", "health", "event", "event/late", "presence", "gallery", "person/alice"):
+        for name in (
+            "status",
+            "info",
+            "health",
+            "event",
+            "event/late",
+            "presence",
+            "gallery",
+            "person/alice",
+            "config",
+            "image/last",
+        ):
             assert porch.may_write(f"limen/porch/{name}")
             assert not porch.may_write(f"limen/back/{name}")
         assert porch.may_write("limen/porch/response/person/list")
         assert porch.may_write("limen/answers/of/a/controller")
+        assert porch.may_write(discovery_topic("homeassistant", "porch"))
+        assert not porch.may_write(discovery_topic("homeassistant", "back"))
         assert not porch.may_write("limen/porch/request/enroll/image")
         assert not porch.may_write("limen/back/request/enroll/image")
         assert not porch.may_write("homeassistant/status")

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -18,6 +19,8 @@ from edge.core.types import EnrollImages, Frame, RemovePerson
 from edge.demo.scene import Pose, with_person
 from edge.demo.scene import porch as porch_without_people
 from edge.device import Device
+from edge.inference.detector import Detector
+from edge.mqtt.discovery import discovery_topic
 from tests.household import base64_of, running, until
 
 BASE = "limen/porch"
@@ -328,3 +331,45 @@ def test_whoever_was_there_when_the_camera_stalled_is_not_there_for_ever(config,
         household.next_event(0, event_type="unknown", phase="end")
         until(lambda: json.loads(household.newest("presence"))["state"] == "nobody")
         until(lambda: json.loads(household.newest("health"))["camera_ok"] is False)
+
+
+def test_home_assistant_is_told_of_the_device_and_again_when_it_starts(porch, household):
+    topic = discovery_topic("homeassistant", "porch")
+    told = []
+    household.client.message_callback_add(topic, lambda _client, _userdata, message: told.append(message.payload))
+    household.client.subscribe(topic, qos=1)
+    until(lambda: told)
+    assert "seen_eileen" not in json.loads(told[-1])["cmps"]
+    household.client.publish("homeassistant/status", b"online", qos=1)
+    until(lambda: len(told) == 2)
+    assert told[0] == told[1]
+    assert household.ask("enroll/image", {"transaction": "1", "name": "Eileen", "images": [portrait_jpeg()]})["data"]
+    until(lambda: json.loads(told[-1])["cmps"].get("seen_eileen", {}).get("name") == "Eileen last seen")
+    assert household.ask("person/remove", {"transaction": "2", "name": "Eileen"})["status"] == "ok"
+    until(lambda: json.loads(told[-1])["cmps"]["seen_eileen"] == {"p": "sensor"})
+    assert household.ask("enroll/image", {"transaction": "3", "name": "Eileen", "images": [portrait_jpeg()]})["data"]
+    until(lambda: json.loads(told[-1])["cmps"]["seen_eileen"].get("name"))
+    assert porch.config.home_assistant.discovery
+
+
+def test_recognition_is_switched_off_and_stays_off_over_a_restart(config, household):
+    config = replace(config, mqtt=replace(config.mqtt, image_last=True))
+    with running(config, lambda: open_source(config.camera, loop=True)):
+        first = household.next_event(0, event_type="unknown", phase="new")
+        until(lambda: household.on("image/last"))
+        assert Detector().detect(cv2.imdecode(np.frombuffer(household.newest("image/last"), np.uint8), 1)[..., ::-1])
+        assert len(household.newest("image/last")) <= 64 * 1024
+        off = household.ask("config/set", {"transaction": "off", "recognition": False})
+        assert off["data"] == {"recognition": False}
+        household.next_event(0, event_type="unknown", phase="end", track=first["track"])
+        until(lambda: json.loads(household.newest("config")) == {"recognition": False})
+        until(lambda: json.loads(household.newest("presence"))["state"] == "nobody")
+    until(lambda: household.newest("status") == b"offline")
+    before = len(household.events())
+    with running(config, lambda: open_source(config.camera, loop=True)):
+        until(lambda: household.newest("status") == b"online")
+        assert household.ask("config/get", {"transaction": "get"})["data"] == {"recognition": False}
+        time.sleep(2)  # the footage shows somebody within it
+        assert len(household.events()) == before
+        assert household.ask("config/set", {"transaction": "on", "recognition": True})["data"] == {"recognition": True}
+        household.next_event(before, event_type="unknown", phase="new")

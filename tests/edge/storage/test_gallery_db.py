@@ -121,7 +121,7 @@ def test_a_gallery_from_the_future_is_left_alone(path, db):
     db.close()
     with sqlite3.connect(path) as raw:
         raw.execute("PRAGMA user_version = 99")
-    with pytest.raises(GalleryError, match="version 99; this limen knows versions up to 2"):
+    with pytest.raises(GalleryError, match="version 99; this limen knows versions up to 3"):
         GalleryDb(path, MODEL)
 
 
@@ -177,7 +177,7 @@ def test_what_is_no_export_is_named_and_changes_nothing(db, tmp_path):
     with pytest.raises(GalleryError, match="there is no gallery"):
         db.take_in(tmp_path / "gone")
     sqlite3.connect(tmp_path / "empty.db").execute("CREATE TABLE t (x)").connection.close()
-    with pytest.raises(GalleryError, match="no gallery of version 2 but 0"):
+    with pytest.raises(GalleryError, match="no gallery of version 3 but 0"):
         db.take_in(tmp_path / "empty.db")
     assert len(db.load()[1]) == 1
 

@@ -1,0 +1,58 @@
+"""The example automations: what they name is there, and their conditions decide as they say."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import jinja2
+import pytest
+import yaml
+
+from edge.core.types import Event, Match, Person
+from edge.mqtt.discovery import discovery_json
+from edge.mqtt.messages import event_json
+from edge.mqtt.topics import Topics
+
+AUTOMATIONS = yaml.safe_load((Path(__file__).parents[2] / "deploy/home-assistant/automations.yaml").read_text())
+TOLD = json.loads(discovery_json(Topics("porch"), "1", []))
+
+
+def entity_ids():
+    """As Home Assistant names them: platform, device and entity name in lower case."""
+    return {
+        f"{component['p']}.{TOLD['dev']['name']}_{component['name']}".lower().replace(" ", "_")
+        for component in TOLD["cmps"].values()
+    }
+
+
+def attributes(kind, name, phase="new"):
+    person = None if name is None else Person("p", name)
+    event = Event(kind, phase, "t1", 0.0, person, Match(person, 0.4, 1.0), {}, None, (0, 0, 1, 1), 1, "3 of 3 votes")
+    return json.loads(event_json(event, "id", 1, "2026-11-22T08:30:05Z", "m"))
+
+
+def acts(automation, seen):
+    trigger = SimpleNamespace(to_state=SimpleNamespace(attributes=SimpleNamespace(**seen)))
+    templates = [condition for condition in automation["conditions"] if isinstance(condition, str)]
+    assert templates
+    return all(jinja2.Template(template).render(trigger=trigger) == "True" for template in templates)
+
+
+def test_every_entity_that_an_automation_waits_for_is_one_of_the_devices():
+    waited_for = {trigger["entity_id"] for automation in AUTOMATIONS for trigger in automation["triggers"]}
+    assert waited_for == {"event.limen_porch_face", "binary_sensor.limen_porch_unknown_at_the_door"}
+    assert waited_for <= entity_ids()
+
+
+@pytest.mark.parametrize(
+    ("seen", "greets", "tells"),
+    [
+        (attributes("recognized", "Bob"), True, True),
+        (attributes("recognized", "Bob", "update"), False, True),
+        (attributes("recognized", "Alice"), True, False),
+        (attributes("unknown", None), False, False),
+    ],
+)
+def test_they_act_when_they_should(seen, greets, tells):
+    greet, _, tell = AUTOMATIONS
+    assert (acts(greet, seen), acts(tell, seen)) == (greets, tells)
