@@ -27,12 +27,14 @@ from edge.mqtt.messages import (
     event_json,
 )
 from edge.mqtt.topics import Topics
+from edge.notify import Watchdog, notify
 from edge.storage.outbox import Entry, Outbox
 
 log = logging.getLogger("limen")
 
 READ_SECONDS = 0.5
 CAMERA_SILENT_SECONDS = 10.0
+NOTHING = np.zeros((240, 320, 3), np.uint8)
 IMAGE_PX_MAX, IMAGE_BYTES_MAX = 400, 64 * 1024
 
 
@@ -46,6 +48,7 @@ class Service:
         self.link = Link(config.mqtt, self.topics, (self._birth,) if config.home_assistant.discovery else ())
         self.desk = Desk(config.mqtt, device, self.link, self.topics, self._say_who_is_known)
         self.watch = Stopwatch()
+        self.watchdog = Watchdog()
         self.present: dict[str, str] = {}
         self._last: dict[str, str] | None = None
         self._known = self._slugs()
@@ -73,6 +76,7 @@ class Service:
                     frame, self._frame_at = newest, time.monotonic()
                     with self.watch:
                         events = self.device.door.see(frame)
+                    self._prove_alive()
                     for event in events:
                         self.publish(event)
                         if self.config.mqtt.image_last and event.phase == "new" and event.kind != "low_quality":
@@ -86,11 +90,19 @@ class Service:
             if frame is not None:
                 self._close(frame)
         finally:
+            notify("STOPPING=1")
             source.close()
             self._deliver()
             self.link.stop()
             self._forget_delivered()
             self.outbox.close()
+
+    def _prove_alive(self) -> None:
+        """Feed the watchdog. With recognition off nobody is looked at, but whether inference works is."""
+        detect = self.device.watches["detect"]
+        if not self.device.door.looking and self.watchdog.wants_inference(self._frame_at):
+            self.device.door.detector.detect(NOTHING)
+        self.watchdog.frame(detect.count, self._frame_at)
 
     def _close(self, frame: Frame) -> None:
         for event in self.device.door.close(frame):

@@ -1,0 +1,43 @@
+"""What systemd is told: that we are ready, and that we still do our work (sd_notify(3))."""
+
+import os
+import socket
+
+
+def notify(state: str) -> None:
+    """Send READY=1, WATCHDOG=1 or STOPPING=1 to whoever started us; nothing where that was not systemd."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    if address.startswith("@"):  # the abstract namespace
+        address = "\0" + address[1:]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+        channel.connect(address)
+        channel.sendall(state.encode())
+
+
+class Watchdog:
+    """Feeds systemd's watchdog, but only for work that was really done.
+
+    A beat needs a frame that came from the camera, and an inference that returned within the last seconds: a loop that
+    turns without seeing anything is as dead as one that hangs.
+    """
+
+    def __init__(self, inference_seconds: float = 30.0, every_seconds: float = 5.0) -> None:
+        self.inference_seconds, self.every_seconds = inference_seconds, every_seconds
+        self._inferences, self._inferred_at, self._beat_at = -1, float("-inf"), float("-inf")
+        self._ready = False
+
+    def wants_inference(self, now: float) -> bool:
+        """Half of the time is over without one."""
+        return now - self._inferred_at > self.inference_seconds / 2
+
+    def frame(self, inferences: int, now: float) -> None:
+        """A frame was looked at. inferences: how many there were so far; now: on the monotonic clock."""
+        if inferences != self._inferences:
+            self._inferences, self._inferred_at = inferences, now
+        if now - self._inferred_at > self.inference_seconds or now - self._beat_at < self.every_seconds:
+            return
+        self._beat_at = now
+        notify("WATCHDOG=1" if self._ready else "READY=1\nWATCHDOG=1")
+        self._ready = True
