@@ -23,7 +23,13 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
 SCRIPTS = {"deploy/demo": "limen demo", "tests/run": "pytest"}  # and what each does once its environment is made
-ENVIRONMENT = ("sudo apt install", "python3 -m venv", ". .venv/bin/activate", "pip install")  # this test runs in one
+ENVIRONMENT = (  # this test runs in what they made
+    "sudo apt install",
+    "sudo deploy/install",
+    "python3 -m venv",
+    ". .venv/bin/activate",
+    "pip install",
+)
 LONG = (  # hours, or the weights of a run that took hours: only that the command exists is checked
     "limen-train run embedder",
     "limen-train run detector",

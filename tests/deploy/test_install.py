@@ -1,0 +1,38 @@
+"""The installer, as far as it goes without being root: installing, upgrading and going back are rehearsed by hand."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from edge.config import Config, load_config
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+
+
+@pytest.mark.parametrize("script", ["install", "demo", "wheels", "need.sh"])
+def test_a_script_is_one_that_bash_reads(script):
+    assert subprocess.run(["bash", "-n", DEPLOY / script], check=False).returncode == 0
+
+
+def test_it_explains_itself_to_whoever_asks_for_something_else():
+    done = subprocess.run([DEPLOY / "install", "--help"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    for option in ("--rollback", "--uninstall", "--purge"):
+        assert f"sudo deploy/install {option}" in done.stdout
+
+
+def test_the_unit_runs_what_the_installer_installs():
+    home = re.search(r"^home=(\S+)", (DEPLOY / "install").read_text(), flags=re.MULTILINE)[1]
+    unit = (DEPLOY / "limen.service").read_text()
+    assert f"ExecStart={home}/current/bin/limen --config /etc/limen/limen.toml run" in unit
+
+
+def test_the_configuration_that_is_installed_holds_also_with_every_line_of_it(tmp_path):
+    text = (DEPLOY / "limen.toml").read_text()
+    (tmp_path / "limen.toml").write_text(text)
+    assert load_config(tmp_path / "limen.toml") == Config()
+    (tmp_path / "limen.toml").write_text(re.sub(r"^# (\w+ = )", r"\1", text, flags=re.MULTILINE))
+    config = load_config(tmp_path / "limen.toml")
+    assert (config.mqtt.port, config.mqtt.username) == (8883, "door")
