@@ -20,6 +20,7 @@ from edge.core.types import (
     FinishEnrollment,
     Frame,
     ListPeople,
+    MergePeople,
     Person,
     Progress,
     RebuildGallery,
@@ -27,6 +28,7 @@ from edge.core.types import (
     RemovePerson,
     RenamePerson,
     Reply,
+    SetTau,
     StartEnrollment,
     SwitchRecognition,
 )
@@ -106,6 +108,8 @@ class Door:
             CancelEnrollment: self._cancel,
             ListPeople: self._list,
             RenamePerson: self._rename,
+            MergePeople: self._merge,
+            SetTau: self._set_tau,
             RemovePerson: self._remove,
             RecognizeImage: self._recognize,
             RebuildGallery: self._rebuild,
@@ -167,13 +171,19 @@ class Door:
 
     def people(self) -> list[dict[str, object]]:
         """Who is known, and by how many templates."""
-        counts = dict.fromkeys(self.gallery.people, 0)
-        for template in self.gallery.templates:
-            counts[template.person_id] += 1
         return [
-            {"name": person.name, "person_id": person.person_id, "templates": counts[person.person_id]}
+            {
+                "name": person.name,
+                "person_id": person.person_id,
+                "templates": self.templates_of(person),
+                "tau": self.gallery.tau if person.tau is None else person.tau,
+            }
             for person in self.gallery.people.values()
         ]
+
+    def templates_of(self, person: Person) -> int:
+        """How many."""
+        return sum(template.person_id == person.person_id for template in self.gallery.templates)
 
     def reload(self) -> None:
         """Know what the store knows."""
@@ -191,6 +201,20 @@ class Door:
         self.store.rename(person, name)
         self.reload()
         return Reply({"name": name, "person_id": person.person_id})
+
+    def _merge(self, command: MergePeople) -> Reply:
+        person, into = self._known(command.name), self._known(command.into)
+        if person == into:
+            raise RefusedError("invalid", f"{into.name} is one person already")
+        self.store.merge(person, into)
+        self.reload()
+        return Reply({"name": into.name, "person_id": into.person_id, "templates": self.templates_of(into)})
+
+    def _set_tau(self, command: SetTau) -> Reply:
+        person = self._known(command.name)
+        self.store.set_tau(person, command.tau)
+        self.reload()
+        return Reply({"name": person.name, "person_id": person.person_id, "tau": command.tau or self.gallery.tau})
 
     def _remove(self, command: RemovePerson) -> Reply:
         person = self._known(command.name)

@@ -50,6 +50,12 @@ class GalleryStore(Protocol):
     def rename(self, person: Person, name: str) -> None:
         """Give somebody another name."""
 
+    def merge(self, person: Person, into: Person) -> None:
+        """Give somebody another's templates; the other is no more."""
+
+    def set_tau(self, person: Person, tau: float | None) -> None:
+        """Give somebody a tau of their own, or none."""
+
     def remove(self, person: Person) -> None:
         """Forget somebody; nothing of them can be read from the disk once the transaction around it is settled."""
 

@@ -198,6 +198,22 @@ class RenamePerson:
 
 
 @dataclass(frozen=True)
+class MergePeople:
+    """Two names of one person become one: into keeps its name and gets the other's templates."""
+
+    name: str
+    into: str
+
+
+@dataclass(frozen=True)
+class SetTau:
+    """Give somebody a tau of their own; None: the gallery's again."""
+
+    name: str
+    tau: float | None
+
+
+@dataclass(frozen=True)
 class RemovePerson:
     """Forget somebody: person, templates and crops."""
 
@@ -230,6 +246,8 @@ Command = (
     | CancelEnrollment
     | ListPeople
     | RenamePerson
+    | MergePeople
+    | SetTau
     | RemovePerson
     | RecognizeImage
     | RebuildGallery

@@ -17,12 +17,14 @@ from edge.core.types import (
     EnrollImages,
     Event,
     ListPeople,
+    MergePeople,
     Progress,
     RebuildGallery,
     RecognizeImage,
     RemovePerson,
     RenamePerson,
     Reply,
+    SetTau,
     StartEnrollment,
     SwitchRecognition,
 )
@@ -107,6 +109,28 @@ class PersonRenameRequest(Request, frozen=True, forbid_unknown_fields=True, kw_o
         return RenamePerson(self.name, self.new_name)
 
 
+class PersonMergeRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """person/merge: two names of one person become one."""
+
+    name: Name
+    into: Name
+
+    def command(self, _limits: Limits) -> Command:
+        """See Request."""
+        return MergePeople(self.name, self.into)
+
+
+class PersonSetRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """person/set: a tau of somebody's own, for who is taken for others or never known; null: the gallery's again."""
+
+    name: Name
+    tau: Annotated[float, msgspec.Meta(gt=0, lt=4)] | None
+
+    def command(self, _limits: Limits) -> Command:
+        """See Request."""
+        return SetTau(self.name, self.tau)
+
+
 class PersonRemoveRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """person/remove."""
 
@@ -159,6 +183,8 @@ REQUESTS: dict[str, type[Request]] = {
     "enroll/cancel": EnrollCancelRequest,
     "person/list": PersonListRequest,
     "person/rename": PersonRenameRequest,
+    "person/merge": PersonMergeRequest,
+    "person/set": PersonSetRequest,
     "person/remove": PersonRemoveRequest,
     "recognize/image": RecognizeImageRequest,
     "gallery/rebuild": GalleryRebuildRequest,

@@ -90,6 +90,17 @@ class GalleryDb:
                 "UPDATE person SET name = ?, key = ? WHERE id = ?", (name, name.casefold(), person.person_id)
             )
 
+    def merge(self, person: Person, into: Person) -> None:
+        """Give somebody another's templates; the other is no more."""
+        with self.transaction():
+            self._db.execute("UPDATE template SET person = ? WHERE person = ?", (into.person_id, person.person_id))
+            self._db.execute("DELETE FROM person WHERE id = ?", (person.person_id,))
+
+    def set_tau(self, person: Person, tau: float | None) -> None:
+        """Give somebody a tau of their own, or none."""
+        with self.transaction():
+            self._db.execute("UPDATE person SET tau = ? WHERE id = ?", (tau, person.person_id))
+
     def remove(self, person: Person) -> None:
         """Forget somebody, so that nothing of them can be read from the disk."""
         with self.transaction():

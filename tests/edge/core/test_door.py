@@ -12,10 +12,12 @@ from edge.core.types import (
     FinishEnrollment,
     Frame,
     ListPeople,
+    MergePeople,
     RebuildGallery,
     RecognizeImage,
     RemovePerson,
     RenamePerson,
+    SetTau,
     StartEnrollment,
 )
 from edge.storage.gallery_db import GalleryDb
@@ -238,6 +240,29 @@ def test_a_live_enrollment_ends_with_what_there_is_or_with_nothing(door):
     door.handle(StartEnrollment("alice", 3))
     looks(door, RED)
     assert door.handle(FinishEnrollment()).data["templates"] == 1
+
+
+def test_two_names_of_one_person_become_one(door, path):
+    enrolled(door, alice=RED, al=PINK, bob=BLUE)
+    merged = door.handle(MergePeople("al", "Alice"))
+    assert merged.data["templates"] == 2
+    assert door.handle(MergePeople("al", "alice")).code == "no_such_person"
+    assert door.handle(MergePeople("alice", "nemo")).code == "no_such_person"
+    assert door.handle(MergePeople("alice", "alice")).code == "invalid"
+    assert said(watch(door, walking(PINK), 2)) == [("recognized", "new", "alice")]
+    assert {person["name"]: person["templates"] for person in open_door(path).people()} == {"alice": 2, "bob": 1}
+
+
+def test_somebody_has_a_tau_of_their_own(door, path):
+    enrolled(door, alice=RED)
+    near = (255, 90, 20)  # d 0.08 from RED; the gallery's tau is 0.3
+    assert said(watch(door, walking(near), 2)) == [("recognized", "new", "alice")]
+    assert door.handle(SetTau("alice", 0.05)).data["tau"] == 0.05
+    watch(door, [], 2, start=5)
+    assert said(watch(door, walking(near), 2, start=10)) == [("unknown", "new", None)]
+    assert open_door(path).people()[0]["tau"] == 0.05
+    assert door.handle(SetTau("alice", None)).data["tau"] == 0.3
+    assert door.handle(SetTau("nemo", 0.5)).code == "no_such_person"
 
 
 def test_no_two_people_are_written_alike_in_a_topic(door):
