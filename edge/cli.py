@@ -49,8 +49,11 @@ class Commands(click.Group):
 @click.pass_context
 def main(context: click.Context, path: Path | None, gallery: Path | None) -> None:
     """Tell who is at the door, on the camera itself."""
-    if path is None and SYSTEM_CONFIG.is_file():
-        path = SYSTEM_CONFIG
+    try:
+        if path is None and SYSTEM_CONFIG.is_file():
+            path = SYSTEM_CONFIG
+    except PermissionError as error:
+        raise ConfigError(f"{SYSTEM_CONFIG} is not for you to read: sudo -u limen, or --config FILE") from error
     config = Config() if path is None else load_config(path)
     context.obj = config if gallery is None else replace(config, gallery=replace(config.gallery, path=gallery))
 

@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -58,6 +59,7 @@ class Desk:
 
     def answer(self, incoming: Incoming) -> None:
         """Do as a request asks, or say why not; the answer goes where it was asked to go, if that is allowed."""
+        self.go_on()  # what came of a live enrollment comes before what is asked next
         verb = self._topics.verb_of(incoming.topic)
         if verb is None:
             return
@@ -76,8 +78,7 @@ class Desk:
         except RefusedError as refusal:
             return answer_json(Reply(code=refusal.code, error=str(refusal)), transaction)
         except GalleryError as error:
-            self._device.door.reload()  # what was not written is not known
-            return answer_json(Reply(code="storage", error=str(error)), transaction)
+            return self._not_written(error, transaction)
 
     def _carried_out(self, verb: str, incoming: Incoming, address: Address) -> bytes:
         """The answer; asked again, it is the same."""
@@ -94,14 +95,7 @@ class Desk:
             return earlier[1] if earlier[0] == asked.digest else self._refuse_reuse()
         command = request.command(self._limits)
         if isinstance(request, EnrollStartRequest):
-            reply = self._device.door.handle(command)
-            if reply.ok:
-                give_up_at = time.monotonic() + request.timeout_seconds
-                self._live = Live(
-                    asked, address, give_up_at, progress_json(Progress(0, request.shots), asked.transaction)
-                )
-                return self._live.said
-            return answer_json(reply, asked.transaction)
+            return self._start(request, command, asked, address)
         payload = self._handled(command, asked)
         if isinstance(command, CancelEnrollment) and self._live is not None:
             self._end_live(Reply(code="cancelled", error="enroll/cancel was asked"))
@@ -111,7 +105,7 @@ class Desk:
         """A live enrollment is answered when it ends; until then its answers say how far it has come."""
         reply = self._device.door.handle(command)
         if not reply.ok:
-            return answer_json(reply, asked.transaction)
+            return self._handled(reply, asked)
         said = progress_json(Progress(0, request.shots), asked.transaction)
         self._live = Live(asked, address, time.monotonic() + request.timeout_seconds, said)
         return said
@@ -134,23 +128,35 @@ class Desk:
         """Say what is new of a live enrollment, and end it when there are enough shots or no more time."""
         live = self._live
         if live is None:
-            return None
+            return
         for progress in self._device.door.progress():
             if progress.refusal is not None:
-                return self._end_live(progress.refusal)
+                self._end_live(progress.refusal)
+                return
             live.said = progress_json(progress, live.asked.transaction)
             self._send(live.said, live.address)
             if progress.done:
-                return self._end_live(FinishEnrollment())
+                self._end_live(FinishEnrollment())
+                return
         if time.monotonic() > live.give_up_at:  # what there is by then is kept
             self._end_live(FinishEnrollment())
-        return None
+
+    def close(self) -> None:
+        """The device stops: nothing is left without an answer."""
+        self.go_on()
+        if self._live is not None:
+            self._device.door.handle(CancelEnrollment())
+            self._end_live(Reply(code="stopped", error="the device was stopped"))
 
     def _end_live(self, how: Command | Reply) -> None:
         live, self._live = self._live, None
         try:
             payload = self._handled(how, live.asked)
         except GalleryError as error:
-            self._device.door.reload()
-            payload = answer_json(Reply(code="storage", error=str(error)), live.asked.transaction)
+            payload = self._not_written(error, live.asked.transaction)
         self._send(payload, live.address)
+
+    def _not_written(self, error: GalleryError, transaction: str | None) -> bytes:
+        with suppress(GalleryError):  # what was not written is not known, if it can be read what was
+            self._device.door.reload()
+        return answer_json(Reply(code="storage", error=str(error)), transaction)

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 import cv2
@@ -11,7 +11,7 @@ import numpy as np
 from edge.config import Config
 from edge.core.types import Command, EnrollImages, ListPeople, RemovePerson, Reply
 from edge.device import Device
-from edge.errors import RefusedError
+from edge.errors import BrokerError, LimenError, RefusedError
 from edge.mqtt.controller import Controller
 
 PICTURE_PX_MAX = 1280  # of a longer side: a phone's picture is ten times what a face needs, and a message has a limit
@@ -68,7 +68,12 @@ class There:
     def enroll_live(self, name: str, shots: int, timeout_seconds: float, say: Callable[[dict], None]) -> dict:
         """Know whoever stands before the device's door from now on; say: called with how far it has come."""
         fields = {"name": name, "shots": shots, "timeout_seconds": timeout_seconds}
-        return self.controller.ask("enroll/start", fields, timeout_seconds + ANSWER_SECONDS, say)
+        try:
+            return self.controller.ask("enroll/start", fields, timeout_seconds + ANSWER_SECONDS, say)
+        except (KeyboardInterrupt, BrokerError):  # or the next who passes by would be enrolled under this name
+            with suppress(LimenError):
+                self.controller.ask("enroll/cancel", {}, 2.0)
+            raise
 
     def list(self) -> dict:
         """See People."""

@@ -33,6 +33,7 @@ from edge.storage.outbox import Entry, Outbox
 log = logging.getLogger("limen")
 
 READ_SECONDS = 0.5
+REQUESTS_SECONDS = 0.2  # of requests, and then a frame: whoever asks much must not blind the door
 CAMERA_SILENT_SECONDS = 10.0
 NOTHING = np.zeros((240, 320, 3), np.uint8)
 IMAGE_PX_MAX, IMAGE_BYTES_MAX = 400, 64 * 1024
@@ -49,12 +50,13 @@ class Service:
         self.desk = Desk(config.mqtt, device, self.link, self.topics, self._say_who_is_known)
         self.watch = Stopwatch()
         self.watchdog = Watchdog()
-        self.present: dict[str, str] = {}
+        self.present: dict[str, str | None] = {}  # who each track is, by their id; None is somebody unknown
         self._last: dict[str, str] | None = None
         self._known = self._slugs()
         self._gone: set[str] = set()  # slugs of people who were forgotten while this ran
         self.published = 0
         self._deadlines: dict[int, float] = {}
+        self._connections = 0
         mqtt = config.mqtt
         self.outbox = Outbox(mqtt.outbox_path or config.gallery.path.with_name("outbox.db"), mqtt.outbox_events_max)
         self._health_at = 0.0
@@ -92,6 +94,7 @@ class Service:
         finally:
             notify("STOPPING=1")
             source.close()
+            self.desk.close()
             self._deliver()
             self.link.stop()
             self._forget_delivered()
@@ -112,18 +115,22 @@ class Service:
         return time.monotonic() - self._frame_at < CAMERA_SILENT_SECONDS
 
     def turn_to_requests(self) -> None:
-        """Answer everything that came in; and know whom `limen enroll` on this disk made known meanwhile."""
+        """Answer what came in, for a while; and know whom `limen enroll` on this disk made known meanwhile."""
         if self.device.store.changed_elsewhere():
             self.device.door.reload()
             self._say_who_is_known()
-        for incoming in self.link.pending():
+        until = time.monotonic() + REQUESTS_SECONDS
+        while time.monotonic() < until and (came := self.link.pending(1)):
+            (incoming,) = came
             slug = self.topics.person_of(incoming.topic)
             if incoming.topic == self._birth:
                 self._introduce(again=incoming.payload == b"online")
             elif slug is None:
                 self.desk.answer(incoming)
             elif incoming.size and slug not in self._known:
-                self.link.forget(f"person/{slug}")  # somebody who was forgotten while nobody could tell the broker
+                self._gone.add(slug)  # somebody who was forgotten while nobody could tell the broker
+                self.link.erase(f"person/{slug}")
+                self._introduce()
 
     def _say_who_is_known(self) -> None:
         """Of who is not known any more, nothing is said from now on, and the broker keeps nothing."""
@@ -133,9 +140,6 @@ class Service:
             self.link.forget(f"person/{slug}")
             if self._last is not None and slug_of(self._last["name"]) == slug:
                 self._last = None
-        self.present = {
-            track: name if slug_of(name) in self._known else UNKNOWN for track, name in self.present.items()
-        }
         self._say_what_is()
 
     def _slugs(self) -> set[str]:
@@ -152,6 +156,8 @@ class Service:
             now.timestamp() + expiry_seconds,
         )
         self._deadlines[entry.seq] = time.monotonic() + expiry_seconds
+        if len(self._deadlines) > self.config.mqtt.outbox_events_max:
+            del self._deadlines[next(iter(self._deadlines))]
         self._deliver()
         person = event.person
         name = event.kind if person is None else person.name
@@ -161,9 +167,9 @@ class Service:
         if event.phase == "end":
             self.present.pop(event.track, None)
         else:
-            self.present[event.track] = name
+            self.present[event.track] = None if person is None else person.person_id
             self._last = {"name": name, "ts": ts}
-            if person is not None:
+            if person is not None and slug_of(person.name) in self._known:
                 self.link.say(f"person/{slug_of(person.name)}", json_of({"name": person.name, "last_seen": ts}))
         self._say_presence()
 
@@ -172,6 +178,9 @@ class Service:
         self._forget_delivered()
         if not self.link.connected:
             return
+        if self._connections != self.link.connections:
+            self._connections = self.link.connections
+            self.outbox.rewind()
         for entry in self.outbox.take(INFLIGHT_MAX - self.link.depth):
             late = self.topics.of("event/late")
             self.link.send(
@@ -223,7 +232,8 @@ class Service:
         self.link.keep(discovery_topic(settings.prefix, self.config.device), told, again=again)
 
     def _say_presence(self) -> None:
-        people = sorted(set(self.present.values()))
+        known = self.device.door.gallery.people
+        people = sorted({known[who].name if who in known else UNKNOWN for who in self.present.values()})
         self.link.say(
             "presence", json_of({"state": ", ".join(people) or "nobody", "people": people, "last": self._last})
         )

@@ -55,7 +55,7 @@ class Door:
         self.detector, self.embedder, self.gallery, self.store, self.rules = detector, embedder, gallery, store, rules
         self.tracker = Tracker(rules.tracks)
         self.motion = MotionGate() if rules.motion_gate else None
-        self.looking = store.setting(LOOKING) != "no"
+        self.looking = True
         self.live: LiveEnrollment | None = None
         self._progress: list[Progress] = []
         self.reload()
@@ -148,16 +148,18 @@ class Door:
     def _start(self, command: StartEnrollment) -> Reply:
         if self.live is not None:
             raise RefusedError("enrolling", f"{self.live.name} is being enrolled; enroll/cancel ends that")
+        if not self.looking:
+            raise RefusedError("recognition_off", "nobody is looked at: recognition is switched off")
         if not 1 <= command.shots <= SHOTS_MAX:
             raise RefusedError("invalid", f"expected 1 to {SHOTS_MAX} shots, got {command.shots}")
-        self.live = LiveEnrollment(self._free_name(command.name), command.shots)
+        self.live, self._progress = LiveEnrollment(self._free_name(command.name), command.shots), []
         return Reply({"shots": 0, "of": command.shots})
 
     def _finish(self, _command: FinishEnrollment) -> Reply:
         live = self._ended()
         if not live.shots:
             raise RefusedError("timeout", f"no look at {live.name} was good enough in time")
-        return self._keep(live.name, live.shots)
+        return self._keep(self._free_name(live.name), live.shots)
 
     def _cancel(self, _command: CancelEnrollment) -> Reply:
         return Reply({"name": self._ended().name})
@@ -188,6 +190,9 @@ class Door:
     def reload(self) -> None:
         """Know what the store knows."""
         self.gallery.fill(*self.store.load())
+        self.looking = self.store.setting(LOOKING) != "no"
+        for track in self.tracker.tracks:
+            track.forget(set(self.gallery.people))
 
     def _list(self, _command: ListPeople) -> Reply:
         return Reply({"people": self.people(), "tau": self.gallery.tau})
@@ -248,7 +253,7 @@ class Door:
     def _switch(self, command: SwitchRecognition) -> Reply:
         if command.on is not None:
             self.store.set(LOOKING, "yes" if command.on else "no")
-            self.looking = command.on
+            self.reload()
         return Reply({"recognition": self.looking})
 
     def _known(self, name: str) -> Person:

@@ -1,7 +1,7 @@
 """Faces over frames: who stays the same face, what the looks at it say, and one verdict for each."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -129,6 +129,13 @@ class Track:
                 return None
             leader = None
         return self._decide(leader)
+
+    def forget(self, known: set[str]) -> None:
+        """Whoever is not known any more was nobody we know."""
+        if any(vote.identity is not None and vote.identity not in known for vote in self._evidence.votes):
+            self._evidence = Evidence()
+        if self.verdict is not None and self.verdict.identity is not None and self.verdict.identity not in known:
+            self.verdict = replace(self.verdict, identity=None, votes={}, why="who it was was forgotten")
 
     def conclude(self) -> Verdict | None:
         """It is gone. Returns the verdict if there was none yet and there are votes.

@@ -75,7 +75,7 @@ def discovery_json(
             "name": "Enroll now",
             "cmd_t": f"{request}/enroll/start",
             "cmd_tpl": '{"transaction": "{{ now().timestamp() }}", '
-            '"name": "Guest {{ now().strftime(\'%Y-%m-%d %H.%M\') }}"}',  # fresh each time, or it would work once
+            '"name": "Guest {{ now().strftime(\'%Y-%m-%d %H.%M.%S\') }}"}',  # fresh each time, or it would work once
             "ic": "mdi:account-plus",
         },
         "temperature": measured("Temperature", "temp_c", health, dev_cla="temperature", unit_of_meas="°C"),

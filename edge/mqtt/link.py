@@ -83,7 +83,7 @@ class Link:
         self._connected = False
         # Filled by the network thread, emptied by ours.
         self._inbox: deque[Incoming] = deque()
-        self._acknowledged: deque[int] = deque()
+        self._acknowledged: deque[tuple[int, str | None]] = deque()  # which, and why the broker refused it
         self._changes: deque[str | None] = deque()  # connected (None), or why not any more
         self._bytes_in = self._bytes_out = 0  # each written by one thread alone
         self._opened_at: float | None = None  # when a connection was made that the broker has not answered yet
@@ -121,27 +121,27 @@ class Link:
         """Messages that wait or were not acknowledged yet."""
         return len(self._waiting) + len(self._inflight)
 
-    def pending(self) -> list[Incoming]:
-        """What came in since the last call. To be called again and again: it also sends what waits."""
+    def pending(self, count: int = INBOX_MAX) -> list[Incoming]:
+        """What came in since the last call, at most so many. To be called again and again: it also sends what waits."""
         now = time.monotonic()
         if self._other_version or (self._opened_at or now) + CONNACK_SECONDS < now:
             self._try_the_other_version()
         while self._changes:
             before, self.why_not = self.why_not, self._changes.popleft()
-            self._connected = self.why_not is None
             if self.why_not != before:
                 log.info("%s:%d %s", self.config.host, self.config.port, self.why_not or "is connected")
+            if self._connected and self.why_not is not None:
+                self._begin_again()
+                break
+            self._connected = self.why_not is None
             if self._connected:
                 self.connections += 1
                 for topic, (payload, qos) in self._states.items():
                     self._client.publish(topic, payload, qos=qos, retain=True)
-        while self._acknowledged:
-            message = self._inflight.pop(self._acknowledged.popleft(), None)
-            if message is not None and message.token is not None:
-                self.delivered.append(message.token)
+        self._note_acknowledged()
         self._pump()
         messages = []
-        while self._inbox:
+        while self._inbox and len(messages) < count:
             messages.append(self._inbox.popleft())
             self._bytes_out += len(messages[-1].payload)
         return messages
@@ -166,6 +166,11 @@ class Link:
         """Take a state back: an empty retained message removes it from the broker."""
         self.say(name, b"")
 
+    def erase(self, name: str) -> None:
+        """Remove from the broker what was not said here, once."""
+        if self._connected:
+            self._client.publish(self.topics.of(name), b"", qos=1, retain=True)
+
     def send(self, message: Outgoing) -> None:
         """An event or an answer: delivered in order, at least once, when there is a broker; QoS 1, not retained."""
         if len(self._waiting) >= self.config.queue_answers_max:
@@ -173,6 +178,35 @@ class Link:
             self.dropped += 1
         self._waiting.append(message)
         self._pump()
+
+    def _note_acknowledged(self) -> None:
+        while self._acknowledged:
+            number, refusal = self._acknowledged.popleft()
+            message = self._inflight.pop(number, None)
+            if message is None:
+                continue
+            if refusal is not None:  # who sent it still has it, and may send it again over the next connection
+                self.dropped += message.token is None
+                log.error("%s: the broker refused it: %s", message.topic, refusal)
+            elif message.token is not None:
+                self.delivered.append(message.token)
+
+    def _begin_again(self) -> None:
+        """The connection is lost: make a new one.
+
+        Left to itself paho would send again what was under way, as it was: an event that is stale by then would be
+        sent as if it were fresh. Of what has a token, whoever sent it decides what becomes of it.
+        """
+        self._client.disconnect()
+        self._client.loop_stop()
+        self._note_acknowledged()
+        waiting = [*self._inflight.values(), *self._waiting]
+        self._waiting = deque(message for message in waiting if message.token is None)
+        self._inflight.clear()
+        self._changes.clear()
+        self._other_version, self._opened_at, self._refused, self._connected = False, None, False, False
+        self._client = self._make_client()
+        self.start()
 
     def _pump(self) -> None:
         """Hand paho as much as may be under way at once; the rest waits here, where it can be counted."""
@@ -203,7 +237,7 @@ class Link:
         client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
         client.on_connect_fail = self._on_connect_fail
         client.on_message, client.on_publish = self._on_message, self._on_publish
-        client.on_socket_open = self._on_socket_open
+        client.on_socket_open, client.on_subscribe = self._on_socket_open, self._on_subscribe
         return client
 
     def _try_the_other_version(self) -> None:
@@ -212,16 +246,9 @@ class Link:
         Or back to 5 where 3.1.1 was met with silence too: then it was not the version.
         """
         self._other_version, self._opened_at = False, None
-        if self.config.version != "auto" or self.connections:
-            return
-        self._client.disconnect()
-        self._client.loop_stop()
-        self._other_version, self._opened_at = False, None
-        self.version_5 = not self.version_5
-        self._waiting.extendleft(reversed(self._inflight.values()))
-        self._inflight.clear()
-        self._client = self._make_client()
-        self.start()
+        if self.config.version == "auto" and not self.connections:
+            self.version_5 = not self.version_5
+            self._begin_again()
 
     def _on_connect_fail(self, *_: object) -> None:
         self._changes.append(f"cannot be reached: {sys.exc_info()[1]}")  # paho calls this where it caught the reason
@@ -270,9 +297,18 @@ class Link:
         self._changes.append(f"disconnected: {reason}")
 
     def _on_publish(
-        self, _client: Client, _userdata: object, mid: int, _reason: ReasonCode, _properties: Properties | None
+        self, _client: Client, _userdata: object, mid: int, reason: ReasonCode, _properties: Properties | None
     ) -> None:
-        self._acknowledged.append(mid)
+        self._acknowledged.append((mid, str(reason) if reason.is_failure else None))
+
+    def _on_subscribe(
+        self, _client: Client, _userdata: object, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
+    ) -> None:
+        for topic, reason in zip(
+            (self.topics.requests, self.topics.of("person/+"), *self.also_hear), reasons, strict=False
+        ):
+            if reason.is_failure:
+                log.error("%s: the broker does not let us hear it: %s", topic, reason)
 
     def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
         if len(self._inbox) >= INBOX_MAX:

@@ -33,9 +33,15 @@ STEPS = (
 )
 
 
+OLDEST_READER = 3  # the first version whose limen can also use what the newest step makes: so one can go back
+
+
 def migrate(db: sqlite3.Connection) -> None:
     """Bring a database to the newest version. Raises GalleryError where a newer limen made it."""
     version = db.execute("PRAGMA user_version").fetchone()[0]
+    (oldest_reader,) = db.execute("PRAGMA application_id").fetchone()
+    if version > len(STEPS) and 0 < oldest_reader <= len(STEPS):
+        return
     if version > len(STEPS):
         raise GalleryError(f"the gallery has version {version}; this limen knows versions up to {len(STEPS)}")
     for number, step in enumerate(STEPS[version:], start=version + 1):
@@ -44,6 +50,7 @@ def migrate(db: sqlite3.Connection) -> None:
             for statement in step:
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {number}")
+            db.execute(f"PRAGMA application_id = {OLDEST_READER}")
         except sqlite3.Error:
             db.execute("ROLLBACK")
             raise

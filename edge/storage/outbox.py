@@ -51,6 +51,7 @@ class Outbox:
         self.problem: str | None = None
         self._unsaved: dict[int, Entry] = {}
         self._handed_out = self._pushed_out = 0
+        self._closed = False
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch(mode=0o600)
@@ -67,8 +68,12 @@ class Outbox:
         self._last_seq = row[0] if row else 0
 
     def close(self) -> None:
-        """Let go of the file; what waits stays in it."""
+        """Let go of the file; what waits stays in it. Once more does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         self._save()
+        self._write(lambda: None)
         self._db.close()
 
     @property
@@ -100,12 +105,17 @@ class Outbox:
                 (self._handed_out, count),
             ).fetchall()
         except sqlite3.Error as error:
-            self.problem, rows = str(error), []
+            self.problem = str(error)
+            return []  # none of a later one before those that cannot be read now
         waiting = [entry for seq, entry in self._unsaved.items() if seq > self._handed_out]
         entries = [*(Entry(*row) for row in rows), *waiting][:count]
         if entries:
             self._handed_out = entries[-1].seq
         return entries
+
+    def rewind(self) -> None:
+        """Over a new connection, hand out again all that was not delivered."""
+        self._handed_out = 0
 
     def delivered(self, numbers: Iterable[int]) -> None:
         """These were acknowledged by the broker."""
@@ -143,6 +153,9 @@ class Outbox:
         try:
             self._db.execute("BEGIN IMMEDIATE")
             change()
+            # Also of what was delivered without ever having been on the disk, no number is used twice.
+            self._db.execute("DELETE FROM sqlite_sequence WHERE name = 'event'")
+            self._db.execute("INSERT INTO sqlite_sequence VALUES ('event', ?)", (self._last_seq,))
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             self.problem = str(error)

@@ -15,11 +15,13 @@ from click.testing import CliRunner
 
 from edge.cli import main
 from edge.config import Config, GalleryConfig, MqttConfig
+from edge.core.types import Event
 from edge.errors import BrokerError, ConfigError
 from edge.mqtt.controller import Controller
 from edge.mqtt.discovery import discovery_topic
 from edge.mqtt.link import Link
 from edge.mqtt.topics import Topics
+from edge.storage.outbox import Outbox
 from tests.household import MOSQUITTO, free_port, running, until
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "mosquitto"
@@ -222,6 +224,30 @@ def test_a_camera_hears_requests_to_itself_alone(account):
         until(lambda: porch.heard)
         time.sleep(0.2)
         assert porch.heard == ["limen/porch/request/person/list"]
+
+
+def test_what_the_broker_refuses_is_not_taken_for_delivered(account, tmp_path, caplog):
+    """A device that logs in under another name than its own."""
+    config = Config(device="back", gallery=GalleryConfig(tmp_path / "gallery.db"), mqtt=account("porch"))
+
+    class Telling:
+        ended, dropped, told = False, 0, False
+
+        def read(self, timeout_seconds):
+            if service.link.connected and not self.told:
+                service.publish(Event("unknown", "new", "t1", 0.0, None, None, {}, None, (0, 0, 1, 1), 1, "a test"))
+                self.told = True
+            time.sleep(min(timeout_seconds, 0.01))
+
+        def close(self):
+            """Nothing is held open."""
+
+    source = Telling()
+    with running(config, lambda: source) as service:
+        until(lambda: "limen/back/event: the broker refused it: Not authorized" in caplog.text)
+    outbox = Outbox(tmp_path / "outbox.db", 10)
+    assert outbox.depth == 1
+    outbox.close()
 
 
 def test_files_that_cannot_be_used_are_named(account, tmp_path):

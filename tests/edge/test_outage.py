@@ -1,8 +1,10 @@
 """What was seen while the broker was away is told when it is back; too late, it is told where nobody acts on it."""
 
 import json
+import signal
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -82,6 +84,33 @@ def test_after_an_outage_of_a_day_nothing_is_lost_and_nothing_fires_late(broker,
         until(lambda: len(set(tracks(household, "event/late"))) == 1440, 60)
     assert list(dict.fromkeys(tracks(household, "event/late"))) == [f"t{number}" for number in range(1440)]
     assert household.on("event") == []
+
+
+def test_what_was_under_way_when_the_broker_hung_does_not_fire_late(broker, config, household):
+    """It had been sent, was not acknowledged, and is stale by the time there is a broker again."""
+    config = replace(config, mqtt=replace(config.mqtt, event_expiry_seconds=2))
+
+    class Hanging(Nothing):
+        step = 0
+
+        def read(self, timeout_seconds):
+            if self.step == 0 and service.link.connected:
+                broker.process.send_signal(signal.SIGSTOP)
+                for number in range(20):  # more than may be under way at once
+                    service.publish(seen(number))
+                self.step = 1
+            super().read(timeout_seconds)
+
+    source = Hanging()
+    with running(config, lambda: source) as service:
+        until(lambda: source.step == 1)
+        time.sleep(2.5)
+        broker.process.kill()
+        broker.process.wait()
+        broker.start()
+        until(lambda: len(set(tracks(household, "event/late"))) == 20, 60)
+    assert household.on("event") == []
+    assert list(dict.fromkeys(tracks(household, "event/late"))) == [f"t{number}" for number in range(20)]
 
 
 def test_an_old_event_is_not_new_again_because_the_clock_is_behind(broker, config, household, monkeypatch):

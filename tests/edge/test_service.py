@@ -124,6 +124,42 @@ def test_a_live_enrollment_is_one_at_a_time_and_can_be_cancelled(porch, househol
     assert porch.device.door.gallery.templates == []
 
 
+def test_nothing_is_left_without_an_answer_when_the_device_stops(config, household):
+    with running(config, lambda: open_source(config.camera, loop=True)):
+        until(lambda: household.newest("status") == b"online")
+        household.ask("enroll/start", {"transaction": "live", "name": "Eileen", "shots": 20})
+    until(lambda: ("live", "stopped") in codes(household, "enroll/start"))
+
+
+def test_many_large_requests_do_not_blind_the_door(porch, household):
+    wall = base64_of(np.full((4000, 4000, 3), 90, np.uint8), ".png")
+    until(lambda: porch.watch.count > 5)
+    for number in range(20):
+        household.send("recognize/image", {"transaction": f"large-{number}", "image": wall})
+    until(lambda: answers(household, "recognize/image"))
+    frames = porch.watch.count
+    until(lambda: len(answers(household, "recognize/image")) == 20)
+    assert porch.watch.count - frames >= 5  # frames in between, and not all requests first
+
+
+def test_whoever_is_renamed_while_they_are_there_is_not_somebody_unknown(porch, household):
+    household.ask("enroll/image", {"transaction": "1", "name": "Eileen", "images": [portrait_jpeg()]})
+    until(lambda: b'"state":"Eileen"' in household.newest("presence"))
+    before = len(household.on("presence"))
+    household.ask("person/rename", {"transaction": "2", "name": "Eileen", "new_name": "Colonel"})
+    until(lambda: b'"state":"Colonel"' in household.newest("presence"))
+    assert not any(b"unknown" in message.payload for message in household.on("presence")[before:])
+    assert porch.device.door.gallery.find("colonel")
+
+
+@pytest.mark.usefixtures("porch")
+def test_what_others_write_under_our_people_is_erased_and_not_kept(porch, household):
+    for number in range(20):
+        household.client.publish(f"{BASE}/person/nobody-{number}", b"x", qos=1, retain=True)
+    until(lambda: all(household.newest(f"person/nobody-{number}") == b"" for number in range(20)))
+    assert not any("nobody-" in topic for topic in porch.link._states)
+
+
 def test_the_command_guides_whoever_is_there(porch):
     broker = f"127.0.0.1:{porch.config.mqtt.port}"
     live = ["--live", "--shots", "2", "--seconds", "8"]

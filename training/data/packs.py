@@ -11,6 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from edge.errors import DataError
+from training.data.cache import load_cached, made_once
 from training.data.crops import CROP_PX, UNLABELLED, Crops
 
 # Whose numbers a labelled pack uses: the two cuts of CelebA share theirs, so one person is one person in both.
@@ -55,8 +56,7 @@ class Pack:
         """All crops; decoding happens on the first call and is cached."""
         names = [member.filename for member in self.members()]
         cached = self.cache_dir / "crops" / f"{self.name}-{self.digest()}.npy"
-        if not cached.is_file():
-            self._decode_to(cached, names)
+        made_once(cached, lambda target: self._decode_to(target, names))
         people = PEOPLE_OF.get(self.name)
         return Crops(
             images=load_cached(cached, mmap_mode="r"),
@@ -65,22 +65,11 @@ class Pack:
         )
 
     def _decode_to(self, target: Path, names: list[str]) -> None:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_suffix(".partial")
-        images = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=(len(names), CROP_PX, CROP_PX, 3))
+        images = np.lib.format.open_memmap(target, mode="w+", dtype=np.uint8, shape=(len(names), CROP_PX, CROP_PX, 3))
         with zipfile.ZipFile(self.path) as archive:
             for row, name in enumerate(tqdm(names, desc=f"decode {self.name}", unit="crop")):
                 images[row] = decode_crop(read_member(archive, self.name, name), f"{self.name}/{name}")
         images.flush()
-        partial.replace(target)  # a decode that was killed half way leaves no cache behind that looks whole
-
-
-def load_cached(path: Path, mmap_mode: str | None = None) -> np.ndarray:
-    """An array of the cache. Raises DataError that says to remove it where it cannot be read."""
-    try:
-        return np.load(path, mmap_mode=mmap_mode)
-    except (ValueError, OSError, EOFError) as error:
-        raise DataError(f"cached {path} cannot be read ({error}): remove it, and it is made again") from error
 
 
 def read_member(archive: zipfile.ZipFile, pack: str, name: str) -> bytes:

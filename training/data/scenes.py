@@ -10,8 +10,9 @@ import numpy as np
 from tqdm import tqdm
 
 from edge.core.geometry import box_iou
+from training.data.cache import load_cached, made_once
 from training.data.faces import BOX, NO_FACES
-from training.data.packs import Pack, decode_image, load_cached, read_member
+from training.data.packs import Pack, decode_image, read_member
 from training.data.yunet import YuNet, merged
 
 LABELS = "labels-2"  # made by this code: asked in another way they get another number, and no old answer is taken
@@ -93,15 +94,14 @@ def read_crop_faces(pack: Pack, rows: np.ndarray, teacher: YuNet, cache_dir: Pat
 
 def cached_faces(path: Path, answers: object, count: int, label: str) -> list[np.ndarray]:
     """The list of (F, 15), computed once. On disk it is one array whose first column is the picture's number."""
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
+
+    def ask(target: Path) -> None:
         found = [np.zeros((0, 16), dtype=np.float32)]
         for number, faces in enumerate(tqdm(answers, total=count, desc=label, unit="picture")):
             found.append(np.column_stack([np.full(len(faces), number), faces]))
-        partial = path.with_suffix(".partial.npy")
-        np.save(partial, np.concatenate(found).astype(np.float32))
-        partial.replace(path)
-    rows = load_cached(path)
+        np.save(target, np.concatenate(found).astype(np.float32))
+
+    rows = load_cached(made_once(path, ask))
     return [rows[rows[:, 0] == number, 1:] for number in range(count)]
 
 

@@ -8,7 +8,8 @@ import numpy as np
 from tqdm import tqdm
 
 from edge.errors import DataError
-from training.data.packs import Pack, load_cached
+from training.data.cache import load_cached, made_once
+from training.data.packs import Pack
 
 
 @dataclass(frozen=True)
@@ -77,12 +78,7 @@ class Teacher:
         if shipped is not None:
             return shipped
         cached = self.cache_dir / "teachers" / f"{self.name}-{pack.name}-{pack.digest()}.npy"
-        if not cached.is_file():
-            cached.parent.mkdir(parents=True, exist_ok=True)
-            partial = cached.with_suffix(".partial.npy")
-            np.save(partial, self.embed(pack.read().images))
-            partial.replace(cached)
-        return load_cached(cached)
+        return load_cached(made_once(cached, lambda target: np.save(target, self.embed(pack.read().images))))
 
     def _shipped_rows(self, pack: Pack) -> np.ndarray | None:
         """Embeddings that came with the teacher, `<short name>_embeddings.npz`, if they cover this pack."""

@@ -19,7 +19,9 @@ from edge.core.types import (
     RenamePerson,
     SetTau,
     StartEnrollment,
+    SwitchRecognition,
 )
+from edge.errors import GalleryError
 from edge.storage.gallery_db import GalleryDb
 from tests.edge.core.fakes import ColourEmbedder, SquareDetector, square
 
@@ -240,6 +242,31 @@ def test_a_live_enrollment_ends_with_what_there_is_or_with_nothing(door):
     door.handle(StartEnrollment("alice", 3))
     looks(door, RED)
     assert door.handle(FinishEnrollment()).data["templates"] == 1
+
+
+def test_who_is_removed_while_they_stand_there_is_named_no_more(door):
+    enrolled(door, alice=RED)
+    assert said(watch(door, [(RED, 100, 80, 60)], 2)) == [("recognized", "new", "alice")]
+    door.handle(RemovePerson("alice"))
+    assert said(watch(door, [], 2, start=2)) == [("unknown", "end", None)]
+    enrolled(door, bob=BLUE)
+    watch(door, [(BLUE, 100, 80, 60)], 0.3, start=10)  # votes, and no verdict yet
+    door.handle(RemovePerson("bob"))
+    assert said(watch(door, [], 2, start=10.3)) in ([], [("unknown", "new", None), ("unknown", "end", None)])
+
+
+def test_a_switch_that_could_not_be_written_is_not_switched(door, monkeypatch):
+    def fail(*_):
+        raise GalleryError("disk full")
+
+    monkeypatch.setattr(door.store, "set", fail)
+    with pytest.raises(GalleryError):
+        door.handle(SwitchRecognition(on=False))
+    assert door.looking
+    monkeypatch.undo()
+    assert door.handle(SwitchRecognition(on=False)).data == {"recognition": False}
+    assert door.handle(StartEnrollment("alice", 3)).code == "recognition_off"
+    assert watch(door, walking(RED), 2) == []
 
 
 def test_two_names_of_one_person_become_one(door, path):

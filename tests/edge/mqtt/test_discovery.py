@@ -110,7 +110,7 @@ def test_what_the_device_says_of_itself_is_read(told):
 @pytest.mark.parametrize(
     ("entity", "pressed", "fields"),
     [
-        ("enroll", "PRESS", {"name": "Guest 2026-11-22 08.30", "shots": 5}),
+        ("enroll", "PRESS", {"name": "Guest 2026-11-22 08.30.05", "shots": 5}),
         ("recognition", "true", {"recognition": True}),
         ("recognition", "false", {"recognition": False}),
     ],

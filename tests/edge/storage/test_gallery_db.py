@@ -121,8 +121,21 @@ def test_a_gallery_from_the_future_is_left_alone(path, db):
     db.close()
     with sqlite3.connect(path) as raw:
         raw.execute("PRAGMA user_version = 99")
+        raw.execute("PRAGMA application_id = 98")  # the oldest that can use it
     with pytest.raises(GalleryError, match="version 99; this limen knows versions up to 3"):
         GalleryDb(path, MODEL)
+
+
+def test_a_gallery_of_a_newer_limen_is_used_where_that_one_says_it_can_be(path, db):
+    """So one can go back to the release before."""
+    db.add("Alice", [embedding()], [crop()])
+    db.close()
+    with sqlite3.connect(path) as raw:
+        assert raw.execute("PRAGMA application_id").fetchone() == (3,)
+        raw.execute("PRAGMA user_version = 4")
+    again = GalleryDb(path, MODEL)
+    assert [person.name for person in again.load()[0]] == ["Alice"]
+    again.close()
 
 
 def test_a_write_that_fails_leaves_all_as_it_was(db):

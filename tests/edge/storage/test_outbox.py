@@ -117,6 +117,39 @@ def test_a_disk_that_cannot_be_written_stops_nothing_and_loses_nothing(outbox, p
     again.close()
 
 
+def test_no_number_is_used_twice_also_of_what_never_was_on_the_disk(path):
+    outbox = Outbox(path, 3)
+    read_only(outbox)
+    (entry,) = put(outbox)
+    outbox.take(1)
+    outbox.delivered([entry.seq])
+    writable(outbox)
+    outbox.close()
+    again = Outbox(path, 3)
+    assert numbers(put(again)) == [2]
+    again.close()
+
+
+def test_a_disk_that_cannot_be_read_for_a_moment_loses_no_place_in_the_queue(outbox, monkeypatch):
+    put(outbox, 2)
+    read_only(outbox)
+    put(outbox)
+
+    class Broken:
+        def execute(self, *_):
+            raise sqlite3.OperationalError("disk I/O error")
+
+    with monkeypatch.context() as moment:
+        moment.setattr(outbox, "_db", Broken())
+        moment.setattr(outbox, "_save", lambda: None)
+        assert outbox.take(5) == []
+        assert outbox.problem == "disk I/O error"
+    writable(outbox)
+    assert numbers(outbox.take(5)) == [1, 2, 3]
+    outbox.rewind()
+    assert numbers(outbox.take(5)) == [1, 2, 3]
+
+
 def test_in_memory_too_it_is_bounded(path):
     outbox = Outbox(path, 3)
     read_only(outbox)
