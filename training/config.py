@@ -26,7 +26,7 @@ class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 class DataConfig(Value, kw_only=True):
     """What is learned from, and who is kept out of it."""
 
-    source: Literal["packs", "folder", "generated"]
+    source: Literal["packs", "folder", "generated", "omniglot", "drawn"]
     packs: tuple[str, ...] = ()
     teacher: str | None = None  # an ONNX model of the teachers folder; needed by the distillation losses
     held_out_fraction: Share = 0.0  # of the labelled people, measured on in place of learned from
@@ -34,6 +34,9 @@ class DataConfig(Value, kw_only=True):
     augmentation_strength: Share = 1.0
     generated_people: Count = 64  # for source = "generated"
     generated_looks: Count = 8
+    held_out_alphabets: tuple[str, ...] = ()  # of "omniglot" and "drawn" characters, in place of a fraction
+    aligned: bool = False  # drawings, to the middle and the size of their ink
+    turned_copies: bool = False  # a character turned by 90, 180 and 270 degrees is three more to learn
 
 
 class BackboneConfig(Value, kw_only=True):
@@ -59,6 +62,37 @@ class BackboneConfig(Value, kw_only=True):
             )
 
 
+TERMS = ("distill_cosine", "distill_relational", "contrastive", "triplet", "margin_softmax", "softmax", "prototype")
+
+
+class KochConfig(Value, kw_only=True):
+    """The shape of Koch's Siamese network; see training/models/koch.py. The defaults are the published size."""
+
+    widths: tuple[Count, Count, Count, Count] = (64, 128, 128, 256)
+    kernels: tuple[Count, Count, Count, Count] = (10, 7, 4, 4)
+    units: Count = 4096
+    input_px: Count = 105
+    channels: Count = 1
+
+    def __post_init__(self) -> None:
+        if self.final_px < 1:
+            raise ValueError(f"kernels {list(self.kernels)} leave nothing of {self.input_px} px")
+
+    @property
+    def final_px(self) -> int:
+        """Side of the last map: no convolution is padded, and all but the last are followed by a pooling of two."""
+        *pooled, last = self.kernels
+        px = self.input_px
+        for kernel in pooled:
+            px = (px - kernel + 1) // 2
+        return px - last + 1
+
+    @property
+    def dimension(self) -> int:
+        """Numbers stored of a picture."""
+        return self.units
+
+
 class LossConfig(Value):
     """Weights of the terms of the loss; a term of weight 0 is not computed. Margins are in d, so in [0, 4]."""
 
@@ -67,13 +101,16 @@ class LossConfig(Value):
     contrastive: Weight = 0.0
     triplet: Weight = 0.0
     margin_softmax: Weight = 0.0
+    softmax: Weight = 0.0
+    prototype: Weight = 0.0
     contrastive_margin: float = 1.0
     triplet_margin: float = 0.3
     softmax_margin: float = 0.35
     softmax_scale: float = 32.0
+    prototype_scale: float = 8.0  # of d; what a softmax of -d would otherwise tell apart too softly
 
     def __post_init__(self) -> None:
-        if not any((self.distill_cosine, self.distill_relational, self.contrastive, self.triplet, self.margin_softmax)):
+        if not any(getattr(self, term) for term in TERMS):
             raise ValueError("every term of the loss has weight 0: there is nothing to learn")
 
 
@@ -83,6 +120,7 @@ class SamplerConfig(Value):
     kind: Literal["uniform", "people"] = "uniform"
     batch_size: Count = 128
     crops_per_person: Count = 4
+    groups: Count | None = None  # the P people are of this many alphabets, or of any
 
     def __post_init__(self) -> None:
         if self.kind == "people" and self.batch_size % self.crops_per_person:
@@ -135,12 +173,11 @@ class Experiment(Value, kw_only=True):
         return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()[:12]
 
 
-class EmbedderExperiment(Experiment, kw_only=True):
-    """Learn an encoding of aligned crops."""
+class EncoderExperiment(Experiment, kw_only=True):
+    """Learn how alike two pictures are, whatever the network and the loss."""
 
     data: DataConfig
-    backbone: BackboneConfig
-    loss: LossConfig
+    backbone: BackboneConfig | KochConfig
     sampler: SamplerConfig = SamplerConfig()
     calibration: CalibrationConfig = CalibrationConfig()
     start_from: str | None = None  # the name of a finished experiment whose weights this one starts with
@@ -149,6 +186,24 @@ class EmbedderExperiment(Experiment, kw_only=True):
     def batch_size(self) -> int:
         """Crops of one step."""
         return self.sampler.batch_size
+
+
+class EmbedderExperiment(EncoderExperiment, kw_only=True):
+    """Learn an encoding of aligned crops."""
+
+    backbone: BackboneConfig
+    loss: LossConfig
+
+
+class SiameseExperiment(EncoderExperiment, kw_only=True):
+    """Learn Koch's similarity of two pictures: his network, and one weight for every number that it stores."""
+
+    backbone: KochConfig = KochConfig()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.sampler.kind != "people" or self.sampler.crops_per_person != 2 or self.batch_size < 4:
+            raise ValueError('pairs want sampler.kind = "people", crops_per_person = 2 and two people or more')
 
 
 class ScenesConfig(Value, kw_only=True):
@@ -197,7 +252,11 @@ class DetectorExperiment(Experiment, kw_only=True):
     calibration_images: Count = 300
 
 
-TASKS: dict[str, type[Experiment]] = {"embedder": EmbedderExperiment, "detector": DetectorExperiment}
+TASKS: dict[str, type[Experiment]] = {
+    "embedder": EmbedderExperiment,
+    "siamese": SiameseExperiment,
+    "detector": DetectorExperiment,
+}
 
 
 def load_experiment(name_or_path: str) -> Experiment:

@@ -1,6 +1,7 @@
 """The embedder as a task: its data, its network, how good it is while it learns, and what its card says."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,20 +15,23 @@ from edge.errors import ExperimentError
 from edge.inference.card import EmbedderCard, Impostors
 from edge.inference.embedder import Embedder
 from training.config import EmbedderExperiment, Experiment, load_experiment
-from training.data.crops import CROP_PX
+from training.data.character_set import CharacterSet, gather_characters
 from training.data.lfw import Pairs
 from training.data.steps import EmbeddingSteps
 from training.data.teacher import unit_length
-from training.data.terms import DRAWN, PACK_TERMS, RESEARCH_ONLY, TEACHER_TERMS, YOUR_OWN
+from training.data.terms import DRAWN, OMNIGLOT, PACK_TERMS, RESEARCH_ONLY, TEACHER_TERMS, YOUR_OWN
 from training.data.training_set import Places, TrainingSet, gather
 from training.evaluate.evaluation import Evaluation, compared, evaluate
+from training.evaluate.one_shot import Encoder, found, squared_distance
 from training.evaluate.pairs import drawn_pairs
 from training.evaluate.report import write_report
-from training.evaluate.verification import pair_distances, ten_fold_accuracy
+from training.evaluate.verification import ten_fold_accuracy
 from training.learner import EmbeddingLearner, to_network
 from training.losses import EmbeddingLoss
 from training.models.backbones import Backbone
 from training.trainer import CHECKPOINT, RunPlan, fit, trained_weights
+
+TERMS_OF = {"generated": DRAWN, "drawn": DRAWN, "omniglot": OMNIGLOT}
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,9 @@ class EmbedderTask:
         return self.experiment.name
 
     def gather(self, places: Places, *, measure_only: bool) -> TrainingSet:  # noqa: ARG002 -- one reading serves both
-        """Crops, guarded against leaks and split by person."""
+        """Crops, guarded against leaks and split by person; or drawings, split by alphabet."""
+        if self.experiment.data.source in ("omniglot", "drawn"):
+            return gather_characters(self.experiment, places)
         return gather(self.experiment, places)
 
     def fit(self, data: TrainingSet, plan: RunPlan, fabric: Fabric, runs_dir: Path) -> nn.Module:
@@ -60,26 +66,36 @@ class EmbedderTask:
         """
         experiment = self.experiment
         refuse_misfits(experiment, data)
-        people = data.person_numbers
         torch.manual_seed(experiment.seed)
-        learner = EmbeddingLearner(
-            Backbone(experiment.backbone),
-            EmbeddingLoss(
-                experiment.loss,
-                people=int(people.max()) + 1,
-                dimension=experiment.backbone.dimension,
-                has_teacher=data.train.teacher is not None,
-            ),
-        )
+        learner = self.learner(data)
         if experiment.start_from and not (plan.run_dir / CHECKPOINT).is_file():
             learner.backbone.load_state_dict(starting_weights(experiment, runs_dir))
-        steps = EmbeddingSteps(data.train, people, experiment, fabric.global_rank, fabric.world_size)
+        steps = EmbeddingSteps(data, experiment, fabric.global_rank, fabric.world_size)
         watched = drawn_pairs(data.held_out.people)
 
         def validate(learner: nn.Module) -> dict[str, float]:
-            return watch(learner.backbone, data, watched)
+            return watch(self.encoder(learner), data, watched)
 
         return fit(learner, steps, experiment, plan, fabric, validate, data.digest)
+
+    def learner(self, data: TrainingSet) -> nn.Module:
+        """The network and the loss, as they start."""
+        experiment = self.experiment
+        loss = EmbeddingLoss(
+            experiment.loss,
+            people=int(data.person_numbers.max()) + 1,
+            dimension=experiment.backbone.dimension,
+            has_teacher=data.train.teacher is not None,
+        )
+        return EmbeddingLearner(Backbone(experiment.backbone), loss)
+
+    def encoder(self, learner: nn.Module) -> Encoder:
+        """What the learner has learned: unit vectors, compared by d."""
+        return Encoder(partial(embed_float, learner.backbone), squared_distance)
+
+    def trained_encoder(self, runs_dir: Path) -> Encoder:
+        """What a finished run has learned. Raises ExperimentError where it is not finished."""
+        return Encoder(partial(embed_float, self.trained(runs_dir)), squared_distance)
 
     def trained(self, runs_dir: Path) -> Backbone:
         """The backbone of a finished run, at rest, on the CPU. Raises ExperimentError where it is not finished."""
@@ -114,7 +130,7 @@ class EmbedderTask:
             if experiment.data.source == "packs" or experiment.data.teacher is not None:
                 return RESEARCH_ONLY
             if not experiment.start_from:
-                return DRAWN if experiment.data.source == "generated" else YOUR_OWN
+                return TERMS_OF.get(experiment.data.source, YOUR_OWN)
             experiment = load_experiment(experiment.start_from)
 
     def card(self, basics: dict[str, object], _model: Path, _data: TrainingSet) -> EmbedderCard:
@@ -156,9 +172,10 @@ def lineage(experiment: EmbedderExperiment) -> dict[str, object]:
 def refuse_misfits(experiment: EmbedderExperiment, training_set: TrainingSet) -> None:
     """Raise ExperimentError where the network cannot take the crops or cannot give the teacher's answer."""
     backbone = experiment.backbone
-    if (backbone.input_px, backbone.channels) != (CROP_PX, 3):
+    px, _, channels = training_set.train.crop(0).shape
+    if (backbone.input_px, backbone.channels) != (px, channels):
         raise ExperimentError(
-            f"experiment '{experiment.name}': crops are {CROP_PX} px with 3 channels, "
+            f"experiment '{experiment.name}': crops are {px} px with {channels} channels, "
             f"not {backbone.input_px} px with {backbone.channels}"
         )
     teacher = training_set.train.teacher
@@ -192,23 +209,32 @@ def trained_backbone(experiment: EmbedderExperiment, runs_dir: Path) -> Backbone
 
 
 @torch.no_grad()
-def embed_float(backbone: nn.Module, images: np.ndarray, batch_size: int = 128) -> np.ndarray:
-    """(N, 112, 112, 3) uint8 RGB -> (N, D) float32 of unit length, by the network as trained."""
-    device = next(backbone.parameters()).device
+def answers_of(network: nn.Module, images: np.ndarray, batch_size: int = 128) -> np.ndarray:
+    """(N, H, W, C) uint8 -> (N, D) float32, by the network as trained."""
+    device = next(network.parameters()).device
     rows = []
     for start in range(0, len(images), batch_size):
         batch = torch.from_numpy(np.array(images[start : start + batch_size])).to(device)
-        rows.append(backbone(to_network(batch)).float().cpu().numpy())
-    return unit_length(np.concatenate(rows))
+        rows.append(network(to_network(batch)).float().cpu().numpy())
+    return np.concatenate(rows)
 
 
-def watch(backbone: nn.Module, training_set: TrainingSet, pairs: Pairs) -> dict[str, float]:
-    """Accuracy on held-out people and on LFW, ten folds. For looking at: nothing is chosen by it."""
-    distances = pair_distances(embed_float(backbone, training_set.held_out.images()), pairs)
+def embed_float(backbone: nn.Module, images: np.ndarray) -> np.ndarray:
+    """(N, H, W, C) uint8 -> (N, D) float32 of unit length, by the network as trained."""
+    return unit_length(answers_of(backbone, images))
+
+
+def watch(encoder: Encoder, training_set: TrainingSet, pairs: Pairs) -> dict[str, float]:
+    """Accuracy on held-out people and on LFW, ten folds; of characters, of one-shot trials too. For looking at."""
+    encodings = encoder.encode(training_set.held_out.images())
+    distances = encoder.distance(encodings[pairs.first], encodings[pairs.second])
     metrics = {"held_out_accuracy": round(ten_fold_accuracy(distances, pairs)[0], 5)}
+    if isinstance(training_set, CharacterSet):
+        metrics["held_out_one_shot"] = round(float(found(encodings, training_set.trials, encoder.distance).mean()), 5)
     if training_set.lfw is not None:
         lfw = training_set.lfw
-        distances = pair_distances(embed_float(backbone, lfw.images), lfw.pairs)
+        encodings = encoder.encode(lfw.images)
+        distances = encoder.distance(encodings[lfw.pairs.first], encodings[lfw.pairs.second])
         metrics["lfw_accuracy"] = round(ten_fold_accuracy(distances, lfw.pairs)[0], 5)
     return metrics
 

@@ -6,9 +6,10 @@ from torch import Tensor, nn
 from training.data.detection_steps import DetectionBatch
 from training.data.steps import EmbeddingBatch
 from training.detection_loss import DetectionLoss
-from training.losses import EmbeddingLoss
+from training.losses import EmbeddingLoss, PairLoss
 from training.models.backbones import Backbone
 from training.models.detector import Detector, flattened
+from training.models.koch import KochNetwork
 
 
 def to_network(images: Tensor) -> Tensor:
@@ -27,6 +28,19 @@ class EmbeddingLearner(nn.Module):
     def forward(self, batch: EmbeddingBatch) -> dict[str, Tensor]:
         """Losses by name; "total" is what is minimised."""
         return self.loss(self.backbone(to_network(batch.images)), batch.people, batch.teacher)
+
+
+class PairLearner(nn.Module):
+    """Koch's network and its verdict on pairs."""
+
+    def __init__(self, backbone: KochNetwork, loss: PairLoss) -> None:
+        super().__init__()
+        self.backbone = backbone.to(memory_format=torch.channels_last)
+        self.loss = loss
+
+    def forward(self, batch: EmbeddingBatch) -> dict[str, Tensor]:
+        """Losses by name; "total" is what is minimised."""
+        return self.loss(self.backbone(to_network(batch.images)))
 
 
 class DetectionLearner(nn.Module):

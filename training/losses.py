@@ -8,7 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edge.errors import ExperimentError
-from training.config import LossConfig
+from training.config import TERMS, LossConfig
+
+FROM_TEACHER = ("distill_cosine", "distill_relational")  # what needs no labels
 
 
 def squared_distance() -> LpDistance:
@@ -31,6 +33,47 @@ def distill_relational(student: Tensor, teacher: Tensor) -> Tensor:
     return difference.square().sum() / (len(student) * (len(student) - 1))
 
 
+class PairLoss(nn.Module):
+    """Is it the same? A weighted L1 distance under a sigmoid, and cross-entropy (Koch, Zemel, Salakhutdinov 2015)."""
+
+    def __init__(self, dimension: int) -> None:
+        super().__init__()
+        self.weigh = nn.Linear(dimension, 1)
+
+    def logits(self, first: Tensor, second: Tensor) -> Tensor:
+        """(..., D), (..., D) -> (...); above zero where more likely the same."""
+        return self.weigh((first - second).abs()).squeeze(-1)
+
+    def forward(self, encodings: Tensor) -> dict[str, Tensor]:
+        """(2P, D), two of each person side by side -> the loss; P mated and P non-mated pairs, every crop in both."""
+        with torch.autocast(encodings.device.type, enabled=False):
+            first, second = encodings.float()[0::2], encodings.float()[1::2]
+            logits = torch.stack([self.logits(first, second), self.logits(first, second.roll(1, 0))])
+            same = torch.zeros_like(logits)
+            same[0] = 1.0
+            return {"total": functional.binary_cross_entropy_with_logits(logits, same)}
+
+
+def prototype(embeddings: Tensor, people: Tensor, scale: float) -> Tensor:
+    """Cross-entropy of a softmax over -scale d(crop, prototype); (B, D) of unit length, (B,) int64 -> ().
+
+    Prototypical networks (Snell, Swersky, Zemel 2017): a person's prototype is the mean of their crops. Every crop is
+    once the query, and then left out of its own prototype, so that a batch of P x K is B episodes in place of one.
+    Whoever has one crop in the batch is a wrong answer, never a query.
+    """
+    members = functional.one_hot(torch.unique(people, return_inverse=True)[1]).to(embeddings)  # (B, P)
+    counts = members.sum(dim=0)
+    sums = members.T @ embeddings  # (P, B) @ (B, D) -> (P, D)
+    distances = torch.cdist(embeddings, sums / counts[:, None]).square()  # (B, P)
+    others = (members @ sums - embeddings) / (members @ counts - 1).clamp(min=1)[:, None]  # (B, D)
+    own = (embeddings - others).square().sum(dim=1, keepdim=True)  # (B, 1)
+    query = members @ counts > 1
+    if not query.any():
+        return embeddings.sum() * 0
+    logits = -scale * torch.where(members > 0, own, distances)
+    return functional.cross_entropy(logits[query], members[query].argmax(dim=1))
+
+
 class EmbeddingLoss(nn.Module):
     """The weighted sum of the terms an experiment asks for.
 
@@ -42,8 +85,8 @@ class EmbeddingLoss(nn.Module):
         self.config = config
         if (config.distill_cosine or config.distill_relational) and not has_teacher:
             raise ExperimentError("the distillation losses need data.teacher")
-        if (config.contrastive or config.triplet or config.margin_softmax) and people < 2:
-            raise ExperimentError(f"the contrastive, triplet and softmax losses need two labelled people, got {people}")
+        if people < 2 and any(getattr(config, term) for term in TERMS if term not in FROM_TEACHER):
+            raise ExperimentError(f"losses over people need two labelled people, got {people}")
         self.contrastive = ContrastiveLoss(
             pos_margin=0.0, neg_margin=config.contrastive_margin, distance=squared_distance()
         )
@@ -57,14 +100,16 @@ class EmbeddingLoss(nn.Module):
             if config.margin_softmax
             else None
         )
+        self.softmax = nn.Linear(dimension, people) if config.softmax else None
 
     def forward(self, embeddings: Tensor, people: Tensor, teacher: Tensor | None) -> dict[str, Tensor]:
         """(B, D) raw, (B,) int64 with -1 for nobody known, (B, D) or None -> every term by name, and "total"."""
         # Half-precision cosines are too coarse to compare: whatever the network ran in, the loss is float32.
         with torch.autocast(embeddings.device.type, enabled=False):
-            return self._terms(functional.normalize(embeddings.float()), people, teacher)
+            return self._terms(embeddings.float(), people, teacher)
 
-    def _terms(self, student: Tensor, people: Tensor, teacher: Tensor | None) -> dict[str, Tensor]:
+    def _terms(self, raw: Tensor, people: Tensor, teacher: Tensor | None) -> dict[str, Tensor]:
+        student = functional.normalize(raw)
         config = self.config
         terms: dict[str, tuple[float, Tensor]] = {}
         if teacher is not None and config.distill_cosine:
@@ -75,9 +120,7 @@ class EmbeddingLoss(nn.Module):
         known, who = student[labelled], people[labelled]
         if not labelled.any():  # a term over nobody is 0, but still a function of the weights
             nothing = student.sum() * 0 + sum(weights.sum() * 0 for weights in self.parameters())
-            terms |= {
-                name: (1.0, nothing) for name in ("contrastive", "triplet", "margin_softmax") if getattr(config, name)
-            }
+            terms |= {name: (1.0, nothing) for name in TERMS if name not in FROM_TEACHER and getattr(config, name)}
             return self._weighted(terms)
         if config.contrastive:
             terms["contrastive"] = config.contrastive, self.contrastive(known, who)
@@ -85,6 +128,10 @@ class EmbeddingLoss(nn.Module):
             terms["triplet"] = config.triplet, self.triplet(known, who, self.semihard(known, who))
         if self.margin_softmax is not None:
             terms["margin_softmax"] = config.margin_softmax, self.margin_softmax(known, who)
+        if self.softmax is not None:  # over raw numbers, as a classifier is commonly taught
+            terms["softmax"] = config.softmax, functional.cross_entropy(self.softmax(raw[labelled]), who)
+        if config.prototype:
+            terms["prototype"] = config.prototype, prototype(known, who, config.prototype_scale)
         return self._weighted(terms)
 
     @staticmethod

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from edge.errors import ExperimentError
-from training.config import DetectorExperiment, Experiment
+from training.config import DetectorExperiment, Experiment, SiameseExperiment
 
 if TYPE_CHECKING:  # imported where they are used: --help and a misspelt name need not wait for torch
     from edge.inference.card import Card
@@ -140,6 +140,10 @@ def task_of(experiment: Experiment, size: tuple[int, int] | None = None) -> "Tas
         return DetectorTask(experiment, size)
     if size is not None:
         raise ExperimentError(f"experiment '{experiment.name}': an embedder has the input size it learned with")
+    if isinstance(experiment, SiameseExperiment):
+        from training.siamese import SiameseTask
+
+        return SiameseTask(experiment)
     from training.embedding import EmbedderTask
 
     return EmbedderTask(experiment)

@@ -76,6 +76,29 @@ def test_triplet_takes_the_semihard_negatives(raw):
     assert float(losses["triplet"]) == pytest.approx(sum(gaps) / len(gaps), abs=1e-4)
 
 
+def test_every_crop_is_once_the_query_and_not_in_its_own_prototype(raw):
+    unit, scale = normalize(raw), 3.0
+    people = torch.tensor([0, 0, 0, 1, 1, 2, -1])  # 2 has one crop: a wrong answer, never a query
+    losses = []
+    for query in range(5):
+        logits = []
+        for person in range(3):
+            members = [i for i in range(6) if people[i] == person and i != query]
+            logits.append(-scale * d(unit[query], unit[members].mean(dim=0)))
+        probabilities = torch.tensor(logits).softmax(dim=0)
+        losses.append(-float(probabilities[people[query]].log()))
+    config = LossConfig(prototype=1.0, prototype_scale=scale)
+    loss = EmbeddingLoss(config, people=3, dimension=128, has_teacher=False)
+    assert float(loss(raw, people, None)["prototype"]) == pytest.approx(sum(losses) / 5, abs=1e-4)
+
+
+def test_softmax_is_over_the_raw_numbers(raw):
+    loss = EmbeddingLoss(LossConfig(softmax=1.0), people=3, dimension=128, has_teacher=False)
+    weights, bias = loss.softmax.weight.detach(), loss.softmax.bias.detach()
+    by_hand = [-float((weights @ raw[i] + bias).log_softmax(dim=0)[PEOPLE[i]]) for i in range(6)]
+    assert float(loss(raw, PEOPLE, None)["softmax"]) == pytest.approx(sum(by_hand) / 6, abs=1e-5)
+
+
 def test_margin_softmax_learns_its_weights_too(raw):
     loss = EmbeddingLoss(LossConfig(margin_softmax=1.0), people=3, dimension=128, has_teacher=False)
     loss(raw, PEOPLE, None)["total"].backward()
@@ -85,7 +108,9 @@ def test_margin_softmax_learns_its_weights_too(raw):
 
 
 def test_a_batch_of_nobody_known_loses_nothing_and_still_reaches_the_weights(raw):
-    loss = EmbeddingLoss(LossConfig(margin_softmax=1.0, triplet=1.0), people=3, dimension=128, has_teacher=False)
+    loss = EmbeddingLoss(
+        LossConfig(margin_softmax=1.0, triplet=1.0, prototype=1.0), people=3, dimension=128, has_teacher=False
+    )
     losses = loss(raw, torch.full((7,), -1), None)
     assert losses["total"].item() == 0
     losses["total"].backward()

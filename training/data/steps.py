@@ -9,8 +9,8 @@ from torch.utils.data import Dataset
 
 from edge.errors import DataError, ExperimentError
 from training.config import EmbedderExperiment, SamplerConfig
-from training.data.augment import door_camera
-from training.data.training_set import Rows
+from training.data.drawings import alphabets_of
+from training.data.training_set import TrainingSet
 
 
 class EmbeddingBatch(NamedTuple):
@@ -46,9 +46,20 @@ class UniformSampler:
 
 
 class PeopleSampler:
-    """P people with K crops each (P x K, Hermans et al. 2017): every batch holds mated pairs."""
+    """P people with K crops each (P x K, Hermans et al. 2017): every batch holds mated pairs.
 
-    def __init__(self, people: np.ndarray, batch_size: int, crops_per_person: int, seed: int) -> None:
+    groups: (N,) of any kind, which group each crop is of; and from how many groups a batch takes its people (more,
+            where these hold too few). Who is of one group is harder to tell apart.
+    """
+
+    def __init__(
+        self,
+        people: np.ndarray,
+        batch_size: int,
+        crops_per_person: int,
+        seed: int,
+        groups: tuple[np.ndarray, int] | None = None,
+    ) -> None:
         numbers, counts = np.unique(people[people >= 0], return_counts=True)
         usable = numbers[counts >= 2]  # one crop alone makes no mated pair
         self.wanted, self.each, self.seed = batch_size // crops_per_person, crops_per_person, seed
@@ -58,11 +69,16 @@ class PeopleSampler:
         starts = np.searchsorted(people[order], usable)
         ends = np.searchsorted(people[order], usable, side="right")
         self.crops_of = [order[start:end] for start, end in zip(starts, ends, strict=True)]
+        self.groups, self.groups_per_batch = None, 1
+        if groups is not None:
+            group_of = groups[0][[crops[0] for crops in self.crops_of]]
+            self.groups = [np.flatnonzero(group_of == group) for group in np.unique(group_of)]
+            self.groups_per_batch = groups[1]
 
     def __call__(self, step: int) -> np.ndarray:
         """(P * K,) int64 rows, the K of a person side by side."""
         rng = np.random.default_rng([self.seed, step])
-        chosen = rng.choice(len(self.crops_of), self.wanted, replace=False)
+        chosen = self._people(rng)
         return np.concatenate(
             [
                 rng.choice(self.crops_of[person], self.each, replace=len(self.crops_of[person]) < self.each)
@@ -70,11 +86,21 @@ class PeopleSampler:
             ]
         )
 
+    def _people(self, rng: np.random.Generator) -> np.ndarray:
+        if self.groups is None:
+            return rng.choice(len(self.crops_of), self.wanted, replace=False)
+        each = -(-self.wanted // self.groups_per_batch)
+        chosen = [rng.permutation(self.groups[group])[:each] for group in rng.permutation(len(self.groups))]
+        return np.concatenate(chosen)[: self.wanted]
 
-def make_sampler(config: SamplerConfig, people: np.ndarray, seed: int) -> UniformSampler | PeopleSampler:
-    """The sampler the experiment asks for, over rows with these person numbers, (N,) int64."""
+
+def make_sampler(
+    config: SamplerConfig, people: np.ndarray, seed: int, names: np.ndarray
+) -> UniformSampler | PeopleSampler:
+    """The sampler the experiment asks for, over rows with these person numbers, (N,) int64, and names, (N,) str."""
     if config.kind == "people":
-        return PeopleSampler(people, config.batch_size, config.crops_per_person, seed)
+        groups = (alphabets_of(names), config.groups) if config.groups else None
+        return PeopleSampler(people, config.batch_size, config.crops_per_person, seed, groups)
     return UniformSampler(len(people), config.batch_size, seed)
 
 
@@ -82,10 +108,10 @@ class EmbeddingSteps(Dataset):
     """Batches by step number; of several ranks, each gets its own share of the same global batch."""
 
     def __init__(
-        self, rows: Rows, people: np.ndarray, experiment: EmbedderExperiment, rank: int = 0, world: int = 1
+        self, training_set: TrainingSet, experiment: EmbedderExperiment, rank: int = 0, world: int = 1
     ) -> None:
-        self.rows, self.people = rows, people
-        self.sampler = make_sampler(experiment.sampler, people, experiment.seed)
+        self.rows, self.people, self.seen = training_set.train, training_set.person_numbers, training_set.seen
+        self.sampler = make_sampler(experiment.sampler, self.people, experiment.seed, self.rows.people)
         self.seed, self.strength = experiment.seed, experiment.data.augmentation_strength
         # Whole people to one rank: a P x K batch that is dealt out crop by crop has fewer mated pairs on each.
         together = experiment.sampler.crops_per_person if experiment.sampler.kind == "people" else 1
@@ -100,7 +126,7 @@ class EmbeddingSteps(Dataset):
         rows = self.sampler(step)[self.share]
         images = np.stack(
             [
-                door_camera(self.rows.crop(row), np.random.default_rng([self.seed, step, place]), self.strength)
+                self.seen(self.rows.crop(row), np.random.default_rng([self.seed, step, place]), self.strength)
                 for place, row in zip(self.share, rows, strict=True)
             ]
         )

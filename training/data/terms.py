@@ -27,4 +27,7 @@ RESEARCH_ONLY = (
     "and private use. For other uses retrain on pictures you have the rights to: limen-train run EXPERIMENT."
 )
 YOUR_OWN = "Learned from the user's own pictures: their terms are the user's."
+OMNIGLOT = (
+    "Learned from Omniglot (Lake, Salakhutdinov, Tenenbaum 2015), which is under the MIT licence, as this code is."
+)
 DRAWN = "Learned from drawings made by this project's code: no terms but the project's own licence."

@@ -1,6 +1,7 @@
 """Everything an experiment learns from and is measured on, gathered, guarded against leaks and split."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -9,6 +10,7 @@ import numpy as np
 
 from edge.errors import DataError
 from training.config import EmbedderExperiment
+from training.data.augment import door_camera
 from training.data.crops import UNLABELLED, Crops, person_numbers
 from training.data.folder import read_folder
 from training.data.generated import generated_people
@@ -42,7 +44,7 @@ class Places:
 class Rows:
     """Some crops of several sources, without copying one: a row is a source and a place in it.
 
-    sources: the image arrays, each (N_s, 112, 112, 3) uint8
+    sources: the image arrays, each (N_s, H, W, C) uint8, all of one size
     where:   (N, 2) int64, source and row
     people:  (N,) str
     teacher: (N, D) float32 of unit length, or None
@@ -57,12 +59,12 @@ class Rows:
         return len(self.where)
 
     def crop(self, row: int) -> np.ndarray:
-        """(112, 112, 3) uint8 RGB."""
+        """(H, W, C) uint8; (112, 112, 3) RGB of a face."""
         source, place = self.where[row]
         return self.sources[source][place]
 
     def images(self) -> np.ndarray:
-        """(N, 112, 112, 3) uint8 RGB, copied into one array."""
+        """(N, H, W, C) uint8, copied into one array."""
         return np.stack([self.crop(row) for row in range(len(self))])
 
     def only(self, keep: np.ndarray) -> "Rows":
@@ -81,6 +83,7 @@ class TrainingSet:
     lfw: LfwPairs | None
     account: dict[str, object]
     digest: str  # changes with any name or person that is learned from
+    seen: Callable[[np.ndarray, np.random.Generator, float], np.ndarray]  # a crop as the world would show it again
 
     @property
     def person_numbers(self) -> np.ndarray:
@@ -175,6 +178,7 @@ def _split(
         lfw=lfw,
         account=_account(experiment, rows, left_out),
         digest=hashlib.sha256(listing.encode()).hexdigest()[:12],
+        seen=door_camera,
     )
 
 

@@ -43,7 +43,7 @@ class Evaluation:
 
 
 def embed_all(embedder: Embedder, images: np.ndarray, what: str) -> np.ndarray:
-    """(N, 112, 112, 3) uint8 RGB -> (N, D) float32 of unit length, one by one as the device does."""
+    """(N, H, W, C) uint8 -> (N, D) float32 of unit length, one by one as the device does."""
     return np.stack([embedder.embed(np.asarray(image)) for image in tqdm(images, desc=f"embed {what}", unit="crop")])
 
 

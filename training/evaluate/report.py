@@ -13,7 +13,9 @@ from training.evaluate.evaluation import Evaluation
 from training.trainer import LOG, read_log
 
 TEMPLATES = Path(__file__).parent / "templates"
-LOOKED_AT = {"lfw_accuracy": "LFW, as trained", "held_out_accuracy": "held-out people, as trained"}
+LOOKED_AT = {"lfw_accuracy": "LFW, as trained", "held_out_accuracy": "held-out people, as trained"} | {
+    "held_out_one_shot": "20-way one-shot, as trained"
+}
 
 
 def write_report(card: EmbedderCard, evaluation: Evaluation, run_dir: Path) -> Path:

@@ -18,12 +18,13 @@ def basics(
     task: Task, network: nn.Module, model: Path, account: dict[str, object], growth: list[dict]
 ) -> dict[str, object]:
     """What the card of every kind of model holds, by field."""
-    height, width, _ = task.input_shape
+    height, width, channels = task.input_shape
+    colours = "grey" if channels == 1 else "RGB"
     return {
         "schema": 1,
         "name": task.model_name,
         "sha256": sha256_of(model),
-        "input": Input(width, height, "RGB", "int8", "pixel - 128; scale 1/128, zero point 0"),
+        "input": Input(width, height, colours, "int8", "pixel - 128; scale 1/128, zero point 0"),
         "macs": count_macs(network, task.input_shape),
         "parameters": count_parameters(network),
         "bytes": model.stat().st_size,

@@ -42,9 +42,8 @@ def test_too_few_people_for_a_batch_is_said_with_both_numbers():
 
 def test_ranks_share_the_batch_that_one_process_would_see(tiny, tmp_path):
     training_set = gather(tiny, Places(tmp_path, tmp_path))
-    people = training_set.person_numbers
-    alone = EmbeddingSteps(training_set.train, people, tiny)[3]
-    shares = [EmbeddingSteps(training_set.train, people, tiny, rank, 2)[3] for rank in (0, 1)]
+    alone = EmbeddingSteps(training_set, tiny)[3]
+    shares = [EmbeddingSteps(training_set, tiny, rank, 2)[3] for rank in (0, 1)]
     assert torch.equal(alone.images, torch.cat([share.images for share in shares]))
     assert torch.equal(alone.people, torch.cat([share.people for share in shares]))
     assert len(shares[0].images) == 16
