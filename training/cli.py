@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from edge.errors import LimenError
+from edge.errors import ExperimentError, LimenError
 from training.config import Experiment, load_experiment
 from training.workspace import Machine, Workspace
 
@@ -44,12 +44,12 @@ def folder_option(name: str, key: str, default: str | None, text: str) -> Callab
     return click.option(name, key, type=kind, default=default, show_default=default is not None, help=text)
 
 
-def in_workspace(command: Callable[..., None]) -> Callable[..., None]:
-    """Add EXPERIMENT, --data, --cache and --runs; the command gets them as an Experiment and a Workspace."""
+def folders(command: Callable[..., None]) -> Callable[..., None]:
+    """Add --data, --cache and --runs; the command gets them as a Workspace."""
 
     @functools.wraps(command)
-    def with_workspace(experiment: str, data_dir: Path, cache_dir: Path, runs_dir: Path, **options: object) -> None:
-        command(load_experiment(experiment), Workspace(data_dir, cache_dir, runs_dir), **options)
+    def with_workspace(data_dir: Path, cache_dir: Path, runs_dir: Path, **options: object) -> None:
+        command(workspace=Workspace(data_dir, cache_dir, runs_dir), **options)
 
     for add in (
         folder_option("--runs", "runs_dir", "runs", "Checkpoints, logs, models and reports, a folder per experiment."),
@@ -58,13 +58,23 @@ def in_workspace(command: Callable[..., None]) -> Callable[..., None]:
             "--data",
             "data_dir",
             "../shared",
-            "Holds data/faces/*.zip, data/scenes/*.zip and teachers/*.onnx; for source = 'folder', your own "
-            "<person>/*.jpg.",
+            "Holds data/faces/*.zip, data/scenes/*.zip, data/omniglot and teachers/*.onnx; for source = 'folder', your "
+            "own <person>/*.jpg.",
         ),
-        click.argument("experiment"),
     ):
         with_workspace = add(with_workspace)
     return with_workspace
+
+
+def in_workspace(command: Callable[..., None]) -> Callable[..., None]:
+    """Add EXPERIMENT and the folders; the command gets them as an Experiment and a Workspace."""
+
+    @folders
+    @functools.wraps(command)
+    def with_experiment(experiment: str, **options: object) -> None:
+        command(experiment=load_experiment(experiment), **options)
+
+    return click.argument("experiment")(with_experiment)
 
 
 def on_machine(command: Callable[..., None]) -> Callable[..., None]:
@@ -187,6 +197,35 @@ def imagine(data_dir: Path, cache_dir: Path, to_dir: Path) -> None:
         f"{likeness.within_max:.2f}, between two at least {likeness.between_min:.2f}; cosine to the nearest real face "
         f"at most {likeness.nearest_real_cosine:.2f}"
     )
+
+
+@main.command()
+@click.argument("ladder", default="omniglot")
+@folders
+@on_machine
+@click.option("--only", help="Train this row's EXPERIMENT alone, and measure nothing.")
+@click.option("--as-is", is_flag=True, help="Train nothing: measure and tell what is finished.")
+def omniglot(ladder: str, workspace: Workspace, machine: Machine, only: str | None, as_is: bool) -> None:
+    """Learn handwritten characters in every way of a LADDER, and tell how well each knows those it never saw.
+
+    LADDER is a name from training/ladders/ (omniglot, smoke-omniglot) or the path of a TOML file like those. Omniglot
+    is expected in --data, or in data/omniglot under it; smoke-omniglot draws its own. Nothing finished is done again.
+    """
+    from training.ladder import Climb, load_ladder
+    from training.story import tell
+
+    climb = Climb(load_ladder(ladder), workspace, machine)
+    rows = climb.ladder.rows if only is None else [row for row in climb.ladder.rows if row.experiment == only]
+    if not rows:
+        raise ExperimentError(
+            f"ladder '{climb.ladder.name}' has no row '{only}': it has "
+            + ", ".join(row.experiment for row in climb.ladder.rows)
+        )
+    if not as_is:
+        for row in rows:
+            climb.fit(row)
+    if only is None:
+        click.echo(f"report: {tell(climb)}")
 
 
 def _measure(experiment: Experiment, workspace: Workspace, model: Path | None) -> tuple:
