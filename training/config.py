@@ -36,6 +36,7 @@ class DataConfig(Value, kw_only=True):
     generated_looks: Count = 8
     held_out_alphabets: tuple[str, ...] = ()  # of "omniglot" and "drawn" characters, in place of a fraction
     aligned: bool = False  # drawings, to the middle and the size of their ink
+    recast: bool = False  # every batch shows each alphabet turned, stretched and slanted anew, as one more alphabet
     turned_copies: bool = False  # a character turned by 90, 180 and 270 degrees is three more to learn
 
 
@@ -52,6 +53,7 @@ class BackboneConfig(Value, kw_only=True):
     input_px: Count = 112
     channels: Count = 3
     block: Literal["dense", "depthwise"] = "dense"
+    pool: Literal["depthwise", "dense"] = "depthwise"  # how the last map becomes one place
 
     def __post_init__(self) -> None:
         if len(self.widths) != len(self.blocks) or not self.widths:

@@ -108,8 +108,7 @@ class Climb:
             trials = drawn_trials(drawings, self.ladder.trials, ways=20)
             encoder = task_of(experiment).trained_encoder(self.workspace.runs_dir)
             answers = found(encoder.encode(drawings.images), trials, encoder.distance)
-            kept = {"within": float(answers.mean())}
-            keep(path, experiment, kept)
+            kept = keep(path, experiment, {"within": float(answers.mean())})
         return kept["within"]
 
     def chosen(self, rows: list[Row]) -> Row:
@@ -187,8 +186,7 @@ class Climb:
     def _once(self, experiment: Experiment, name: str, find_out: Callable[[], dict[str, float]]) -> dict[str, float]:
         path = self.workspace.run_dir(experiment) / name
         if (kept := read_kept(path, experiment)) is None:
-            kept = find_out()
-            keep(path, experiment, kept)
+            kept = keep(path, experiment, find_out())
         return kept
 
 
@@ -205,8 +203,10 @@ def read_kept(path: Path, experiment: Experiment) -> dict | None:
     return kept["values"] if kept["fingerprint"] == experiment.fingerprint() else None
 
 
-def keep(path: Path, experiment: Experiment, values: dict) -> None:
-    """Write beside the run it is about, whole or not at all."""
+def keep(path: Path, experiment: Experiment, values: dict) -> dict:
+    """Write beside the run it is about, whole or not at all; answers what was written."""
+    values = rounded(values)
     partial_file = path.with_suffix(".partial")
-    partial_file.write_text(json.dumps({"fingerprint": experiment.fingerprint(), "values": rounded(values)}, indent=2))
+    partial_file.write_text(json.dumps({"fingerprint": experiment.fingerprint(), "values": values}, indent=2))
     partial_file.replace(path)
+    return values

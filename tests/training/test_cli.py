@@ -76,3 +76,30 @@ def test_an_empty_folder_of_ones_own(tmp_path):
     experiment.write_text(text)
     (tmp_path / "pictures").mkdir()
     one_line(run("fit", experiment, "--data", tmp_path / "pictures", "--runs", tmp_path), "pictures is empty")
+
+
+def test_a_missing_omniglot_is_answered_with_how_to_get_it(tmp_path):
+    result = run("omniglot", "--data", tmp_path, "--runs", tmp_path / "runs", "--cache", tmp_path)
+    one_line(result, "Omniglot is in neither", "https://github.com/brendenlake/omniglot", "--data")
+
+
+def test_an_unknown_ladder_row_or_alphabet(tmp_path):
+    one_line(run("omniglot", "omniglott"), "no ladder 'omniglott'", "shipped are: omniglot, smoke-omniglot")
+    one_line(run("omniglot", "smoke-omniglot", "--only", "smoke"), "has no row 'smoke'", "smoke-omniglot-koch")
+    ladder = tmp_path / "mine.toml"
+    ladder.write_text("name = 'mine'\nclassifier = 'smoke'\nrow = []")
+    one_line(run("omniglot", ladder), "mine.toml", "unknown field `row`")
+    ladder.write_text("name = 'mine'\nclassifier = 'smoke'\nrows = [{experiment = 'detector', label = 'x'}]")
+    one_line(run("omniglot", ladder, "--runs", tmp_path), "'detector' learns no similarity")
+    experiment = tmp_path / "mine-too.toml"
+    text = (EXPERIMENTS_DIR / "smoke-omniglot-best.toml").read_text()
+    experiment.write_text(text.replace('"drawn-11"', '"Greek"'))
+    one_line(run("fit", experiment, "--runs", tmp_path), "held_out_alphabets", "got Greek; there are drawn-0")
+
+
+def test_nothing_finished_is_told_as_such(tmp_path):
+    one_line(run("omniglot", "smoke-omniglot", "--as-is", "--runs", tmp_path), "no row that can ship is finished")
+
+
+def test_kochs_similarity_does_not_ship(tmp_path):
+    one_line(run("export", "smoke-omniglot-koch", "--runs", tmp_path), "which no device compares by")

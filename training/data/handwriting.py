@@ -1,33 +1,47 @@
-"""The same character by another hand."""
+"""The same character by another hand, and the same alphabet as another."""
 
 import cv2
 import numpy as np
 
-# Koch, Zemel, Salakhutdinov 2015, section 3.2: each happens half of the time.
+from training.data.warp import zoom_and_turn
+
+# Koch, Zemel, Salakhutdinov 2015, section 3.2: the largest of each, which happens half of the time.
 TURN_DEGREES = 10.0
 SHEAR = 0.3
 ZOOM = 0.2
 SHIFT = 2 / 105  # of the side
-# Ours, on top of it.
-BEND = 0.025  # of the side, standard deviation; five points across, so strokes bend and do not tremble
-BEND_POINTS = 5
-PEN = 0.4  # how often the pen is another
+# Ours, all of it every time: standard deviations at strength 1.
+HAND_TURN_DEGREES = 8.0
+HAND_SLANT = 0.15
+HAND_ZOOM = 0.12  # of the logarithm
+HAND_SHIFT = 0.04  # of the side
+HAND_BEND = 0.025  # of the side
+BEND_POINTS = 5  # across, so that strokes bend and do not tremble
+PEN = 0.4  # how often the pen is thicker or thinner
+# What makes an alphabet another.
+RECAST_TURN = np.pi / 4  # the largest; turned copies do the rest
+RECAST_STRETCH, RECAST_SLANT = 0.12, 0.2
 
 
-def handwriting(drawing: np.ndarray, rng: np.random.Generator, strength: float = 1.0) -> np.ndarray:
+def handwriting(
+    drawing: np.ndarray, rng: np.random.Generator, strength: float, alphabet: np.random.Generator | None = None
+) -> np.ndarray:
     """(H, W, 1) uint8, ink on 0 -> the same shape, drawn by another hand.
 
-    strength 0 leaves the affine distortions of Koch et al. 2015 alone; beyond it strokes bend and the pen gets thicker
-    or thinner.
+    strength 0 is the affine distortions of Koch et al. 2015; from there on up it is ours, in which strokes bend too and
+    the pen gets thicker or thinner. alphabet draws what all characters of one go through alike, so that it becomes
+    another.
     """
     height, width = drawing.shape[:2]
+    linear, shift = by_hand(rng, strength) if strength else as_published(rng)
+    if alphabet is not None:
+        linear = recast(alphabet) @ linear
+    centre = np.array([(width - 1) / 2, (height - 1) / 2])
     places = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).astype(np.float32)  # (H, W, 2)
-    places = places @ (linear := distortion(rng)).T
-    centre = np.array([(width - 1) / 2, (height - 1) / 2], dtype=np.float32)
-    shift = rng.uniform(-SHIFT, SHIFT, 2) * width if rng.random() < 0.5 else np.zeros(2)
-    places += (centre - linear @ centre + shift).astype(np.float32)
+    places = places @ linear.T.astype(np.float32)
+    places += (centre - linear @ centre + shift * width).astype(np.float32)
     if strength:
-        bends = rng.standard_normal((BEND_POINTS, BEND_POINTS, 2), dtype=np.float32) * (BEND * strength * width)
+        bends = rng.standard_normal((BEND_POINTS, BEND_POINTS, 2), dtype=np.float32) * (HAND_BEND * strength * width)
         places += cv2.resize(bends, (width, height), interpolation=cv2.INTER_CUBIC)
     drawing = cv2.remap(np.ascontiguousarray(drawing), places, None, cv2.INTER_LINEAR)  # black around
     if rng.random() < PEN * strength:
@@ -36,10 +50,23 @@ def handwriting(drawing: np.ndarray, rng: np.random.Generator, strength: float =
     return drawing.reshape(height, width, 1)
 
 
-def distortion(rng: np.random.Generator) -> np.ndarray:
-    """(2, 2) float32: turned, sheared and zoomed, each half of the time."""
-    turn, shear_x, shear_y, zoom_x, zoom_y = rng.uniform(-1, 1, 5) * (rng.random(5) < 0.5)
-    radians = np.deg2rad(TURN_DEGREES * turn)
-    turned = np.array([[np.cos(radians), -np.sin(radians)], [np.sin(radians), np.cos(radians)]])
-    sheared = np.array([[1, SHEAR * shear_x], [SHEAR * shear_y, 1]])
-    return (turned @ sheared @ np.diag([1 + ZOOM * zoom_x, 1 + ZOOM * zoom_y])).astype(np.float32)
+def as_published(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """(2, 2), and (2,) in sides of the picture: Koch's distortion, each part of it half of the time."""
+    turn, slant_x, slant_y, zoom_x, zoom_y, *shift = rng.uniform(-1, 1, 7) * (rng.random(7) < 0.5)
+    sheared = np.array([[1, SHEAR * slant_x], [SHEAR * slant_y, 1]])
+    zoomed = np.diag([1 + ZOOM * zoom_x, 1 + ZOOM * zoom_y])
+    return zoom_and_turn(1.0, np.deg2rad(TURN_DEGREES * turn)) @ sheared @ zoomed, SHIFT * np.array(shift)
+
+
+def by_hand(rng: np.random.Generator, strength: float) -> tuple[np.ndarray, np.ndarray]:
+    """(2, 2), and (2,) in sides of the picture: small things, all at once."""
+    turn, slant, zoom_x, zoom_y, *shift = rng.normal(0, strength, 6)
+    slanted = np.array([[1, HAND_SLANT * slant], [0, 1]])
+    zoomed = np.diag(np.exp(HAND_ZOOM * np.array([zoom_x, zoom_y])))
+    return zoom_and_turn(1.0, np.deg2rad(HAND_TURN_DEGREES * turn)) @ slanted @ zoomed, HAND_SHIFT * np.array(shift)
+
+
+def recast(rng: np.random.Generator) -> np.ndarray:
+    """(2, 2): turned by up to an eighth, stretched and slanted, of the same area."""
+    stretch, slant = np.exp(rng.normal(0, RECAST_STRETCH)), rng.normal(0, RECAST_SLANT)
+    return zoom_and_turn(1.0, rng.uniform(-1, 1) * RECAST_TURN) @ np.array([[stretch, slant], [0, 1 / stretch]])

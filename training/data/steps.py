@@ -113,6 +113,9 @@ class EmbeddingSteps(Dataset):
         self.rows, self.people, self.seen = training_set.train, training_set.person_numbers, training_set.seen
         self.sampler = make_sampler(experiment.sampler, self.people, experiment.seed, self.rows.people)
         self.seed, self.strength = experiment.seed, experiment.data.augmentation_strength
+        self.alphabets = None
+        if experiment.data.recast:
+            self.alphabets = np.unique(alphabets_of(self.rows.people), return_inverse=True)[1]
         # Whole people to one rank: a P x K batch that is dealt out crop by crop has fewer mated pairs on each.
         together = experiment.sampler.crops_per_person if experiment.sampler.kind == "people" else 1
         groups = np.arange(experiment.sampler.batch_size).reshape(-1, together)
@@ -124,11 +127,13 @@ class EmbeddingSteps(Dataset):
 
     def __getitem__(self, step: int) -> EmbeddingBatch:
         rows = self.sampler(step)[self.share]
-        images = np.stack(
-            [
-                self.seen(self.rows.crop(row), np.random.default_rng([self.seed, step, place]), self.strength)
-                for place, row in zip(self.share, rows, strict=True)
-            ]
-        )
+        images = np.stack([self._seen(step, place, row) for place, row in zip(self.share, rows, strict=True)])
         teacher = None if self.rows.teacher is None else torch.from_numpy(self.rows.teacher[rows])
         return EmbeddingBatch(torch.from_numpy(images), torch.from_numpy(self.people[rows]), teacher)
+
+    def _seen(self, step: int, place: int, row: int) -> np.ndarray:
+        rng = np.random.default_rng([self.seed, step, place])
+        if self.alphabets is None:
+            return self.seen(self.rows.crop(row), rng, self.strength)
+        alphabet = np.random.default_rng([self.seed, step, self.alphabets[row]])  # one for all of its characters
+        return self.seen(self.rows.crop(row), rng, self.strength, alphabet)

@@ -78,10 +78,15 @@ class Backbone(nn.Module):
         final_px = config.input_px
         for _ in config.widths:
             final_px = (final_px + 1) // 2
-        self.pool = nn.Sequential(
-            nn.Conv2d(config.head, config.head, final_px, groups=config.head, bias=False), nn.BatchNorm2d(config.head)
-        )
-        self.project = nn.Conv2d(config.head, config.dimension, 1)
+        if config.pool == "depthwise":
+            self.pool = nn.Sequential(
+                nn.Conv2d(config.head, config.head, final_px, groups=config.head, bias=False),
+                nn.BatchNorm2d(config.head),
+            )
+            self.project = nn.Conv2d(config.head, config.dimension, 1)
+        else:  # dear where the map is large; at 4x4, with half the channels, it learns faster
+            self.pool = nn.Identity()
+            self.project = nn.Conv2d(config.head, config.dimension, final_px)
 
     def forward(self, x: Tensor) -> Tensor:
         """Encode a batch; shapes as above."""

@@ -1,0 +1,112 @@
+"""The whole story on characters the code draws itself: learned, chosen, measured, quantized and told."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from edge.core.gallery import Gallery
+from edge.core.types import Person, Template
+from edge.inference.embedder import Embedder
+from training.config import load_experiment
+from training.data.character_set import unseen
+from training.data.training_set import Places
+from training.evaluate.protocols import PROTOCOLS
+from training.ladder import load_ladder, replicas
+
+ROWS = {"smoke-omniglot-koch", "smoke-omniglot-softmax", "smoke-omniglot-best"}
+
+
+def climb(runs, *options):
+    command = [sys.executable, "-m", "training", "omniglot", "smoke-omniglot", "--runs", str(runs), *options]
+    done = subprocess.run(
+        [*command, "--threads", "1", "--workers", "0", "--quiet"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    climb(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def told(runs):
+    return json.loads((runs / "smoke-omniglot-report" / "evaluation.json").read_text())
+
+
+def test_every_row_is_told_and_the_best_on_the_held_out_alphabets_is_chosen(told):
+    rows = {row["experiment"]: row for row in told["rows"]}
+    assert set(rows) == ROWS
+    assert told["not_run"] == []
+    can_ship = ROWS - {"smoke-omniglot-koch"}
+    assert told["chosen"]["experiment"] == max(can_ship, key=lambda name: rows[name]["validation"]["mean"])
+    for row in rows.values():
+        for protocol in PROTOCOLS:
+            assert 0 < row["scores"][protocol.key]["mean"] < 1
+            assert len(row["scores"][protocol.key]["values"]) == row["seeds"]
+
+
+def test_characters_never_seen_are_known_by_one_example(told):
+    chosen = next(row for row in told["rows"] if row["experiment"] == told["chosen"]["experiment"])
+    assert chosen["scores"]["lake"]["mean"] > 0.8
+    assert chosen["scores"]["within_5shot"]["mean"] > chosen["scores"]["within"]["mean"] - 0.02
+    assert abs(told["int8"]["cost"]["within"]) < 0.02
+
+
+def test_a_newcomer_is_known_at_once_by_one_and_not_by_the_other(told):
+    newcomer = told["newcomer"]
+    assert newcomer["siamese_newcomer"] > 0.5
+    assert newcomer["classifier_known_before"] > 0.9
+    assert newcomer["siamese_seconds"] < newcomer["classifier_seconds"]
+
+
+def test_every_look_at_the_test_alphabets_is_counted_and_none_is_taken_twice(runs, told):
+    seeds = sum(row["seeds"] for row in told["rows"])
+    assert told["looks"] == seeds + told["int8"]["seeds"]
+    climb(runs, "--as-is")
+    again = json.loads((runs / "smoke-omniglot-report" / "evaluation.json").read_text())
+    assert again == told
+
+
+def test_the_page_carries_its_figures(runs):
+    folder = runs / "smoke-omniglot-report"
+    page = (folder / "report.html").read_text()
+    figures = sorted(path.stem for path in folder.glob("*.png"))
+    assert figures == ["confusions", "ladder", "learning", "map", "shots-unstructured", "shots-within"]
+    assert page.count("data:image/png;base64,") == len(figures)
+    assert "95.5 %" in page  # people
+    assert "http" not in page  # self-contained
+
+
+def test_the_gallery_of_the_door_knows_characters_as_it_knows_people(runs, told):
+    experiment = load_experiment(told["chosen"]["experiment"])
+    embedder = Embedder(runs / experiment.name / f"{experiment.name}.tflite")
+    drawings = unseen(experiment, Places(runs, runs)).drawings
+    model = embedder.card.sha256
+    alphabet = drawings.only(drawings.alphabets == "unseen-0")
+    first, second = (alphabet.only(alphabet.drawers == drawer) for drawer in (1, 2))
+    people = [Person(str(number), character) for number, character in enumerate(first.characters)]
+    templates = [
+        Template(f"t{number}", str(number), embedder.embed(image), model) for number, image in enumerate(first.images)
+    ]
+    gallery = Gallery(model, embedder.card.tau_within)
+    gallery.fill(people, templates)
+    matches = [gallery.identify(embedder.embed(image)) for image in second.images]
+    named = np.array([match.nearest.name for match in matches])
+    assert (named == second.characters).mean() > 0.7
+    gallery.fill(people[1:], templates[1:])  # the first character is forgotten, and so is named no more
+    assert gallery.identify(embedder.embed(second.images[0])).nearest.name != second.characters[0]
+
+
+def test_seeds_differ_in_nothing_but_the_seed():
+    best = load_ladder("smoke-omniglot").rows[-1]
+    first, second = replicas(best)
+    assert (first.name, second.name) == (best.experiment, f"{best.experiment}-seed1")
+    assert second.seed == first.seed + 1
+    assert first.fingerprint() != second.fingerprint()
