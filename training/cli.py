@@ -208,8 +208,9 @@ def imagine(data_dir: Path, cache_dir: Path, to_dir: Path) -> None:
 def omniglot(ladder: str, workspace: Workspace, machine: Machine, only: str | None, as_is: bool) -> None:
     """Learn handwritten characters in every way of a LADDER, and tell how well each knows those it never saw.
 
-    LADDER is a name from training/ladders/ (omniglot, smoke-omniglot) or the path of a TOML file like those. Omniglot
-    is expected in --data, or in data/omniglot under it; smoke-omniglot draws its own. Nothing finished is done again.
+    LADDER is a name from training/ladders/ (omniglot, omniglot-full, smoke-omniglot) or the path of a TOML file.
+    Omniglot is expected in --data, or in data/omniglot under it; smoke-omniglot draws its own. Nothing finished is
+    done again.
     """
     from training.ladder import Climb, load_ladder
     from training.story import tell

@@ -84,7 +84,9 @@ def test_a_missing_omniglot_is_answered_with_how_to_get_it(tmp_path):
 
 
 def test_an_unknown_ladder_row_or_alphabet(tmp_path):
-    one_line(run("omniglot", "omniglott"), "no ladder 'omniglott'", "shipped are: omniglot, smoke-omniglot")
+    one_line(
+        run("omniglot", "omniglott"), "no ladder 'omniglott'", "shipped are: omniglot, omniglot-full, smoke-omniglot"
+    )
     one_line(run("omniglot", "smoke-omniglot", "--only", "smoke"), "has no row 'smoke'", "smoke-omniglot-koch")
     ladder = tmp_path / "mine.toml"
     ladder.write_text("name = 'mine'\nclassifier = 'smoke'\nrow = []")

@@ -1,0 +1,88 @@
+"""What the README says of characters is what the committed report says, and the report is of what is committed."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from training.evaluate.protocols import LAKE, PROTOCOLS, UNSTRUCTURED_5, UNSTRUCTURED_20, VERIFICATION, WITHIN
+from training.evaluate.published import PUBLISHED
+from training.ladder import load_ladder, replicas
+from training.numbers import rounded
+
+ROOT = Path(__file__).parent.parent
+REPORT = ROOT / "docs" / "omniglot"
+README = (ROOT / "README.md").read_text()
+COLUMNS = (LAKE, WITHIN, UNSTRUCTURED_5, UNSTRUCTURED_20, VERIFICATION)
+
+
+@pytest.fixture(scope="module")
+def told():
+    return json.loads((REPORT / "evaluation.json").read_text())
+
+
+def cell(score):
+    spread = "" if score["std"] is None else f" ± {100 * score['std']:.1f}"
+    return f"{100 * score['mean']:.1f} %{spread}"
+
+
+def readme_rows(told):
+    """The rows of the README's table, from the report's numbers."""
+    for row in told["rows"]:
+        yield [row["label"], f"{row['drawings_seen']:,}", *(cell(row["scores"][column.key]) for column in COLUMNS)]
+    int8 = told["int8"]["scores"]
+    yield [f"{told['chosen']['label']}, int8", "", *(cell(int8[column.key]) for column in COLUMNS)]
+    for line in PUBLISHED:
+        if line.protocol == LAKE.key and line.who in {"people", "Koch's Siamese network"}:
+            yield [f"{line.who}, published", "", f"{100 * line.accuracy:.1f} %", "", "", "", ""]
+
+
+def test_the_ladder_in_the_readme_is_the_reports(told):
+    lines = [line for line in README.splitlines() if line.startswith("| ")]
+    for row in readme_rows(told):
+        assert "| " + " | ".join(row) + " |" in [" ".join(line.split()) for line in lines] or (
+            "| " + " | ".join(row) + " |" in lines
+        ), row
+
+
+def test_what_else_the_readme_says_is_the_reports(told):
+    assert f"looked at {told['looks']} times" in README
+    newcomer = told["newcomer"]
+    assert f"{100 * newcomer['classifier_newcomer']:.0f} % of its other drawings" in README
+    assert f"{100 * newcomer['siamese_newcomer']:.0f} % with one vector stored" in README
+
+
+def test_the_report_is_of_the_committed_ladder(told):
+    ladder = load_ladder("omniglot")
+    rows = {row["experiment"]: row for row in told["rows"]}
+    assert list(rows) + told["not_run"] == sorted(
+        (row.experiment for row in ladder.rows), key=[*rows, *told["not_run"]].index
+    )
+    for row in ladder.rows:
+        if row.experiment in rows:
+            first = replicas(row)[0]
+            assert rows[row.experiment]["seeds"] == row.seeds == len(rows[row.experiment]["validation"]["values"])
+            assert rows[row.experiment]["drawings_seen"] == first.steps * first.batch_size
+    assert told["published"] == rounded([line._asdict() for line in PUBLISHED]) or told["published"] == [
+        line._asdict() for line in PUBLISHED
+    ]
+    assert [protocol["key"] for protocol in told["protocols"]] == [protocol.key for protocol in PROTOCOLS]
+
+
+def test_the_means_are_those_of_the_seeds(told):
+    for row in told["rows"]:
+        for score in row["scores"].values():
+            assert score["mean"] == pytest.approx(sum(score["values"]) / len(score["values"]), abs=1e-5)
+
+
+def test_the_committed_figures_are_small():
+    figures = sorted(REPORT.glob("*.png"))
+    assert {figure.stem for figure in figures} == {
+        "confusions",
+        "ladder",
+        "learning",
+        "map",
+        "shots-unstructured",
+        "shots-within",
+    }
+    assert sum(figure.stat().st_size for figure in figures) < 600_000
