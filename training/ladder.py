@@ -19,7 +19,7 @@ from training.data.trials import Trials, drawn_trials
 from training.evaluate.evaluation import embed_all
 from training.evaluate.one_shot import Encoder, found, squared_distance
 from training.evaluate.protocols import WITHIN, Questions
-from training.newcomer import compare
+from training.newcomer import Side, compare
 from training.numbers import rounded
 from training.trainer import read_log
 from training.workspace import Machine, Workspace, task_of
@@ -89,16 +89,17 @@ class Climb:
         """Train every seed of a row to its end, and measure each on the held-out alphabets."""
         for experiment in replicas(row):
             before = cpu_seconds()
-            self.workspace.train(experiment, self.machine)
+            if self.workspace.train(experiment, self.machine) is None:
+                continue  # of several processes, the first alone goes on
             folder = self.workspace.run_dir(experiment)
             spent = (read_kept(folder / CPU, experiment) or {"seconds": 0.0})["seconds"]
             keep(folder / CPU, experiment, {"seconds": spent + cpu_seconds() - before})
             self.validation(experiment)
 
-    def finished(self, row: Row) -> bool:
-        """Every seed of the row is trained and measured on the held-out alphabets."""
-        folders = [(self.workspace.runs_dir / experiment.name, experiment) for experiment in replicas(row)]
-        return all(read_kept(folder / VALIDATION, experiment) is not None for folder, experiment in folders)
+    def finished(self, row: Row) -> list[EncoderExperiment]:
+        """The seeds of the row that are trained and measured on the held-out alphabets."""
+        runs = self.workspace.runs_dir
+        return [seed for seed in replicas(row) if read_kept(runs / seed.name / VALIDATION, seed) is not None]
 
     def validation(self, experiment: EncoderExperiment) -> float:
         """20-way one-shot accuracy within a held-out alphabet: what is chosen by."""
@@ -113,10 +114,10 @@ class Climb:
 
     def chosen(self, rows: list[Row]) -> Row:
         """The row that can ship whose seeds do best on the held-out alphabets; the first where several tie."""
-        can_ship = [row for row in rows if isinstance(replicas(row)[0], EmbedderExperiment)]
+        can_ship = [row for row in rows if self.finished(row) and isinstance(replicas(row)[0], EmbedderExperiment)]
         if not can_ship:
             raise ExperimentError(f"ladder '{self.ladder.name}': no row that can ship is finished")
-        return max(can_ship, key=lambda row: np.mean([self.validation(seed) for seed in replicas(row)]))
+        return max(can_ship, key=lambda row: np.mean([self.validation(seed) for seed in self.finished(row)]))
 
     def unseen(self, experiment: EncoderExperiment) -> dict[str, float]:
         """Every protocol's accuracy; the first time it is one look at the test set, and is counted."""
@@ -150,16 +151,15 @@ class Climb:
         classifier = load_experiment(self.ladder.classifier)
 
         def tried() -> dict[str, float]:
-            data = self.workspace.gather(classifier)
-            encoder = task_of(chosen).trained_encoder(self.workspace.runs_dir)
+            sides = [Side(experiment, self.workspace.gather(experiment)) for experiment in (classifier, chosen)]
             wanted = self.ladder.newcomers, self.ladder.newcomer_steps
-            return asdict(compare(classifier, self.workspace.runs_dir, encoder, data, *wanted))
+            return asdict(compare(*sides, self.workspace.runs_dir, *wanted))
 
         return self._once(classifier, f"newcomer-{chosen.name}.json", tried)
 
     def cpu_minutes(self, rows: list[Row]) -> float:
         """What training these rows took."""
-        folders = [(self.workspace.runs_dir / seed.name, seed) for row in rows for seed in replicas(row)]
+        folders = [(self.workspace.runs_dir / seed.name, seed) for row in rows for seed in self.finished(row)]
         return sum((read_kept(folder / CPU, seed) or {"seconds": 0.0})["seconds"] for folder, seed in folders) / 60
 
     def looks(self) -> list[dict]:

@@ -42,36 +42,42 @@ class Newcomer:
     siamese_newcomer: float
 
 
-def compare(
-    classifier: EmbedderExperiment, runs_dir: Path, encoder: Encoder, data: CharacterSet, newcomers: int, steps: int
-) -> Newcomer:
-    """Let characters of the held-out alphabets come one at a time, each with one drawing; 19 others are then asked.
+@dataclass(frozen=True)
+class Side:
+    """One of the two that are compared: its experiment, and the drawings as it takes them."""
 
-    encoder stores one drawing of each known character too: its whole knowledge of them is K + 1 vectors.
-    Raises ExperimentError where the classifier has no softmax over known characters, or is not finished.
+    experiment: EmbedderExperiment
+    data: CharacterSet
+
+
+def compare(classifier: Side, siamese: Side, runs_dir: Path, newcomers: int, steps: int) -> Newcomer:
+    """Let characters of the held-out alphabets come one at a time, each with one drawing; all others are then asked.
+
+    The similarity function stores one drawing of each known character too: K + 1 vectors are all it knows of them.
+    Raises ExperimentError where the classifier has no softmax over known characters, or either is not finished.
     """
-    if not classifier.loss.softmax:
-        raise ExperimentError(
-            f"experiment '{classifier.name}' learns no softmax, so it is no classifier to compare with"
-        )
-    table = rows_by_character_and_drawer(data.held_out_drawings)  # (C, drawers)
-    chosen = table[np.random.default_rng(classifier.seed).choice(len(table), newcomers, replace=False)]
-    numbers = data.person_numbers
-    _, first_rows = np.unique(numbers, return_index=True)  # one drawing of each known character
-    gallery = encoder.encode(np.stack([data.train.crop(row) for row in first_rows]))
-    retrained, siamese = [], []
+    if not classifier.experiment.loss.softmax:
+        raise ExperimentError(f"experiment '{classifier.experiment.name}' learns no softmax: it is no classifier")
+    encoder = EmbedderTask(siamese.experiment).trained_encoder(runs_dir)
+    known = np.unique(classifier.data.train.people)
+    row_of = {name: row for row, name in reversed(list(enumerate(siamese.data.train.people)))}
+    gallery = encoder.encode(np.stack([siamese.data.train.crop(row_of[name]) for name in known]))
+    table = rows_by_character_and_drawer(classifier.data.held_out_drawings)  # (C, drawers)
+    chosen = table[np.random.default_rng(classifier.experiment.seed).choice(len(table), newcomers, replace=False)]
+    retrained, stored = [], []
     for newcomer, (first, *others) in enumerate(chosen):
-        example, asked = data.held_out_drawings.images[first], data.held_out_drawings.images[others]
-        retrained.append(retrain(classifier, runs_dir, data, example, asked, steps, seed=newcomer))
+        images = classifier.data.held_out_drawings.images
+        retrained.append(retrain(classifier, runs_dir, images[first], images[others], steps, seed=newcomer))
+        images = siamese.data.held_out_drawings.images
         started = time.perf_counter()
-        stored = encoder.encode(example[None])
+        template = encoder.encode(images[[first]])
         seconds = time.perf_counter() - started
-        named = nearest(encoder, np.concatenate([gallery, stored]), encoder.encode(asked))
-        siamese.append((seconds, float((named == len(gallery)).mean())))
+        named = nearest(encoder, np.concatenate([gallery, template]), encoder.encode(images[others]))
+        stored.append((seconds, float((named == len(gallery)).mean())))
     seconds, right, before, after = np.mean(retrained, axis=0).tolist()
-    stored_seconds, stored_right = np.mean(siamese, axis=0).tolist()
+    stored_seconds, stored_right = np.mean(stored, axis=0).tolist()
     return Newcomer(
-        known=len(gallery),
+        known=len(known),
         newcomers=newcomers,
         drawings_asked=newcomers * (table.shape[1] - 1),
         retraining_steps=steps,
@@ -90,24 +96,19 @@ def nearest(encoder: Encoder, gallery: np.ndarray, probes: np.ndarray) -> np.nda
 
 
 def retrain(
-    classifier: EmbedderExperiment,
-    runs_dir: Path,
-    data: CharacterSet,
-    example: np.ndarray,
-    asked: np.ndarray,
-    steps: int,
-    seed: int,
+    classifier: Side, runs_dir: Path, example: np.ndarray, asked: np.ndarray, steps: int, seed: int
 ) -> tuple[float, float, float, float]:
     """Go on learning with one output more; answers seconds, the newcomer's share right, and the known's before, after.
 
     All weights learn on, at a tenth of the peak rate; known characters stay in every batch, or they would be forgotten.
     """
-    task = EmbedderTask(classifier)
+    experiment, data = classifier.experiment, classifier.data
+    task = EmbedderTask(experiment)
     torch.manual_seed(seed)
     learner: EmbeddingLearner = task.learner(data)
-    learner.load_state_dict(trained_weights(runs_dir / classifier.name, classifier, ""))
+    learner.load_state_dict(trained_weights(runs_dir / experiment.name, experiment, ""))
     network, head = learner.backbone, learner.loss.softmax
-    rng = np.random.default_rng([classifier.seed, seed])
+    rng = np.random.default_rng([experiment.seed, seed])
     numbers = data.person_numbers
     known_rows = rng.choice(len(numbers), min(KNOWN_ASKED, len(numbers)), replace=False)
     known_images = np.stack([data.train.crop(row) for row in known_rows])
@@ -117,14 +118,14 @@ def retrain(
     wider = nn.Linear(head.in_features, head.out_features + 1)
     with torch.no_grad():
         wider.weight[:-1], wider.bias[:-1] = head.weight, head.bias
-    optimizer = make_optimizer(nn.ModuleList([network, wider]), classifier.optimizer)
+    optimizer = make_optimizer(nn.ModuleList([network, wider]), experiment.optimizer)
     for group in optimizer.param_groups:
-        group["lr"] = classifier.optimizer.peak_learning_rate / 10
+        group["lr"] = experiment.optimizer.peak_learning_rate / 10
     network.train()
     for _ in range(steps):
         rows = rng.integers(0, len(numbers), BATCH - BATCH // SHARE)
         pictures = [data.train.crop(row) for row in rows] + [example] * (BATCH // SHARE)
-        images = np.stack([data.seen(picture, rng, classifier.data.augmentation_strength) for picture in pictures])
+        images = np.stack([data.seen(picture, rng, experiment.data.augmentation_strength) for picture in pictures])
         who = np.r_[numbers[rows], np.full(BATCH // SHARE, head.out_features)]
         loss = functional.cross_entropy(wider(network(to_network(torch.from_numpy(images)))), torch.from_numpy(who))
         loss.backward()

@@ -31,9 +31,9 @@ def tell(climb: Climb) -> Path:
 
 def what_is_told(climb: Climb, rows: list[Row], chosen: Row) -> dict[str, object]:
     """Every number of the page, by name; accuracies are fractions."""
-    first: EmbedderExperiment = replicas(chosen)[0]
-    scores = {row.experiment: _over_seeds([climb.unseen(seed) for seed in replicas(row)]) for row in rows}
-    int8 = _over_seeds([climb.unseen_int8(seed) for seed in replicas(chosen)])
+    first: EmbedderExperiment = climb.finished(chosen)[0]
+    scores = {row.experiment: _over_seeds([climb.unseen(seed) for seed in climb.finished(row)]) for row in rows}
+    int8 = _over_seeds([climb.unseen_int8(seed) for seed in climb.finished(chosen)])
     unseen, account = climb.drawings(first).drawings, climb.workspace.gather(first).account
     classifier = next((row for row in rows if row.experiment == climb.ladder.classifier), None)
     return {
@@ -60,17 +60,19 @@ def what_is_told(climb: Climb, rows: list[Row], chosen: Row) -> dict[str, object
             {
                 "experiment": row.experiment,
                 "label": row.label,
-                "seeds": row.seeds,
+                "seeds": len(climb.finished(row)),
                 "drawings_seen": replicas(row)[0].steps * replicas(row)[0].batch_size,
-                "validation": over_seeds([climb.validation(seed) for seed in replicas(row)]),
+                "validation": over_seeds([climb.validation(seed) for seed in climb.finished(row)]),
                 "scores": scores[row.experiment],
             }
             for row in rows
         ],
-        "not_run": [row.experiment for row in climb.ladder.rows if row not in rows],
+        "not_run": [
+            seed.name for row in climb.ladder.rows for seed in replicas(row) if seed not in climb.finished(row)
+        ],
         "chosen": {"experiment": chosen.experiment, "label": chosen.label},
         "int8": {
-            "seeds": chosen.seeds,
+            "seeds": len(climb.finished(chosen)),
             "scores": int8,
             "cost": {key: scores[chosen.experiment][key]["mean"] - int8[key]["mean"] for key in int8},
         },
@@ -83,11 +85,14 @@ def what_is_told(climb: Climb, rows: list[Row], chosen: Row) -> dict[str, object
 
 def pictures(climb: Climb, rows: list[Row], chosen: Row, told: dict) -> dict[str, bytes]:
     """Every figure by name. Two look at the unseen drawings themselves: at what was measured already, to show it."""
-    first: EmbedderExperiment = replicas(chosen)[0]
+    first: EmbedderExperiment = climb.finished(chosen)[0]
     labels = [row["label"] for row in told["rows"]]
     scores = {row["label"]: row["scores"] for row in told["rows"]}
     lines = {line.who: line.accuracy for line in PUBLISHED if line.who in {"people", "Koch's Siamese network"}}
-    logs = {row.label: [read_log(climb.workspace.runs_dir / seed.name / LOG) for seed in replicas(row)] for row in rows}
+    logs = {
+        row.label: [read_log(climb.workspace.runs_dir / seed.name / LOG) for seed in climb.finished(row)]
+        for row in rows
+    }
     encoder, unseen = climb.shipped(first), climb.drawings(first).drawings
     alphabet = str(np.unique(unseen.alphabets)[0])
     return {
