@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import msgspec
@@ -144,7 +144,7 @@ class Climb:
 
     def drawings(self, experiment: EncoderExperiment) -> Unseen:
         """The alphabets that nothing is learned or chosen from."""
-        return unseen(experiment, Places(self.workspace.data_dir, self.workspace.cache_dir))
+        return unseen(experiment, self._places)
 
     def newcomer(self, chosen: EmbedderExperiment) -> dict[str, float]:
         """What character K + 1 costs the classifier, and what it costs the chosen encoding."""
@@ -167,6 +167,10 @@ class Climb:
         return read_log(self._looks)
 
     @property
+    def _places(self) -> Places:
+        return Places(self.workspace.data_dir, self.workspace.cache_dir)
+
+    @property
     def _looks(self) -> Path:
         return self.workspace.runs_dir / f"{self.ladder.name}-{LOOKS}"
 
@@ -180,14 +184,21 @@ class Climb:
         return self._questions(experiment).trials[WITHIN.key]
 
     def _questions(self, experiment: EncoderExperiment) -> Questions:
-        drawings = self.drawings(experiment)
-        return Questions(drawings.drawings, drawings.runs, self.ladder.trials)
+        any_seed = msgspec.structs.replace(experiment, name="any", seed=0)
+        return questions(any_seed, self._places, self.ladder.trials)
 
     def _once(self, experiment: Experiment, name: str, find_out: Callable[[], dict[str, float]]) -> dict[str, float]:
         path = self.workspace.run_dir(experiment) / name
         if (kept := read_kept(path, experiment)) is None:
             kept = keep(path, experiment, find_out())
         return kept
+
+
+@lru_cache(maxsize=1)
+def questions(experiment: EncoderExperiment, places: Places, trials: int) -> Questions:
+    """What every seed of an experiment is asked about the alphabets it never saw; drawn once for all of them."""
+    drawings, runs = unseen(experiment, places)
+    return Questions(drawings, runs, trials)
 
 
 def cpu_seconds() -> float:

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -35,8 +36,7 @@ class CharacterSet(TrainingSet):
         )
 
 
-@dataclass(frozen=True)
-class Unseen:
+class Unseen(NamedTuple):
     """What is looked at last: alphabets that nothing was learned or chosen from, and Lake's runs through them."""
 
     drawings: Drawings

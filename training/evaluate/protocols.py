@@ -64,10 +64,11 @@ class Questions:
     """
 
     def __init__(self, drawings: Drawings, runs: list[LakeRun], count: int) -> None:
-        self.drawings, self.runs = drawings, runs
+        self.images = np.concatenate([drawings.images, *(part for run in runs for part in (run.training, run.test))])
         self.pairs = drawn_pairs(np.unique(drawings.characters, return_inverse=True)[1], PAIRS)
         self.trials: dict[str, Trials] = {
-            UNSTRUCTURED_5.key: drawn_trials(drawings, count, ways=5, within_alphabet=False)
+            LAKE.key: trials_of(runs, len(drawings)),
+            UNSTRUCTURED_5.key: drawn_trials(drawings, count, ways=5, within_alphabet=False),
         }
         for shots in SHOTS:
             for protocol, within in ((WITHIN, True), (UNSTRUCTURED_20, False)):
@@ -77,24 +78,26 @@ class Questions:
 
     def ask(self, encoder: Encoder) -> dict[str, float]:
         """Every accuracy by its key, fractions."""
-        encodings = encoder.encode(self.drawings.images)
+        encodings = encoder.encode(self.images)
         distances = encoder.distance(encodings[self.pairs.first], encodings[self.pairs.second])
-        answers = {
-            VERIFICATION.key: ten_fold_accuracy(distances, self.pairs)[0],
-            LAKE.key: float(np.mean([found_in_run(encoder, run).mean() for run in self.runs])),
-        }
-        return answers | {
+        return {VERIFICATION.key: ten_fold_accuracy(distances, self.pairs)[0]} | {
             key: float(found(encodings, trials, encoder.distance).mean()) for key, trials in self.trials.items()
         }
 
 
-def found_in_run(encoder: Encoder, run: LakeRun) -> np.ndarray:
-    """(20,) bool: of each test drawing, the right training drawing is nearer than every other."""
-    encodings = np.concatenate([encoder.encode(run.training), encoder.encode(run.test)])  # (40, D)
-    count = len(run.training)
-    order = [np.r_[answer, np.delete(np.arange(count), answer)] for answer in run.answers]  # the right one first
-    trials = Trials(np.array(order)[:, :, None], count + np.arange(len(run.test)))
-    return found(encodings, trials, encoder.distance)
+def trials_of(runs: list[LakeRun], start: int) -> Trials:
+    """Lake's runs as trials over the drawings of all of them, run by run: 20 to be shown, then 20 to be asked.
+
+    start: how many drawings come before them.
+    """
+    support, query = [], []
+    for run in runs:
+        count = len(run.training)
+        for place, answer in enumerate(run.answers):
+            support.append(start + np.r_[answer, np.delete(np.arange(count), answer)])  # the right one first
+            query.append(start + count + place)
+        start += count + len(run.test)
+    return Trials(np.array(support)[:, :, None], np.array(query))
 
 
 def over_seeds(values: list[float]) -> dict[str, object]:

@@ -7,7 +7,7 @@ from training.data.drawn_characters import drawn_alphabets
 from training.data.omniglot import LakeRun
 from training.data.trials import Trials, drawn_trials
 from training.evaluate.one_shot import Encoder, found, squared_distance
-from training.evaluate.protocols import Questions, found_in_run, over_seeds
+from training.evaluate.protocols import Questions, over_seeds, trials_of
 
 
 @pytest.fixture(scope="module")
@@ -63,12 +63,13 @@ def test_a_run_of_lakes_is_scored_by_its_answers():
     rng = np.random.default_rng(1)
     training = rng.integers(0, 256, (20, 4, 4, 1), dtype=np.uint8)
     answers = rng.permutation(20)
-    encoder = Encoder(lambda images: images.reshape(len(images), -1).astype(np.float32), squared_distance)
-    assert found_in_run(encoder, LakeRun(training, training[answers], answers)).all()
     swapped = answers.copy()
     swapped[[3, 7]] = answers[[7, 3]]
-    right = found_in_run(encoder, LakeRun(training, training[answers], swapped))
-    assert np.flatnonzero(~right).tolist() == [3, 7]
+    runs = [LakeRun(training, training[answers], answers), LakeRun(training, training[answers], swapped)]
+    trials = trials_of(runs, start=2)
+    encodings = np.concatenate([training[:2], training, training[answers], training, training[answers]]).reshape(82, -1)
+    right = found(encodings.astype(np.float32), trials)
+    assert np.flatnonzero(~right).tolist() == [23, 27]
 
 
 def test_pixels_alone_answer_better_than_chance_and_worse_than_perfect(drawings):
