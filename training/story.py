@@ -14,6 +14,8 @@ from training.ladder import Climb, Row, replicas
 from training.numbers import rounded
 from training.trainer import LOG, read_log
 
+LINES = ("people", "Koch's Siamese network")  # of what is published, drawn across the ladder
+
 
 def tell(climb: Climb) -> Path:
     """Measure what is finished, then write `report.html`, its figures and `evaluation.json`; answer the page's path.
@@ -77,7 +79,7 @@ def what_is_told(climb: Climb, rows: list[Row], chosen: Row) -> dict[str, object
             "cost": {key: scores[chosen.experiment][key]["mean"] - int8[key]["mean"] for key in int8},
         },
         "newcomer": climb.newcomer(first) if classifier else None,
-        "published": [line._asdict() for line in PUBLISHED],
+        "published": [line._asdict() for line in PUBLISHED] if first.data.source == "omniglot" else [],
         "looks": len(climb.looks()),
         "cpu_minutes": climb.cpu_minutes(rows),
     }
@@ -88,7 +90,7 @@ def pictures(climb: Climb, rows: list[Row], chosen: Row, told: dict) -> dict[str
     first: EmbedderExperiment = climb.finished(chosen)[0]
     labels = [row["label"] for row in told["rows"]]
     scores = {row["label"]: row["scores"] for row in told["rows"]}
-    lines = {line.who: line.accuracy for line in PUBLISHED if line.who in {"people", "Koch's Siamese network"}}
+    lines = {line["who"]: line["accuracy"] for line in told["published"] if line["who"] in LINES}
     logs = {
         row.label: [read_log(climb.workspace.runs_dir / seed.name / LOG) for seed in climb.finished(row)]
         for row in rows

@@ -24,7 +24,8 @@ def rungs_figure(names: list[str], scores: list[dict], lines: dict[str, float], 
     for colour, (who, accuracy) in enumerate(lines.items(), start=1):
         plot.axvline(100 * accuracy, color=f"C{colour}", linestyle="--", label=f"{who}, {100 * accuracy:.1f} %")
     plot.set(title=title, xlabel="%", xlim=(max(0, min(means) - 15), 100))
-    plot.legend(loc="lower left", fontsize="small")
+    if lines:
+        plot.legend(loc="lower left", fontsize="small")
     plot.invert_yaxis()
     return png(figure)
 
