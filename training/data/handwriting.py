@@ -67,9 +67,6 @@ def by_hand(rng: np.random.Generator, strength: float) -> tuple[np.ndarray, np.n
 
 
 def recast(rng: np.random.Generator) -> np.ndarray:
-    """(2, 2): mirrored or not, turned by up to an eighth, stretched and slanted, of the same area."""
-    mirrored = np.diag([rng.choice([-1.0, 1.0]), 1.0])
+    """(2, 2): turned by up to an eighth, stretched and slanted, of the same area."""
     stretch, slant = np.exp(rng.normal(0, RECAST_STRETCH)), rng.normal(0, RECAST_SLANT)
-    return (
-        mirrored @ zoom_and_turn(1.0, rng.uniform(-1, 1) * RECAST_TURN) @ np.array([[stretch, slant], [0, 1 / stretch]])
-    )
+    return zoom_and_turn(1.0, rng.uniform(-1, 1) * RECAST_TURN) @ np.array([[stretch, slant], [0, 1 / stretch]])

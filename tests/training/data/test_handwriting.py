@@ -42,8 +42,7 @@ def test_an_alphabet_is_recast_as_one_and_keeps_its_area():
     first, second = (recast(np.random.default_rng(3)) for _ in range(2))
     assert np.array_equal(first, second)
     determinants = [np.linalg.det(recast(np.random.default_rng(seed))) for seed in range(50)]
-    assert np.abs(determinants) == pytest.approx(np.ones(50))
-    assert {round(float(determinant)) for determinant in determinants} == {-1, 1}  # mirrored, and not
+    assert determinants == pytest.approx(np.ones(50))
 
 
 def test_characters_of_one_alphabet_go_through_the_same():
