@@ -85,7 +85,7 @@ class Backbone(nn.Module):
             )
             self.project = nn.Conv2d(config.head, config.dimension, 1)
         else:
-            # Dear where the map is large. A character at 4x4 learns faster by it, with half the head's channels: 83.4 in
+            # Dear where the map is large. Characters at 4x4 learn faster by it, with half the head's channels: 83.4 in
             # place of 81.6 % 20-way one-shot on held-out alphabets after 40,000 drawings.
             self.pool = nn.Identity()
             self.project = nn.Conv2d(config.head, config.dimension, final_px)

@@ -1,3 +1,7 @@
+import dataclasses
+from collections import Counter
+
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -5,6 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.errors import DataError
+from training.config import load_experiment
+from training.data.character_set import gather_characters
+from training.data.drawings import alphabets_of
 from training.data.steps import EmbeddingSteps, PeopleSampler, UniformSampler
 from training.data.training_set import Places, gather
 
@@ -38,6 +45,47 @@ def test_a_p_by_k_batch_holds_p_people_with_k_crops_each():
 def test_too_few_people_for_a_batch_is_said_with_both_numbers():
     with pytest.raises(DataError, match="wants 4 people with two crops or more; the data has 2"):
         PeopleSampler(np.array([0, 0, 1, 1, 2]), batch_size=8, crops_per_person=2, seed=0)
+
+
+def test_people_of_few_groups_come_together_and_a_small_group_is_filled_up_from_the_next():
+    people = np.repeat(np.arange(30), 3)
+    groups = np.repeat(["a", "b", "c"], [36, 36, 18])  # 12, 12 and 6 people
+    sampler = PeopleSampler(people, batch_size=32, crops_per_person=2, seed=1, groups=(groups, 2))
+    seen = set()
+    for step in range(60):
+        rows = sampler(step).reshape(16, 2)
+        assert (people[rows] == people[rows][:, :1]).all()
+        assert len(set(people[rows[:, 0]])) == 16
+        counts = sorted(Counter(groups[rows[:, 0]]).values())
+        assert counts in ([8, 8], [2, 6, 8])
+        seen.add(len(counts))
+        assert np.array_equal(sampler(step), sampler(step))
+    assert seen == {2, 3}
+
+
+def test_an_alphabet_goes_through_the_same_in_one_step_and_through_something_else_in_the_next(tmp_path):
+    experiment = load_experiment("smoke-omniglot-best")
+    experiment = msgspec.structs.replace(
+        experiment, data=msgspec.structs.replace(experiment.data, recast=True, generated_people=80, generated_looks=3)
+    )
+    held_out = msgspec.structs.replace(experiment.data, held_out_alphabets=("drawn-3",))
+    characters = gather_characters(msgspec.structs.replace(experiment, data=held_out), Places(tmp_path, tmp_path))
+    passed = []
+
+    def seen(crop, _rng, _strength, alphabet):
+        passed.append(alphabet.random())
+        return crop
+
+    steps = EmbeddingSteps(dataclasses.replace(characters, seen=seen), experiment)
+    alphabets = [alphabets_of(characters.train.people[steps.sampler(step)]) for step in (0, 1)]
+    drawn = []
+    for step in (0, 1):
+        passed.clear()
+        steps[step]
+        drawn.append(dict(zip(alphabets[step], passed, strict=True)))
+        assert [drawn[step][name] for name in alphabets[step]] == passed
+        assert len(set(passed)) == len(set(alphabets[step])) >= 2
+    assert not set(drawn[0].values()) & set(drawn[1].values())
 
 
 def test_ranks_share_the_batch_that_one_process_would_see(tiny, tmp_path):
