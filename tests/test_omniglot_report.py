@@ -29,43 +29,46 @@ def cell(score):
 def readme_rows(told):
     """The rows of the README's table, from the report's numbers."""
     for row in told["rows"]:
-        yield [row["label"], f"{row['drawings_seen']:,}", *(cell(row["scores"][column.key]) for column in COLUMNS)]
+        seen, seeds = f"{row['drawings_seen']:,}", str(row["seeds"])
+        yield [row["label"], seen, seeds, *(cell(row["scores"][column.key]) for column in COLUMNS)]
     int8 = told["int8"]["scores"]
-    yield [f"{told['chosen']['label']}, int8", "", *(cell(int8[column.key]) for column in COLUMNS)]
+    yield [
+        f"{told['chosen']['label']}, int8",
+        "",
+        str(told["int8"]["seeds"]),
+        *(cell(int8[column.key]) for column in COLUMNS),
+    ]
     for line in PUBLISHED:
         if line.protocol == LAKE.key and line.who in {"people", "Koch's Siamese network"}:
-            yield [f"{line.who}, published", "", f"{100 * line.accuracy:.1f} %", "", "", "", ""]
+            yield [f"{line.who}, published", "", "", f"{100 * line.accuracy:.1f} %", "", "", "", ""]
 
 
 def test_the_ladder_in_the_readme_is_the_reports(told):
-    lines = [line for line in README.splitlines() if line.startswith("| ")]
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in README.splitlines() if line.startswith("|")]
     for row in readme_rows(told):
-        assert "| " + " | ".join(row) + " |" in [" ".join(line.split()) for line in lines] or (
-            "| " + " | ".join(row) + " |" in lines
-        ), row
+        assert row in lines
 
 
 def test_what_else_the_readme_says_is_the_reports(told):
-    assert f"looked at {told['looks']} times" in README
+    words = " ".join(README.split())
+    assert f"looked at {told['looks']} times" in words
+    if told["not_run"]:
+        assert f"{len(told['not_run'])} more are not run yet" in words
     newcomer = told["newcomer"]
-    assert f"{100 * newcomer['classifier_newcomer']:.0f} % of its other drawings" in README
-    assert f"{100 * newcomer['siamese_newcomer']:.0f} % with one vector stored" in README
+    assert f"{100 * newcomer['classifier_newcomer']:.0f} % of its other drawings" in words
+    assert f"{100 * newcomer['siamese_newcomer']:.0f} % with one vector stored" in words
 
 
 def test_the_report_is_of_the_committed_ladder(told):
-    ladder = load_ladder("omniglot")
     rows = {row["experiment"]: row for row in told["rows"]}
-    assert list(rows) + told["not_run"] == sorted(
-        (row.experiment for row in ladder.rows), key=[*rows, *told["not_run"]].index
-    )
-    for row in ladder.rows:
-        if row.experiment in rows:
-            first = replicas(row)[0]
-            assert rows[row.experiment]["seeds"] == row.seeds == len(rows[row.experiment]["validation"]["values"])
-            assert rows[row.experiment]["drawings_seen"] == first.steps * first.batch_size
-    assert told["published"] == rounded([line._asdict() for line in PUBLISHED]) or told["published"] == [
-        line._asdict() for line in PUBLISHED
-    ]
+    for row in load_ladder("omniglot").rows:
+        seeds = replicas(row)
+        run = [seed for seed in seeds if seed.name not in told["not_run"]]
+        assert (row.experiment in rows) == bool(run)
+        if run:
+            assert rows[row.experiment]["seeds"] == len(run) == len(rows[row.experiment]["validation"]["values"])
+            assert rows[row.experiment]["drawings_seen"] == seeds[0].steps * seeds[0].batch_size
+    assert told["published"] == rounded([line._asdict() for line in PUBLISHED])
     assert [protocol["key"] for protocol in told["protocols"]] == [protocol.key for protocol in PROTOCOLS]
 
 

@@ -25,7 +25,7 @@ def rungs_figure(names: list[str], scores: list[dict], lines: dict[str, float], 
         plot.axvline(100 * accuracy, color=f"C{colour}", linestyle="--", label=f"{who}, {100 * accuracy:.1f} %")
     plot.set(title=title, xlabel="%", xlim=(max(0, min(means) - 15), 100))
     if lines:
-        plot.legend(loc="lower left", fontsize="small")
+        plot.legend(loc="lower left", fontsize="x-small")
     plot.invert_yaxis()
     return png(figure)
 
@@ -39,7 +39,7 @@ def pairs_figure(logs: dict[str, list[list[dict]]]) -> bytes:
             pairs, shares = [line["images"] / 2 for line in looks], [line["held_out_one_shot"] for line in looks]
             plot.plot(pairs, shares, f"C{number}.-", alpha=0.6, label=label if seed == 0 else None)
     plot.set(xscale="log")
-    plot.legend(fontsize="small")
+    plot.legend(fontsize="x-small")
     return png(figure)
 
 
@@ -49,7 +49,7 @@ def shots_figure(scores: dict[str, dict[str, dict]], protocol: Protocol) -> byte
     for label, row in scores.items():
         plot.plot(SHOTS, [row[shot_key(protocol, shots)]["mean"] for shots in SHOTS], "o-", label=label)
     plot.set_xticks(SHOTS)
-    plot.legend(fontsize="small")
+    plot.legend(fontsize="x-small")
     return png(figure)
 
 
