@@ -35,6 +35,7 @@ LONG = (  # hours, or the weights of a run that took hours: only that the comman
     "limen-train run detector",
     "limen-train fit detector",
     "limen-train export detector",
+    "limen-train omniglot",
 )
 NEEDS_SHARED = re.compile(r"shared|embedder_speed|detector_speed|pipeline_speed")
 PROGRAMS = {
