@@ -11,7 +11,7 @@ from training.ladder import load_ladder, replicas
 from training.numbers import rounded
 
 ROOT = Path(__file__).parent.parent
-REPORT = ROOT / "docs" / "omniglot"
+REPORT = ROOT / "training" / "reports" / "omniglot"
 README = (ROOT / "README.md").read_text()
 COLUMNS = (LAKE, WITHIN, UNSTRUCTURED_5, UNSTRUCTURED_20, VERIFICATION)
 

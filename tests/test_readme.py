@@ -22,7 +22,8 @@ from tests.household import Broker, Household, base64_of, running, until
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
-SCRIPTS = {"deploy/demo": "limen demo", "tests/run": "pytest -n 2 --dist loadfile"}  # and what each does once its environment is made
+# And what each does, once its environment is made.
+SCRIPTS = {"deploy/demo": "limen demo", "tests/run": "pytest -n 2 --dist loadfile"}
 ENVIRONMENT = (  # this test runs in what they made
     "sudo apt install",
     "sudo deploy/install",
