@@ -16,6 +16,7 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from skimage.data import astronaut
 
 from edge.device import Device
 from edge.service import Service
@@ -179,3 +180,8 @@ def running(config, source):
 def base64_of(image, suffix=".jpg"):
     """(H, W, 3) uint8 RGB -> an encoded picture in base64, as requests hold it."""
     return base64.b64encode(cv2.imencode(suffix, np.ascontiguousarray(image[..., ::-1]))[1].tobytes()).decode()
+
+
+def portrait_jpeg():
+    """Somebody whose portrait is in the public domain, in base64."""
+    return base64_of(astronaut()[:300, 80:380])
