@@ -12,14 +12,7 @@ from edge.core.types import CancelEnrollment, Command, FinishEnrollment, Progres
 from edge.device import Device
 from edge.errors import GalleryError, RefusedError
 from edge.mqtt.link import Incoming, Link, Outgoing
-from edge.mqtt.messages import (
-    EnrollStartRequest,
-    Limits,
-    answer_json,
-    progress_json,
-    read_request,
-    transaction_in,
-)
+from edge.mqtt.messages import EnrollStartRequest, Limits, answer_json, progress_json, read_request, transaction_in
 from edge.mqtt.topics import Topics
 
 
@@ -89,10 +82,10 @@ class Desk:
         request = read_request(verb, incoming.payload, incoming.size, self._limits)
         asked = Asked(request.transaction, hashlib.sha256(verb.encode() + b"\0" + incoming.payload).hexdigest())
         if self._live is not None and self._live.asked.transaction == asked.transaction:
-            return self._live.said if self._live.asked == asked else self._refuse_reuse()
+            return said_again(asked, self._live.asked.digest, self._live.said)
         earlier = self._device.store.answer_to(asked.transaction)
         if earlier is not None:
-            return earlier[1] if earlier[0] == asked.digest else self._refuse_reuse()
+            return said_again(asked, *earlier)
         command = request.command(self._limits)
         if isinstance(request, EnrollStartRequest):
             return self._start(request, command, asked, address)
@@ -120,9 +113,6 @@ class Desk:
         store.settle()
         self._changed()
         return payload
-
-    def _refuse_reuse(self) -> bytes:
-        raise RefusedError("transaction_reused", "something else was asked under this transaction")
 
     def go_on(self) -> None:
         """Say what is new of a live enrollment, and end it when there are enough shots or no more time."""
@@ -160,3 +150,10 @@ class Desk:
         with suppress(GalleryError):  # what was not written is not known, if it can be read what was
             self._device.door.reload()
         return answer_json(Reply(code="storage", error=str(error)), transaction)
+
+
+def said_again(asked: Asked, digest: str, said: bytes) -> bytes:
+    """The earlier answer. Raises RefusedError where it was another request that got it, under the same transaction."""
+    if asked.digest != digest:
+        raise RefusedError("transaction_reused", "something else was asked under this transaction")
+    return said

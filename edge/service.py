@@ -23,9 +23,7 @@ from edge.inference.runtime import interpreter_class
 from edge.meters import Stopwatch, rss_mb, temp_c
 from edge.mqtt.discovery import birth_topic, discovery_json, discovery_topic
 from edge.mqtt.link import INFLIGHT_MAX, Link, Outgoing
-from edge.mqtt.messages import (
-    event_json,
-)
+from edge.mqtt.messages import event_json
 from edge.mqtt.topics import Topics
 from edge.notify import Watchdog, notify
 from edge.storage.outbox import Entry, Outbox

@@ -146,6 +146,18 @@ class Household:
         return until(found)[0]
 
 
+class Nothing:
+    """A camera before which nothing happens."""
+
+    ended, dropped = False, 0
+
+    def read(self, timeout_seconds):
+        time.sleep(min(timeout_seconds, 0.01))
+
+    def close(self):
+        """Nothing is held open."""
+
+
 @contextmanager
 def running(config, source):
     """The device at work in a thread of its own until the block ends; whatever fails in it fails here."""

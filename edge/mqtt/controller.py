@@ -20,6 +20,7 @@ from edge.mqtt.topics import Topics
 
 CONNECT_SECONDS = 5.0
 LARGE_BYTES = 100_000
+SETTLE_SECONDS = 0.5
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -122,8 +123,15 @@ class Controller:
         return answer.data or {}
 
     def clear(self) -> None:
-        """Have the broker forget all that it keeps of the device."""
+        """Have the broker forget all that it keeps of the device.
+
+        What it keeps comes after the subscription was answered, and nothing says when that is all: a pause does.
+        """
+        count = -1
         with self._changed:
+            while count < len(self._retained):
+                count = len(self._retained)
+                self._changed.wait(SETTLE_SECONDS)
             topics = list(self._retained)
         for topic in topics:
             self._client.publish(topic, b"", qos=1, retain=True).wait_for_publish(CONNECT_SECONDS)

@@ -123,9 +123,6 @@ class Link:
 
     def pending(self, count: int = INBOX_MAX) -> list[Incoming]:
         """What came in since the last call, at most so many. To be called again and again: it also sends what waits."""
-        now = time.monotonic()
-        if self._other_version or (self._opened_at or now) + CONNACK_SECONDS < now:
-            self._try_the_other_version()
         while self._changes:
             before, self.why_not = self.why_not, self._changes.popleft()
             if self.why_not != before:
@@ -138,6 +135,9 @@ class Link:
                 self.connections += 1
                 for topic, (payload, qos) in self._states.items():
                     self._client.publish(topic, payload, qos=qos, retain=True)
+        now = time.monotonic()
+        if self._other_version or (self._opened_at or now) + CONNACK_SECONDS < now:
+            self._try_the_other_version()  # after what came of the last one was noted and logged
         self._note_acknowledged()
         self._pump()
         messages = []

@@ -22,7 +22,7 @@ from edge.mqtt.discovery import discovery_topic
 from edge.mqtt.link import Link
 from edge.mqtt.topics import Topics
 from edge.storage.outbox import Outbox
-from tests.household import MOSQUITTO, free_port, running, until
+from tests.household import MOSQUITTO, Nothing, free_port, running, until
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "mosquitto"
 OWN_TOPICS = [
@@ -135,15 +135,6 @@ def test_a_camera_and_a_controller_get_in_and_do_their_work(account, tmp_path, s
     folder, port = secured
     config = Config(device="porch", gallery=GalleryConfig(tmp_path / "gallery.db"), mqtt=account("porch"))
 
-    class Nothing:
-        ended, dropped = False, 0
-
-        def read(self, timeout_seconds):
-            time.sleep(min(timeout_seconds, 0.01))
-
-        def close(self):
-            """Nothing is held open."""
-
     with running(config, Nothing), Controller(account("controller"), "porch") as controller:
         controller.wait_until_online(10)
         assert controller.ask("person/list", {})["people"] == []
@@ -182,18 +173,7 @@ def test_who_asks_is_told_why_not_too(account):
 
 def test_a_camera_writes_its_own_topics_alone(account):
     with Person(account("porch")) as porch:
-        for name in (
-            "status",
-            "info",
-            "health",
-            "event",
-            "event/late",
-            "presence",
-            "gallery",
-            "person/alice",
-            "config",
-            "image/last",
-        ):
+        for name in OWN_TOPICS:
             assert porch.may_write(f"limen/porch/{name}")
             assert not porch.may_write(f"limen/back/{name}")
         assert porch.may_write("limen/porch/response/person/list")

@@ -13,19 +13,7 @@ from edge.core.types import Event
 from edge.device import Device
 from edge.errors import OutboxError
 from edge.service import Service
-from tests.household import running, until
-
-
-class Nothing:
-    """A camera before which nothing happens."""
-
-    ended, dropped = False, 0
-
-    def read(self, timeout_seconds):
-        time.sleep(min(timeout_seconds, 0.01))
-
-    def close(self):
-        """Nothing is held open."""
+from tests.household import Nothing, running, until
 
 
 @pytest.fixture
