@@ -12,7 +12,8 @@ from edge.core.types import CancelEnrollment, Command, FinishEnrollment, Progres
 from edge.device import Device
 from edge.errors import GalleryError, RefusedError
 from edge.mqtt.link import Incoming, Link, Outgoing
-from edge.mqtt.messages import EnrollStartRequest, Limits, answer_json, progress_json, read_request, transaction_in
+from edge.mqtt.messages import answer_json, progress_json
+from edge.mqtt.requests import EnrollStartRequest, Limits, read_request, transaction_in
 from edge.mqtt.topics import Topics
 
 

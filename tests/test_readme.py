@@ -16,7 +16,8 @@ from skimage.data import astronaut
 from edge.capture import open_source
 from edge.config import CameraConfig, Config, GalleryConfig, MqttConfig, load_config
 from edge.core.types import Event, Match, Quality
-from edge.mqtt.messages import REQUESTS, Limits, event_json, read_request
+from edge.mqtt.messages import event_json
+from edge.mqtt.requests import REQUESTS, Limits, read_request
 from tests.household import Broker, Household, base64_of, running, until
 
 ROOT = Path(__file__).parent.parent

@@ -1,289 +1,204 @@
-"""JSON <-> core values, typed: what a request may hold, what an answer and an event look like (schema 1)."""
+"""Core values -> JSON, typed: what the device says (schema 1). Times are RFC 3339 in UTC."""
 
-import base64
-import binascii
 import math
-from dataclasses import dataclass
-from typing import Annotated
+from typing import Literal
 
 import msgspec
-import numpy as np
 
-from edge.core.enrollment import SHOTS_MAX
-from edge.core.names import NAME_MAX
-from edge.core.types import (
-    CancelEnrollment,
-    Command,
-    EnrollImages,
-    Event,
-    ListPeople,
-    MergePeople,
-    Progress,
-    RebuildGallery,
-    RecognizeImage,
-    RemovePerson,
-    RenamePerson,
-    Reply,
-    SetTau,
-    StartEnrollment,
-    SwitchRecognition,
-)
-from edge.errors import RefusedError
-from edge.mqtt.pictures import decode_picture
+from edge.core.types import Event, Progress, Reply
 
 SCHEMA = 1
-Transaction = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_MAX)]
-Images = Annotated[list[str], msgspec.Meta(min_length=1, max_length=SHOTS_MAX)]
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What is looked at at all. image_pixels_max: of all pictures of one request together."""
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """What every message of the device is: JSON in UTF-8."""
 
-    request_bytes_max: int
-    image_pixels_max: int
-
-
-class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What every request holds. transaction: made by whoever asks; the same one gets the same answer."""
-
-    transaction: Transaction
-
-    def command(self, limits: Limits) -> Command:
-        """What the door is asked to do. Raises RefusedError for a picture that does not hold."""
-        raise NotImplementedError
+    def json(self) -> bytes:
+        """As it is published."""
+        return msgspec.json.encode(self)
 
 
-class EnrollImageRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """enroll/image: templates of somebody from JPEG or PNG pictures in base64, one face in each."""
+class RunnerUp(Message, frozen=True):
+    """Who it would be next."""
 
-    name: Name
-    images: Images
-
-    def command(self, limits: Limits) -> Command:
-        """See Request."""
-        images, pixels = [], 0
-        for number, text in enumerate(self.images, start=1):
-            images.append(picture_in(text, f"image {number}", limits.image_pixels_max - pixels))
-            pixels += images[-1].shape[0] * images[-1].shape[1]
-        return EnrollImages(self.name, images)
+    name: str
+    distance: float | None
 
 
-class EnrollStartRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """enroll/start: templates of whoever stands before the door from now on; says how far it has come."""
+class LookQuality(Message, frozen=True):
+    """How well the best look could be told; see edge.core.types.Quality."""
 
-    name: Name
-    shots: Annotated[int, msgspec.Meta(ge=1, le=SHOTS_MAX)] = 5
-    timeout_seconds: Annotated[float, msgspec.Meta(ge=5, le=600)] = 60.0
-
-    def command(self, _limits: Limits) -> Command:
-        """See Request."""
-        return StartEnrollment(self.name, self.shots)
+    score: float | None
+    sharpness: int
+    face_px: int
+    yaw_deg: int
 
 
-class EnrollCancelRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """enroll/cancel: keep nothing of whoever stands before the door."""
+class EventMessage(Message, frozen=True):
+    """Who was seen, and why it says so. box: left, top, width, height as shares of the picture."""
 
-    def command(self, _limits: Limits) -> Command:
-        """See Request."""
-        return CancelEnrollment()
-
-
-class PersonListRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """person/list."""
-
-    def command(self, _limits: Limits) -> Command:
-        """See Request."""
-        return ListPeople()
-
-
-class PersonRenameRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """person/rename."""
-
-    name: Name
-    new_name: Name
-
-    def command(self, _limits: Limits) -> Command:
-        """See Request."""
-        return RenamePerson(self.name, self.new_name)
+    schema: int
+    event_type: Literal["recognized", "unknown", "low_quality"]
+    id: str
+    seq: int
+    ts: str
+    track: str
+    phase: Literal["new", "update", "end"]
+    name: str | None
+    person_id: str | None
+    distance: float | None
+    tau: float | None
+    runner_up: RunnerUp | None
+    margin: float | None
+    votes: dict[str, int]
+    quality: LookQuality | None
+    box: list[float]
+    faces_in_frame: int
+    model: str
+    why: str
 
 
-class PersonMergeRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """person/merge: two names of one person become one."""
+class Answer(Message, frozen=True):
+    """To a request; progress says how far one has come that is not answered yet."""
 
-    name: Name
-    into: Name
-
-    def command(self, _limits: Limits) -> Command:
-        """See Request."""
-        return MergePeople(self.name, self.into)
-
-
-class PersonSetRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """person/set: a tau of somebody's own, for who is taken for others or never known; null: the gallery's again."""
-
-    name: Name
-    tau: Annotated[float, msgspec.Meta(gt=0, lt=4)] | None
-
-    def command(self, _limits: Limits) -> Command:
-        """See Request."""
-        return SetTau(self.name, self.tau)
+    status: Literal["ok", "error", "progress"]
+    data: dict[str, object]
+    code: str | None
+    error: str | None
+    transaction: str | None
 
 
-class PersonRemoveRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """person/remove."""
+class Model(Message, frozen=True):
+    """A model by name and content."""
 
-    name: Name
-
-    def command(self, _limits: Limits) -> Command:
-        """See Request."""
-        return RemovePerson(self.name)
+    name: str
+    sha256: str
 
 
-class RecognizeImageRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """recognize/image: who is in one picture, JPEG or PNG in base64."""
+class Encoder(Model, frozen=True):
+    """The embedder: how many numbers an encoding has."""
 
-    image: str
-
-    def command(self, limits: Limits) -> Command:
-        """See Request."""
-        return RecognizeImage(picture_in(self.image, "image", limits.image_pixels_max))
+    dimension: int
 
 
-class GalleryRebuildRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """gallery/rebuild: embed every stored crop again."""
+class Info(Message, frozen=True):
+    """What the device is."""
 
-    def command(self, _limits: Limits) -> Command:
-        """See Request."""
-        return RebuildGallery()
-
-
-class ConfigGetRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """config/get: what can be set while the device runs."""
-
-    def command(self, _limits: Limits) -> Command:
-        """See Request."""
-        return SwitchRecognition()
+    version: str
+    detector: Model
+    embedder: Encoder
+    tau: float
+    runtime: str
 
 
-class ConfigSetRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """config/set: it is kept over restarts."""
+class Health(Message, frozen=True):
+    """How the device is. ms: by stage; outbox_problem: why events wait in memory alone, or null."""
+
+    fps: float
+    ms: dict[str, dict[str, float | None]]
+    rss_mb: float
+    temp_c: float | None
+    camera_ok: bool
+    disk_free_mb: int
+    dropped_frames: int
+    outbox: int
+    outbox_problem: str | None
+    dropped_events: int
+    dropped_answers: int
+    refused_requests: int
+
+
+class Known(Message, frozen=True):
+    """Somebody the household knows, by how many templates and within which tau."""
+
+    name: str
+    person_id: str
+    templates: int
+    tau: float
+
+
+class GalleryMessage(Message, frozen=True):
+    """Who is known; never an embedding."""
+
+    people: list[Known]
+    model: str
+
+
+class Settings(Message, frozen=True):
+    """What can be set while the device runs."""
 
     recognition: bool
 
-    def command(self, _limits: Limits) -> Command:
-        """See Request."""
-        return SwitchRecognition(self.recognition)
+
+class Seen(Message, frozen=True):
+    """Who was seen last, and when."""
+
+    name: str
+    ts: str
 
 
-REQUESTS: dict[str, type[Request]] = {
-    "enroll/image": EnrollImageRequest,
-    "enroll/start": EnrollStartRequest,
-    "enroll/cancel": EnrollCancelRequest,
-    "person/list": PersonListRequest,
-    "person/rename": PersonRenameRequest,
-    "person/merge": PersonMergeRequest,
-    "person/set": PersonSetRequest,
-    "person/remove": PersonRemoveRequest,
-    "recognize/image": RecognizeImageRequest,
-    "gallery/rebuild": GalleryRebuildRequest,
-    "config/get": ConfigGetRequest,
-    "config/set": ConfigSetRequest,
-}
+class Presence(Message, frozen=True):
+    """Who is there now; state: for people."""
+
+    state: str
+    people: list[str]
+    last: Seen | None
 
 
-def read_request(verb: str, payload: bytes, size: int, limits: Limits) -> Request:
-    """The typed request in a payload of that many bytes; of one that is too large nothing but the size need be given.
+class PersonSeen(Message, frozen=True):
+    """When somebody was last seen."""
 
-    Raises RefusedError with unknown_verb, too_large, not_json or invalid; the text names the limit or the field.
-    """
-    if verb not in REQUESTS:
-        raise RefusedError("unknown_verb", f"there is no request '{verb[:64]}'; known are {', '.join(REQUESTS)}")
-    if size > limits.request_bytes_max:
-        raise RefusedError("too_large", f"the request has {size} bytes; at most {limits.request_bytes_max} are read")
-    try:
-        return msgspec.json.decode(payload, type=REQUESTS[verb])
-    except msgspec.ValidationError as error:
-        raise RefusedError("invalid", f"{verb}: {error}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:  # the last: [[[[... without end
-        raise RefusedError("not_json", f"{verb}: the payload is not JSON in UTF-8: {error}") from error
-
-
-def transaction_in(payload: bytes) -> str | None:
-    """The transaction of a request that may hold nothing else of use; None where none can be read."""
-    try:
-        return msgspec.json.decode(payload, type=Anything).transaction
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-
-
-class Anything(msgspec.Struct, frozen=True):
-    """A JSON object with a transaction in it."""
-
-    transaction: Transaction
-
-
-def picture_in(text: str, what: str, pixels_max: int) -> np.ndarray:
-    """Base64 -> (H, W, 3) uint8 RGB. Raises RefusedError."""
-    try:
-        encoded = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise RefusedError("not_base64", f"{what} is not base64: {error}") from error
-    return decode_picture(encoded, what, pixels_max)
+    name: str
+    last_seen: str
 
 
 def answer_json(reply: Reply, transaction: str | None) -> bytes:
     """The answer to a request."""
     status = "ok" if reply.ok else "error"
-    return msgspec.json.encode(
-        {"status": status, "data": reply.data, "code": reply.code, "error": reply.error, "transaction": transaction}
-    )
+    return Answer(status=status, data=reply.data, code=reply.code, error=reply.error, transaction=transaction).json()
 
 
 def progress_json(progress: Progress, transaction: str) -> bytes:
     """How far a request has come that is not answered yet."""
     data = {"shots": progress.shots, "of": progress.of, "reason": progress.reason}
-    return msgspec.json.encode(
-        {"status": "progress", "data": data, "code": None, "error": None, "transaction": transaction}
-    )
+    return Answer(status="progress", data=data, code=None, error=None, transaction=transaction).json()
 
 
 def event_json(event: Event, event_id: str, seq: int, ts: str, model: str) -> bytes:
     """The event as it is published; id, seq and ts are those of whoever sends it."""
     match, quality, person = event.match, event.quality, event.person
-    value: dict[str, object] = {
-        "schema": SCHEMA,
-        "event_type": event.kind,
-        "id": event_id,
-        "seq": seq,
-        "ts": ts,
-        "track": event.track,
-        "phase": event.phase,
-        "name": None if person is None else person.name,
-        "person_id": None if person is None else person.person_id,
-        "distance": None if match is None else number(match.distance),
-        "tau": None if match is None else number(match.tau),
-        "runner_up": None,
-        "margin": None,
-        "votes": event.votes,
-        "quality": None,
-        "box": [round(share, 4) for share in event.box],
-        "faces_in_frame": event.faces_in_frame,
-        "model": model,
-        "why": event.why,
-    }
+    runner_up, margin = None, None
     if match is not None and match.runner_up is not None:
-        value["runner_up"] = {"name": match.runner_up.name, "distance": number(match.runner_up_distance)}
-        value["margin"] = number(match.margin)
-    if quality is not None:
-        value["quality"] = {
-            "score": number(quality.score),
-            "sharpness": round(quality.sharpness),
-            "face_px": round(quality.face_px),
-            "yaw_deg": round(quality.yaw_deg),
-        }
-    return msgspec.json.encode(value)
+        runner_up = RunnerUp(name=match.runner_up.name, distance=number(match.runner_up_distance))
+        margin = number(match.margin)
+    return EventMessage(
+        schema=SCHEMA,
+        event_type=event.kind,
+        id=event_id,
+        seq=seq,
+        ts=ts,
+        track=event.track,
+        phase=event.phase,
+        name=None if person is None else person.name,
+        person_id=None if person is None else person.person_id,
+        distance=None if match is None else number(match.distance),
+        tau=None if match is None else number(match.tau),
+        runner_up=runner_up,
+        margin=margin,
+        votes=event.votes,
+        quality=None
+        if quality is None
+        else LookQuality(
+            score=number(quality.score),
+            sharpness=round(quality.sharpness),
+            face_px=round(quality.face_px),
+            yaw_deg=round(quality.yaw_deg),
+        ),
+        box=[round(share, 4) for share in event.box],
+        faces_in_frame=event.faces_in_frame,
+        model=model,
+        why=event.why,
+    ).json()
 
 
 def number(value: float) -> float | None:

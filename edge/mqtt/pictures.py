@@ -1,4 +1,4 @@
-"""Pictures that came over the wire: how large they are is read from their header, before anything is decoded."""
+"""Pictures on the wire: how large one is that comes is read from its header, before anything is decoded."""
 
 import struct
 
@@ -10,6 +10,8 @@ from edge.errors import RefusedError
 PNG = b"\x89PNG\r\n\x1a\n"
 JPEG = b"\xff\xd8"
 JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0..SOF15 but the tables (ITU-T T.81, table B.1)
+SENT_BYTES_MAX = 64 * 1024
+FACE_PX_MAX = 400
 JPEG_BARE = frozenset({0x01, *range(0xD0, 0xD8)})  # markers without a length
 
 
@@ -61,3 +63,26 @@ def _jpeg_size(encoded: bytes) -> tuple[int, int] | None:
         else:
             place += 2 + struct.unpack(">H", encoded[place + 2 : place + 4])[0]
     return None
+
+
+def face_jpeg(image: np.ndarray, box: tuple[float, float, float, float]) -> bytes:
+    """The face in (H, W, 3) uint8 RGB with something around it, as a JPEG of at most 64 KiB.
+
+    box: left, top, width, height as shares of the picture
+    """
+    height, width = image.shape[:2]
+    left, top, wide, high = box
+    rows = slice(max(0, int((top - high / 2) * height)), int((top + 1.5 * high) * height))
+    columns = slice(max(0, int((left - wide / 2) * width)), int((left + 1.5 * wide) * width))
+    return small_jpeg(image[rows, columns], FACE_PX_MAX)
+
+
+def small_jpeg(image: np.ndarray, px_max: int) -> bytes:
+    """(H, W, 3) uint8 RGB as a JPEG of at most 64 KiB whose longer side is at most that long."""
+    scale = min(1.0, px_max / max(image.shape[:2]))
+    image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else image
+    for quality in (90, 70, 40, 10):
+        encoded = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+        if len(encoded) <= SENT_BYTES_MAX:
+            break
+    return encoded

@@ -88,7 +88,7 @@ def run(folder: Path, times: int, seed: int = 0) -> Count:
                 time.sleep(rng.uniform(0.5, 2.0))
             source.leaving = True
             until(lambda: source.empty, 60)
-            expected, dropped = service.published, service.outbox.dropped
+            expected, dropped = service.herald.published, service.outbox.dropped
             until(lambda: household.client.is_connected() and len(ids(household)) >= expected - dropped, 60)
         seen = ids(household)
         numbers = {event["seq"] for event in household.events()}

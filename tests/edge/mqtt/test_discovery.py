@@ -8,7 +8,8 @@ import pytest
 
 from edge.core.types import Event
 from edge.mqtt.discovery import EVENT_TYPES, birth_topic, discovery_json, discovery_topic
-from edge.mqtt.messages import REQUESTS, Limits, event_json, read_request
+from edge.mqtt.messages import event_json
+from edge.mqtt.requests import REQUESTS, Limits, read_request
 from edge.mqtt.topics import Topics
 
 TOPICS = Topics("porch")

@@ -12,15 +12,9 @@ from hypothesis import strategies as st
 from edge.core.enrollment import SHOTS_MAX
 from edge.core.types import EnrollImages, Event, Match, Person, Quality, RenamePerson, Reply
 from edge.errors import RefusedError
-from edge.mqtt.messages import (
-    REQUESTS,
-    Limits,
-    answer_json,
-    event_json,
-    read_request,
-    transaction_in,
-)
+from edge.mqtt.messages import answer_json, event_json
 from edge.mqtt.pictures import decode_picture, header_size
+from edge.mqtt.requests import REQUESTS, Limits, read_request, transaction_in
 
 LIMITS = Limits(request_bytes_max=100_000, image_pixels_max=1_000_000)
 PICTURE = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)

@@ -1,0 +1,173 @@
+"""The herald: what the device says, and to whom the broker still has to hand it."""
+
+import logging
+import time
+from collections import deque
+from datetime import UTC, datetime
+
+import edge
+from edge.config import Config
+from edge.core.names import slug_of
+from edge.core.tracker import UNKNOWN
+from edge.core.types import Event
+from edge.device import Device
+from edge.inference.runtime import interpreter_class
+from edge.mqtt.discovery import discovery_json, discovery_topic
+from edge.mqtt.link import INFLIGHT_MAX, Link, Outgoing
+from edge.mqtt.messages import (
+    Encoder,
+    GalleryMessage,
+    Health,
+    Info,
+    Known,
+    Model,
+    PersonSeen,
+    Presence,
+    Seen,
+    Settings,
+    event_json,
+)
+from edge.mqtt.topics import Topics
+from edge.storage.outbox import Entry, Outbox
+
+log = logging.getLogger("limen")
+
+
+class Herald:
+    """Events through the outbox, states as they are now; of who is forgotten, nothing."""
+
+    def __init__(self, config: Config, device: Device, link: Link, topics: Topics, outbox: Outbox) -> None:
+        self._config, self._device, self._link, self._topics, self._outbox = config, device, link, topics, outbox
+        self.published = 0
+        self._present: dict[str, str | None] = {}  # who each track is, by their id; None is somebody unknown
+        self._last: Seen | None = None
+        self._known = self._slugs()
+        self._gone: set[str] = set()  # slugs of people who were forgotten while this ran
+        self._deadlines: dict[int, float] = {}
+        self._connections = 0
+
+    def tell(self, event: Event) -> None:
+        """Date an event, have the outbox number and keep it until it is delivered, and say who is there now."""
+        self.published += 1
+        now = datetime.now(UTC)
+        ts = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        expiry_seconds = self._config.mqtt.event_expiry_seconds
+        entry = self._outbox.put(
+            lambda seq, event_id: event_json(event, event_id, seq, ts, self._device.model),
+            now.timestamp() + expiry_seconds,
+        )
+        self._deadlines[entry.seq] = time.monotonic() + expiry_seconds
+        if len(self._deadlines) > self._config.mqtt.outbox_events_max:
+            del self._deadlines[next(iter(self._deadlines))]
+        self.deliver()
+        person = event.person
+        name = event.kind if person is None else person.name
+        log.info("%s %s %s: %s", event.track, event.phase, name, event.why)
+        if event.kind == "low_quality":
+            return
+        if event.phase == "end":
+            self._present.pop(event.track, None)
+        else:
+            self._present[event.track] = None if person is None else person.person_id
+            self._last = Seen(name=name, ts=ts)
+            if person is not None and slug_of(person.name) in self._known:
+                self._link.say(f"person/{slug_of(person.name)}", PersonSeen(name=person.name, last_seen=ts).json())
+        self._say_presence()
+
+    def deliver(self) -> None:
+        """Hand what waits in the outbox to the link, a few at a time, and forget what the broker has."""
+        self.forget_delivered()
+        if not self._link.connected:
+            return
+        if self._connections != self._link.connections:
+            self._connections = self._link.connections
+            self._outbox.rewind()
+        for entry in self._outbox.take(INFLIGHT_MAX - self._link.depth):
+            late = self._topics.of("event/late")
+            self._link.send(
+                Outgoing(self._topics.of("event"), entry.payload, self._deadline(entry), late, token=entry.seq)
+            )
+
+    def forget_delivered(self) -> None:
+        """What the broker has need not wait any more."""
+        numbers = drained(self._link.delivered)
+        self._outbox.delivered(numbers)
+        for seq in numbers:
+            self._deadlines.pop(seq, None)
+
+    def _deadline(self, entry: Entry) -> float:
+        """On the monotonic clock. A Pi has no clock at boot: its time of day may be hours behind, and then jump.
+
+        So an event of this run expires by the monotonic clock. One of an earlier run that would be valid for longer
+        than any event is shows that the clock is not set yet: it is old, and must not fire as if it were new.
+        """
+        now = time.monotonic()
+        remaining = entry.expires_at - time.time()
+        if remaining > self._config.mqtt.event_expiry_seconds:
+            remaining = 0.0
+        return self._deadlines.get(entry.seq, now + remaining)
+
+    def say_what_is(self) -> None:
+        """What the device is, whom it knows, what is set and who is there."""
+        detector, embedder, gallery = self._device.detector.card, self._device.embedder.card, self._device.door.gallery
+        info = Info(
+            version=edge.__version__,
+            detector=Model(name=detector.name, sha256=detector.sha256),
+            embedder=Encoder(name=embedder.name, sha256=embedder.sha256, dimension=embedder.dimension),
+            tau=round(gallery.tau, 4),
+            runtime=interpreter_class().__module__.split(".")[0],
+        )
+        self._link.say("info", info.json())
+        self._link.say("config", Settings(recognition=self._device.door.looking).json())
+        self.introduce()
+        people = [Known(**person) for person in self._device.door.people()]
+        self._link.say("gallery", GalleryMessage(people=people, model=self._device.model).json())
+        self._say_presence()
+
+    def say_who_is_known(self) -> None:
+        """Of who is not known any more, nothing is said from now on, and the broker keeps nothing."""
+        before, self._known = self._known, self._slugs()
+        self._gone = (self._gone | before) - self._known
+        for slug in before - self._known:
+            self._link.forget(f"person/{slug}")
+            if self._last is not None and slug_of(self._last.name) == slug:
+                self._last = None
+        self.say_what_is()
+
+    def heard_of(self, slug: str) -> None:
+        """The broker keeps something of a person: of one who was forgotten while nobody could tell it, no longer."""
+        if slug not in self._known:
+            self._gone.add(slug)
+            self._link.erase(f"person/{slug}")
+            self.introduce()
+
+    def introduce(self, *, again: bool = False) -> None:
+        """Tell Home Assistant of the device and of whom it knows."""
+        settings = self._config.home_assistant
+        if not settings.discovery:
+            return
+        names = [person.name for person in self._device.door.gallery.people.values()]
+        told = discovery_json(
+            self._topics, edge.__version__, names, sorted(self._gone), image=self._config.mqtt.image_last
+        )
+        self._link.keep(discovery_topic(settings.prefix, self._config.device), told, again=again)
+
+    def say_health(self, health: Health) -> None:
+        """How the device is."""
+        self._link.say("health", health.json(), qos=0)
+
+    def _slugs(self) -> set[str]:
+        return {slug_of(person.name) for person in self._device.door.gallery.people.values()}
+
+    def _say_presence(self) -> None:
+        known = self._device.door.gallery.people
+        people = sorted({known[who].name if who in known else UNKNOWN for who in self._present.values()})
+        self._link.say("presence", Presence(state=", ".join(people) or "nobody", people=people, last=self._last).json())
+
+
+def drained(queue: deque) -> list:
+    """Everything in it, taken out."""
+    taken = []
+    while queue:
+        taken.append(queue.popleft())
+    return taken
