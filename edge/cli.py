@@ -21,6 +21,7 @@ from edge.doctor import examine
 from edge.errors import ConfigError, ImageError, LimenError
 from edge.people import People, done, people_of
 from edge.service import Service
+from edge.storage.carry import export_to, take_in
 
 SYSTEM_CONFIG = Path("/etc/limen/limen.toml")
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -130,7 +131,7 @@ def people(context: click.Context, broker: str | None, device: str | None) -> No
 @click.pass_obj
 def export_people(config: Config, file: Path) -> None:
     """Write everybody, with templates and pictures, into FILE. It is biometric data and not encrypted: keep it safe."""
-    click.echo(f"{file}: {Device.of(config).store.export_to(file)} people")
+    click.echo(f"{file}: {export_to(Device.of(config).store, file)} people")
 
 
 @people.command("import")
@@ -139,7 +140,7 @@ def export_people(config: Config, file: Path) -> None:
 def import_people(config: Config, file: Path) -> None:
     """Know everybody in FILE, an export, too. Who is known already gets the templates that are new."""
     store = Device.of(config).store
-    new_people, new_templates = store.take_in(file)
+    new_people, new_templates = take_in(store, file)
     foreign = store.foreign()
     wait = f"; {foreign} of another model wait for gallery/rebuild" if foreign else ""
     click.echo(f"{new_people} people and {new_templates} templates are new{wait}")

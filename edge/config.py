@@ -19,6 +19,7 @@ Host = Annotated[
 ]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
+Zone = tuple[*(Annotated[float, msgspec.Meta(ge=0, le=1)],) * 4]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -33,6 +34,7 @@ class CameraConfig:
     kind:     "picamera"; "video" for a file, an RTSP address or a V4L2 device; "images" for a folder or a glob
     location: the file, address, device (such as /dev/video0), folder or glob; nothing for picamera
     fps_max:  frames a second that are looked at; more are dropped
+    privacy_zones: left, top, width, height as shares of the picture; black, before anybody looks
     """
 
     kind: Literal["picamera", "video", "images"] = "picamera"
@@ -40,6 +42,7 @@ class CameraConfig:
     fps_max: Positive = 10.0
     full_width_px: Count = 1280
     full_height_px: Count = 960
+    privacy_zones: tuple[Zone, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,16 @@ class GalleryConfig:
 
     path: Path = Path("/var/lib/limen/gallery.db")
     keep_crops: bool = True
+
+
+@dataclass(frozen=True)
+class StrangersConfig:
+    """Whether strangers who come again are known to be the same; keep_days after the last time they are forgotten.
+
+    They were not asked, so nothing of them is kept unless the household decides that it is.
+    """
+
+    keep_days: Annotated[float, msgspec.Meta(ge=0, le=365)] = 0.0
 
 
 @dataclass(frozen=True)
@@ -82,6 +95,7 @@ class MqttConfig:
     version: of MQTT; auto is 5, or 3.1.1 where the broker has no 5
     response_prefix: a ResponseTopic (MQTT 5) must start with it, so that nobody has the device answer on another topic
     image_last: whether the newest face is published as a picture
+    snapshot: whether snapshot/get is answered with what the camera sees
     image_pixels_max: of all pictures of one request together
     event_expiry_seconds: an event that could not be delivered by then goes to event/late, which nobody acts on
     outbox_path: where events wait until they are delivered; outbox.db beside the gallery if not given
@@ -104,6 +118,7 @@ class MqttConfig:
     request_bytes_max: Count = 4_000_000
     image_pixels_max: Count = 16_000_000
     image_last: bool = False
+    snapshot: bool = False
     response_prefix: Annotated[str, msgspec.Meta(min_length=1)] = "limen/answers/"
 
     def password(self) -> str | None:
@@ -135,6 +150,7 @@ class Config:
     models: ModelsConfig = field(default_factory=ModelsConfig)
     gallery: GalleryConfig = field(default_factory=GalleryConfig)
     decision: DecisionConfig = field(default_factory=DecisionConfig)
+    strangers: StrangersConfig = field(default_factory=StrangersConfig)
     mqtt: MqttConfig = field(default_factory=MqttConfig)
     home_assistant: HomeAssistantConfig = field(default_factory=HomeAssistantConfig)
 

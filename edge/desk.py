@@ -2,7 +2,6 @@
 
 import hashlib
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -11,9 +10,10 @@ from edge.config import MqttConfig
 from edge.core.types import CancelEnrollment, Command, FinishEnrollment, Progress, Reply
 from edge.device import Device
 from edge.errors import GalleryError, RefusedError
+from edge.herald import Herald
 from edge.mqtt.link import Incoming, Link, Outgoing
 from edge.mqtt.messages import answer_json, progress_json
-from edge.mqtt.requests import EnrollStartRequest, Limits, read_request, transaction_in
+from edge.mqtt.requests import Around, EnrollStartRequest, read_request, transaction_in
 from edge.mqtt.topics import Topics
 
 
@@ -42,13 +42,13 @@ class Live:
 
 
 class Desk:
-    """Requests in, answers out; changed is called when people may have changed."""
+    """Requests in, answers out; the herald says when people may have changed."""
 
     def __init__(
-        self, config: MqttConfig, device: Device, link: Link, topics: Topics, changed: Callable[[], None]
+        self, config: MqttConfig, device: Device, link: Link, topics: Topics, herald: Herald, around: Around
     ) -> None:
-        self._config, self._device, self._link, self._topics, self._changed = config, device, link, topics, changed
-        self._limits = Limits(config.request_bytes_max, config.image_pixels_max)
+        self._config, self._device, self._link, self._topics = config, device, link, topics
+        self._herald, self._around = herald, around
         self._live: Live | None = None
 
     def answer(self, incoming: Incoming) -> None:
@@ -80,14 +80,16 @@ class Desk:
             raise RefusedError("retained", "a retained request would be carried out again at every reconnect")
         if incoming.busy:
             raise RefusedError("busy", "too much was asked at once to be kept; ask again")
-        request = read_request(verb, incoming.payload, incoming.size, self._limits)
+        request = read_request(verb, incoming.payload, incoming.size, self._around.limits)
         asked = Asked(request.transaction, hashlib.sha256(verb.encode() + b"\0" + incoming.payload).hexdigest())
         if self._live is not None and self._live.asked.transaction == asked.transaction:
             return said_again(asked, self._live.asked.digest, self._live.said)
         earlier = self._device.store.answer_to(asked.transaction)
         if earlier is not None:
             return said_again(asked, *earlier)
-        command = request.command(self._limits)
+        command = request.command(self._around)
+        if isinstance(command, Reply):
+            return answer_json(command, asked.transaction)  # how things are now: nothing was changed, nor is it kept
         if isinstance(request, EnrollStartRequest):
             return self._start(request, command, asked, address)
         payload = self._handled(command, asked)
@@ -112,7 +114,7 @@ class Desk:
             payload = answer_json(reply, asked.transaction)
             store.remember(asked.transaction, asked.digest, payload, time.time())
         store.settle()
-        self._changed()
+        self._herald.say_who_is_known()
         return payload
 
     def go_on(self) -> None:

@@ -13,6 +13,7 @@ from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
 from edge.meters import Stopwatch, TimedDetector, TimedEmbedder
 from edge.storage.gallery_db import GalleryDb
+from edge.storage.strangers_db import StrangersDb
 
 MODELS = {
     "detector": {"standard": detectors.STANDARD},
@@ -52,12 +53,16 @@ class Device:
                 f"decision.fpir {decision.fpir:g}: {card.name} is measured down to {fmr_min:g}, not below"
             )
         watches = {"detect": Stopwatch(), "embed": Stopwatch()}
+        strangers = StrangersDb(store)
+        if not config.strangers.keep_days:
+            strangers.purge()
         door = Door(
             TimedDetector(detector, watches["detect"]),
             TimedEmbedder(embedder, watches["embed"]),
             Gallery(card.sha256, card.tau_within, decision.fpir),
             store,
             DoorRules(decision.quality, decision.tracks, motion_gate=decision.motion_gate),
+            strangers if config.strangers.keep_days else None,
         )
         return cls(detector, embedder, store, door, watches)
 

@@ -8,9 +8,11 @@ from datetime import UTC, datetime
 import edge
 from edge.config import Config
 from edge.core.names import slug_of
+from edge.core.telling import changed
 from edge.core.tracker import UNKNOWN
-from edge.core.types import Event
+from edge.core.types import Event, Person
 from edge.device import Device
+from edge.errors import RefusedError
 from edge.inference.runtime import interpreter_class
 from edge.mqtt.discovery import discovery_json, discovery_topic
 from edge.mqtt.link import INFLIGHT_MAX, Link, Outgoing
@@ -32,6 +34,8 @@ from edge.storage.outbox import Entry, Outbox
 
 log = logging.getLogger("limen")
 
+TOLD_MAX = 100  # events that can be corrected, each with its look: in memory alone, 40 kB each
+
 
 class Herald:
     """Events through the outbox, states as they are now; of who is forgotten, nothing."""
@@ -41,13 +45,37 @@ class Herald:
         self.published = 0
         self._present: dict[str, str | None] = {}  # who each track is, by their id; None is somebody unknown
         self._last: Seen | None = None
-        self._known = self._slugs()
+        self._known = self._people()
+        self._told: dict[str, Event] = {}
         self._gone: set[str] = set()  # slugs of people who were forgotten while this ran
         self._deadlines: dict[int, float] = {}
         self._connections = 0
 
     def tell(self, event: Event) -> None:
-        """Date an event, have the outbox number and keep it until it is delivered, and say who is there now."""
+        """Send an event, and say who is there now."""
+        ts = self._send(event)
+        if event.kind == "low_quality":
+            return
+        person = event.person
+        if event.phase == "end" or (event.kind == "ignored" and person is None):
+            self._present.pop(event.track, None)
+        else:
+            self._present[event.track] = None if person is None else person.person_id
+            self._last = Seen(name=UNKNOWN if person is None else person.name, ts=ts)
+            if person is not None and slug_of(person.name) in self._slugs_known():
+                self._link.say(f"person/{slug_of(person.name)}", PersonSeen(name=person.name, last_seen=ts).json())
+        self._say_presence()
+
+    def told(self, event_id: str) -> Event:
+        """One of the newest events of this run that had a look at somebody. Raises RefusedError with no_such_event."""
+        if event_id not in self._told:
+            raise RefusedError(
+                "no_such_event", f"of the newest {TOLD_MAX} looks since the device started, none is event {event_id}"
+            )
+        return self._told[event_id]
+
+    def _send(self, event: Event) -> str:
+        """Date an event, have the outbox number and keep it until it is delivered; returns its time."""
         self.published += 1
         now = datetime.now(UTC)
         ts = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -59,20 +87,14 @@ class Herald:
         self._deadlines[entry.seq] = time.monotonic() + expiry_seconds
         if len(self._deadlines) > self._config.mqtt.outbox_events_max:
             del self._deadlines[next(iter(self._deadlines))]
+        if event.shot is not None:
+            self._told[entry.event_id] = event
+            if len(self._told) > TOLD_MAX:
+                del self._told[next(iter(self._told))]
         self.deliver()
-        person = event.person
-        name = event.kind if person is None else person.name
-        log.info("%s %s %s: %s", event.track, event.phase, name, event.why)
-        if event.kind == "low_quality":
-            return
-        if event.phase == "end":
-            self._present.pop(event.track, None)
-        else:
-            self._present[event.track] = None if person is None else person.person_id
-            self._last = Seen(name=name, ts=ts)
-            if person is not None and slug_of(person.name) in self._known:
-                self._link.say(f"person/{slug_of(person.name)}", PersonSeen(name=person.name, last_seen=ts).json())
-        self._say_presence()
+        name = event.kind if event.person is None else event.person.name
+        log.info("%s %s %s: %s", event.track or event.kind, event.phase, name, event.why)
+        return ts
 
     def deliver(self) -> None:
         """Hand what waits in the outbox to the link, a few at a time, and forget what the broker has."""
@@ -120,23 +142,33 @@ class Herald:
         self._link.say("info", info.json())
         self._link.say("config", Settings(recognition=self._device.door.looking).json())
         self.introduce()
-        people = [Known(**person) for person in self._device.door.people()]
+        people = [Known(**person) for person in self._device.door.household.people()]
         self._link.say("gallery", GalleryMessage(people=people, model=self._device.model).json())
         self._say_presence()
 
     def say_who_is_known(self) -> None:
-        """Of who is not known any more, nothing is said from now on, and the broker keeps nothing."""
-        before, self._known = self._known, self._slugs()
-        self._gone = (self._gone | before) - self._known
-        for slug in before - self._known:
+        """Who is new, and who is known no longer: of them nothing is said any more, and the broker keeps nothing."""
+        before, self._known = self._known, self._people()
+        slugs = self._slugs_known()
+        for slug in {slug_of(name) for name, _ in before.values()} - slugs:
+            self._gone.add(slug)
             self._link.forget(f"person/{slug}")
             if self._last is not None and slug_of(self._last.name) == slug:
                 self._last = None
+        self._gone -= slugs
+        for person_id, (name, templates) in self._known.items():
+            new = templates - before.get(person_id, (name, 0))[1]
+            if new > 0:
+                self._send(changed("enrolled", Person(person_id, name), time.monotonic(), f"{new} new templates"))
+        for person_id in before.keys() - self._known.keys():
+            name, _ = before[person_id]
+            self._told = {key: told for key, told in self._told.items() if not is_of(told, person_id)}
+            self._send(changed("forgotten", Person(person_id, name), time.monotonic(), "not known any more"))
         self.say_what_is()
 
     def heard_of(self, slug: str) -> None:
         """The broker keeps something of a person: of one who was forgotten while nobody could tell it, no longer."""
-        if slug not in self._known:
+        if slug not in self._slugs_known():
             self._gone.add(slug)
             self._link.erase(f"person/{slug}")
             self.introduce()
@@ -156,13 +188,22 @@ class Herald:
         """How the device is."""
         self._link.say("health", health.json(), qos=0)
 
-    def _slugs(self) -> set[str]:
-        return {slug_of(person.name) for person in self._device.door.gallery.people.values()}
+    def _people(self) -> dict[str, tuple[str, int]]:
+        """Name and number of templates by id."""
+        return {who["person_id"]: (who["name"], who["templates"]) for who in self._device.door.household.people()}
+
+    def _slugs_known(self) -> set[str]:
+        return {slug_of(name) for name, _ in self._known.values()}
 
     def _say_presence(self) -> None:
         known = self._device.door.gallery.people
         people = sorted({known[who].name if who in known else UNKNOWN for who in self._present.values()})
         self._link.say("presence", Presence(state=", ".join(people) or "nobody", people=people, last=self._last).json())
+
+
+def is_of(event: Event, person_id: str) -> bool:
+    """That person was named."""
+    return event.person is not None and event.person.person_id == person_id
 
 
 def drained(queue: deque) -> list:

@@ -1,29 +1,39 @@
 """The device: builds the adapters from the configuration and turns the loop; one thread owns all but their insides."""
 
+import base64
+import logging
 import shutil
 import threading
 import time
 
+import msgspec
 import numpy as np
 
 from edge.config import Config
 from edge.core.ports import FrameSource
-from edge.core.types import Frame
+from edge.core.types import Event, ForgetExpired, Frame
 from edge.desk import Desk
 from edge.device import Device
+from edge.errors import GalleryError, RefusedError
 from edge.herald import Herald
 from edge.meters import Stopwatch, rss_mb, temp_c
 from edge.mqtt.discovery import birth_topic
 from edge.mqtt.link import Link
 from edge.mqtt.messages import Health
-from edge.mqtt.pictures import face_jpeg
+from edge.mqtt.pictures import face_jpeg, small_jpeg
+from edge.mqtt.requests import DAY_SECONDS, Limits
 from edge.mqtt.topics import Topics
 from edge.notify import Watchdog, notify
 from edge.storage.outbox import Outbox
 
+log = logging.getLogger("limen")
+
 READ_SECONDS = 0.5
 REQUESTS_SECONDS = 0.2  # of requests, and then a frame: whoever asks much must not blind the door
 CAMERA_SILENT_SECONDS = 10.0
+TIDY_SECONDS = 60.0
+SNAPSHOT_PX_MAX = 640
+SHOWN = ("recognized", "unknown")
 NOTHING = np.zeros((240, 320, 3), np.uint8)
 
 
@@ -38,41 +48,37 @@ class Service:
         mqtt = config.mqtt
         self.outbox = Outbox(mqtt.outbox_path or config.gallery.path.with_name("outbox.db"), mqtt.outbox_events_max)
         self.herald = Herald(config, device, self.link, self.topics, self.outbox)
-        self.desk = Desk(config.mqtt, device, self.link, self.topics, self.herald.say_who_is_known)
+        self.desk = Desk(mqtt, device, self.link, self.topics, self.herald, self)
+        self.limits = Limits(mqtt.request_bytes_max, mqtt.image_pixels_max)
         self.watch = Stopwatch()
         self.watchdog = Watchdog()
         self._health_at = 0.0
         self._health_said_at, self._health_frames = time.monotonic(), 0
+        self._frame: Frame | None = None
         self._frame_at = float("-inf")
+        self._tidy_at = 0.0
+        self._source: FrameSource | None = None
 
     def run(self, source: FrameSource, stop: threading.Event) -> None:
         """Until told to stop, or the source of frames ends; it is closed then. Raises CameraError if it fails."""
-        frame: Frame | None = None
+        self._source = source
         try:
             self.link.start()
             self.herald.say_what_is()
             while not stop.is_set():
                 self.turn_to_requests()
                 self.desk.go_on()
+                self._forget_expired()
                 self.herald.deliver()
                 newest = source.read(READ_SECONDS)
                 if newest is not None:
-                    frame, self._frame_at = newest, time.monotonic()
-                    with self.watch:
-                        events = self.device.door.see(frame)
-                    self._prove_alive()
-                    for event in events:
-                        self.herald.tell(event)
-                        if self.config.mqtt.image_last and event.phase == "new" and event.kind != "low_quality":
-                            self.link.show("image/last", face_jpeg(frame.best, event.box))
+                    self._see(newest)
                 elif source.ended:
                     break
-                elif frame is not None and not self._camera_ok():
-                    self._close(frame)  # whoever was there is not said to be there for ever
-                    frame = None
-                self._say_health(source.dropped)
-            if frame is not None:
-                self._close(frame)
+                elif not self._camera_ok():
+                    self._close()  # whoever was there is not said to be there for ever
+                self._say_health()
+            self._close()
         finally:
             notify("STOPPING=1")
             source.close()
@@ -82,6 +88,16 @@ class Service:
             self.herald.forget_delivered()
             self.outbox.close()
 
+    def _see(self, frame: Frame) -> None:
+        self._frame, self._frame_at = frame, time.monotonic()
+        with self.watch:
+            events = self.device.door.see(frame)
+        self._prove_alive()
+        for event in events:
+            self.herald.tell(event)
+            if self.config.mqtt.image_last and event.phase == "new" and event.kind in SHOWN:
+                self.link.show("image/last", face_jpeg(frame.best, event.box))
+
     def _prove_alive(self) -> None:
         """Feed the watchdog. With recognition off nobody is looked at, but whether inference works is."""
         detect = self.device.watches["detect"]
@@ -89,9 +105,11 @@ class Service:
             self.device.door.detector.detect(NOTHING)
         self.watchdog.frame(detect.count, self._frame_at)
 
-    def _close(self, frame: Frame) -> None:
-        for event in self.device.door.close(frame):
-            self.herald.tell(event)
+    def _close(self) -> None:
+        if self._frame is not None:
+            for event in self.device.door.close(self._frame):
+                self.herald.tell(event)
+            self._frame = None
 
     def _camera_ok(self) -> bool:
         return time.monotonic() - self._frame_at < CAMERA_SILENT_SECONDS
@@ -112,27 +130,64 @@ class Service:
             elif incoming.size:
                 self.herald.heard_of(slug)
 
-    def _say_health(self, dropped: int) -> None:
+    def _forget_expired(self) -> None:
+        """Guests whose time is over, and strangers who did not come again."""
+        if time.monotonic() < self._tidy_at:
+            return
+        self._tidy_at = time.monotonic() + TIDY_SECONDS
+        now = time.time()
+        command = ForgetExpired(now, now - self.config.strangers.keep_days * DAY_SECONDS)
+        try:
+            if self.device.door.handle(command).data["people"]:
+                self.herald.say_who_is_known()
+        except GalleryError as error:
+            log.warning("nobody's time is over yet: %s", error)
+
+    def now(self) -> float:
+        """See edge.mqtt.requests.Around."""
+        return time.time()
+
+    def told(self, event_id: str) -> Event:
+        """See edge.mqtt.requests.Around."""
+        return self.herald.told(event_id)
+
+    def snapshot(self) -> dict[str, object]:
+        """See edge.mqtt.requests.Around."""
+        if not self.config.mqtt.snapshot:
+            raise RefusedError("snapshot_off", "no pictures are given away: mqtt.snapshot is not set")
+        if not self.device.door.looking:
+            raise RefusedError("recognition_off", "nobody is looked at: recognition is switched off")
+        if self._frame is None:
+            raise RefusedError("no_frame", "the camera gives no frames")
+        return {"image": base64.b64encode(small_jpeg(self._frame.best, SNAPSHOT_PX_MAX)).decode()}
+
+    def health(self) -> dict[str, object]:
+        """See edge.mqtt.requests.Around."""
+        return msgspec.to_builtins(self._health())
+
+    def _say_health(self) -> None:
         now = time.monotonic()
         if now < self._health_at:
             return
         self._health_at = now + self.config.mqtt.health_every_seconds
-        fps = (self.watch.count - self._health_frames) / max(1e-6, now - self._health_said_at)
+        self.herald.say_health(self._health())
         self._health_said_at, self._health_frames = now, self.watch.count
+
+    def _health(self) -> Health:
+        """Frames a second are those since it was last said."""
+        fps = (self.watch.count - self._health_frames) / max(1e-6, time.monotonic() - self._health_said_at)
         watches = {"frame": self.watch, **self.device.watches}
-        self.herald.say_health(
-            Health(
-                fps=round(fps, 1),
-                ms={stage: watch.ms() for stage, watch in watches.items()},
-                rss_mb=rss_mb(),
-                temp_c=temp_c(),
-                camera_ok=self._camera_ok(),
-                disk_free_mb=shutil.disk_usage(self.config.gallery.path.parent).free // 1_000_000,
-                dropped_frames=dropped,
-                outbox=self.outbox.depth,
-                outbox_problem=self.outbox.problem,
-                dropped_events=self.outbox.dropped,
-                dropped_answers=self.link.dropped,
-                refused_requests=self.link.refused,
-            )
+        return Health(
+            fps=round(fps, 1),
+            ms={stage: watch.ms() for stage, watch in watches.items()},
+            rss_mb=rss_mb(),
+            temp_c=temp_c(),
+            camera_ok=self._camera_ok(),
+            disk_free_mb=shutil.disk_usage(self.config.gallery.path.parent).free // 1_000_000,
+            dropped_frames=0 if self._source is None else self._source.dropped,
+            outbox=self.outbox.depth,
+            outbox_problem=self.outbox.problem,
+            dropped_events=self.outbox.dropped,
+            dropped_answers=self.link.dropped,
+            refused_requests=self.link.refused,
         )

@@ -3,12 +3,19 @@
 from edge.capture.images import ImageFrames
 from edge.capture.latest import LatestFrame
 from edge.capture.video import VideoFrames
+from edge.capture.zones import Masked
 from edge.config import CameraConfig
 from edge.core.ports import FrameSource
 
 
 def open_source(camera: CameraConfig, *, fast: bool = False, loop: bool = False) -> FrameSource:
-    """The source of frames that is configured.
+    """The source of frames that is configured, black where nobody is to look; see `camera_frames`."""
+    frames = camera_frames(camera, fast=fast, loop=loop)
+    return Masked(frames, camera.privacy_zones) if camera.privacy_zones else frames
+
+
+def camera_frames(camera: CameraConfig, *, fast: bool = False, loop: bool = False) -> FrameSource:
+    """What the camera sees.
 
     fast: every frame of a file or folder, as soon as the last one is done with, instead of at its own pace
     loop: a file or folder begins again when it ends

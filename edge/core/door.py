@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 
 from edge.core.align import align
-from edge.core.enrollment import SHOTS_MAX, LiveEnrollment, Shot, shots_of
+from edge.core.enrollment import SHOTS_MAX, LiveEnrollment, shots_of
 from edge.core.gallery import Gallery
+from edge.core.household import Household
 from edge.core.motion import MotionGate
-from edge.core.names import clean_name, slug_of
-from edge.core.ports import Detector, Embedder, GalleryStore
+from edge.core.ports import Detector, Embedder, GalleryStore, StrangerStore
 from edge.core.quality import QualityRules
 from edge.core.telling import never_told, said, shares
 from edge.core.tracker import Track, Tracker, TrackRules
@@ -19,16 +19,11 @@ from edge.core.types import (
     Face,
     FinishEnrollment,
     Frame,
-    ListPeople,
-    MergePeople,
-    Person,
     Progress,
     RebuildGallery,
     RecognizeImage,
-    RemovePerson,
-    RenamePerson,
     Reply,
-    SetTau,
+    Shot,
     StartEnrollment,
     SwitchRecognition,
 )
@@ -50,9 +45,16 @@ class Door:
     """Who is at the door. Same frames and commands in, same events and replies out."""
 
     def __init__(
-        self, detector: Detector, embedder: Embedder, gallery: Gallery, store: GalleryStore, rules: DoorRules
+        self,
+        detector: Detector,
+        embedder: Embedder,
+        gallery: Gallery,
+        store: GalleryStore,
+        rules: DoorRules,
+        strangers: StrangerStore | None = None,
     ) -> None:
         self.detector, self.embedder, self.gallery, self.store, self.rules = detector, embedder, gallery, store, rules
+        self.household = Household(gallery, store, strangers)
         self.tracker = Tracker(rules.tracks)
         self.motion = MotionGate() if rules.motion_gate else None
         self.looking = True
@@ -82,8 +84,9 @@ class Door:
                 continue
             probe = self.embedder.embed(crop)  # (128,) float32, unit length
             first = track.verdict is None
-            verdict = track.observe(self.gallery.identify(probe), quality, frame.at)
+            verdict = track.observe(self.gallery.identify(probe), quality, frame.at, Shot(crop, probe))
             if verdict is not None:
+                self._meet(track)
                 events.append(said(track, verdict, "new" if first else "update", frame, len(faces)))
         return events
 
@@ -94,41 +97,42 @@ class Door:
     def _farewell(self, track: Track, frame: Frame, faces_in_frame: int) -> list[Event]:
         """The verdict of a track that left before there was one, and its end; nothing for a flicker."""
         late = track.conclude()
+        if late is not None:
+            self._meet(track)
         events = [] if late is None else [said(track, late, "new", frame, faces_in_frame)]
         if track.verdict is not None:
             return [*events, said(track, track.verdict, "end", frame, faces_in_frame)]
         return [never_told(track, frame, faces_in_frame)] if track.refusals else []
 
+    def _meet(self, track: Track) -> None:
+        """Is it the stranger who came before?"""
+        verdict, strangers = track.verdict, self.household.strangers
+        track.stranger = None
+        if verdict.identity is None and verdict.shot is not None and strangers is not None:
+            track.stranger = strangers.meet(verdict.shot)
+
     def handle(self, command: Command) -> Reply:
         """Do as asked, or say why not. What was answered with ok is on disk."""
-        verbs = {
+        verbs = self.household.verbs | {
             EnrollImages: self._enroll,
             StartEnrollment: self._start,
             FinishEnrollment: self._finish,
             CancelEnrollment: self._cancel,
-            ListPeople: self._list,
-            RenamePerson: self._rename,
-            MergePeople: self._merge,
-            SetTau: self._set_tau,
-            RemovePerson: self._remove,
             RecognizeImage: self._recognize,
             RebuildGallery: self._rebuild,
             SwitchRecognition: self._switch,
         }
         try:
-            return verbs[type(command)](command)
+            reply = verbs[type(command)](command)
         except RefusedError as refusal:
             return Reply(code=refusal.code, error=str(refusal))
+        self._forget_who_is_gone()
+        return reply
 
     def _enroll(self, command: EnrollImages) -> Reply:
-        name = self._free_name(command.name)
+        name = self.household.free_name(command.name)
         shots = shots_of(name, command.images, self.detector, self.embedder, self.gallery, self.rules.quality)
-        return self._keep(name, shots)
-
-    def _keep(self, name: str, shots: list[Shot]) -> Reply:
-        person = self.store.add(name, [shot.embedding for shot in shots], [shot.crop for shot in shots])
-        self.reload()
-        return Reply({"name": person.name, "person_id": person.person_id, "templates": len(shots)})
+        return self.household.keep(name, shots, command.expires)
 
     def progress(self) -> list[Progress]:
         """What is new of the live enrollment since this was last asked."""
@@ -152,14 +156,15 @@ class Door:
             raise RefusedError("recognition_off", "nobody is looked at: recognition is switched off")
         if not 1 <= command.shots <= SHOTS_MAX:
             raise RefusedError("invalid", f"expected 1 to {SHOTS_MAX} shots, got {command.shots}")
-        self.live, self._progress = LiveEnrollment(self._free_name(command.name), command.shots), []
+        name = self.household.free_name(command.name)
+        self.live, self._progress = LiveEnrollment(name, command.shots, command.expires), []
         return Reply({"shots": 0, "of": command.shots})
 
     def _finish(self, _command: FinishEnrollment) -> Reply:
         live = self._ended()
         if not live.shots:
             raise RefusedError("timeout", f"no look at {live.name} was good enough in time")
-        return self._keep(self._free_name(live.name), live.shots)
+        return self.household.keep(self.household.free_name(live.name), live.shots, live.expires)
 
     def _cancel(self, _command: CancelEnrollment) -> Reply:
         return Reply({"name": self._ended().name})
@@ -171,61 +176,15 @@ class Door:
             raise RefusedError("not_enrolling", "nobody is being enrolled")
         return live
 
-    def people(self) -> list[dict[str, object]]:
-        """Who is known, and by how many templates."""
-        return [
-            {
-                "name": person.name,
-                "person_id": person.person_id,
-                "templates": self.templates_of(person),
-                "tau": self.gallery.tau if person.tau is None else person.tau,
-            }
-            for person in self.gallery.people.values()
-        ]
-
-    def templates_of(self, person: Person) -> int:
-        """How many."""
-        return sum(template.person_id == person.person_id for template in self.gallery.templates)
-
     def reload(self) -> None:
         """Know what the store knows."""
-        self.gallery.fill(*self.store.load())
+        self.household.reload()
         self.looking = self.store.setting(LOOKING) != "no"
+        self._forget_who_is_gone()
+
+    def _forget_who_is_gone(self) -> None:
         for track in self.tracker.tracks:
             track.forget(set(self.gallery.people))
-
-    def _list(self, _command: ListPeople) -> Reply:
-        return Reply({"people": self.people(), "tau": self.gallery.tau})
-
-    def _rename(self, command: RenamePerson) -> Reply:
-        person = self._known(command.name)
-        name = self._free_name(command.new_name)
-        other = self.gallery.find(name)
-        if other is not None and other.person_id != person.person_id:
-            raise RefusedError("name_taken", f"there is another {other.name} already")
-        self.store.rename(person, name)
-        self.reload()
-        return Reply({"name": name, "person_id": person.person_id})
-
-    def _merge(self, command: MergePeople) -> Reply:
-        person, into = self._known(command.name), self._known(command.into)
-        if person == into:
-            raise RefusedError("invalid", f"{into.name} is one person already")
-        self.store.merge(person, into)
-        self.reload()
-        return Reply({"name": into.name, "person_id": into.person_id, "templates": self.templates_of(into)})
-
-    def _set_tau(self, command: SetTau) -> Reply:
-        person = self._known(command.name)
-        self.store.set_tau(person, command.tau)
-        self.reload()
-        return Reply({"name": person.name, "person_id": person.person_id, "tau": command.tau or self.gallery.tau})
-
-    def _remove(self, command: RemovePerson) -> Reply:
-        person = self._known(command.name)
-        self.store.remove(person)
-        self.reload()
-        return Reply({"name": person.name, "person_id": person.person_id})
 
     def _recognize(self, command: RecognizeImage) -> Reply:
         faces = []
@@ -255,17 +214,3 @@ class Door:
             self.store.set(LOOKING, "yes" if command.on else "no")
             self.reload()
         return Reply({"recognition": self.looking})
-
-    def _known(self, name: str) -> Person:
-        person = self.gallery.find(clean_name(name))
-        if person is None:
-            raise RefusedError("no_such_person", f"nobody is called {name}")
-        return person
-
-    def _free_name(self, name: str) -> str:
-        """The name, clean, if nobody's other name is written like it in a topic: Zoe, where there is a Zoë."""
-        name = clean_name(name)
-        near = next((other for other in self.gallery.people.values() if slug_of(other.name) == slug_of(name)), None)
-        if near is not None and near.name.casefold() != name.casefold():
-            raise RefusedError("name_taken", f"{name} is too like {near.name}: both would be person/{slug_of(name)}")
-        return name

@@ -1,26 +1,16 @@
 """Shots -> templates, or a named refusal."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from edge.core.align import align
 from edge.core.gallery import Gallery
 from edge.core.ports import Detector, Embedder
 from edge.core.quality import QualityRules
-from edge.core.types import Face, Frame, Progress
+from edge.core.types import Face, Frame, Progress, Shot
 from edge.errors import RefusedError
 
 SHOTS_MAX = 20
 APART_MIN = 0.03  # d between two shots that are worth keeping both: frames of somebody who stands still are nearer
-
-
-@dataclass(frozen=True, eq=False)
-class Shot:
-    """What becomes a template: (112, 112, 3) uint8 RGB and (D,) float32 of unit length."""
-
-    crop: np.ndarray
-    embedding: np.ndarray
 
 
 def shots_of(
@@ -64,8 +54,8 @@ class LiveEnrollment:
     too_similar. It says so only when that changes, so that whoever guides the person is not flooded.
     """
 
-    def __init__(self, name: str, wanted: int) -> None:
-        self.name, self.wanted = name, wanted
+    def __init__(self, name: str, wanted: int, expires: float | None = None) -> None:
+        self.name, self.wanted, self.expires = name, wanted, expires
         self.shots: list[Shot] = []
         self._said: str | None = "nothing yet"
 

@@ -24,6 +24,11 @@ class Gallery:
         self.tau = tau_at_fmr(fpir)
         self._matrix = np.zeros((0, 0), dtype=np.float32)
         self._owners = np.zeros(0, dtype=np.int64)
+        self._negative = np.zeros(0, dtype=bool)
+
+    def empty(self) -> "Gallery":
+        """Another gallery by the same rules, with nobody in it."""
+        return Gallery(self.model, self._tau_at_fmr, self.fpir)
 
     def fill(self, people: Iterable[Person], templates: Iterable[Template]) -> None:
         """Put these people and templates in the place of what was there.
@@ -43,6 +48,7 @@ class Gallery:
         if self.templates:
             self._matrix = np.stack([template.embedding for template in self.templates]).astype(np.float32)
         self._owners = np.array([order[template.person_id] for template in self.templates], dtype=np.int64)
+        self._negative = np.array([template.negative for template in self.templates], dtype=bool)
         # A stranger is compared with everybody: FPIR = 1 - (1 - FMR)^N.
         self.tau = self._tau_at_fmr(1 - (1 - self.fpir) ** (1 / max(1, len(self.people))))
 
@@ -52,14 +58,21 @@ class Gallery:
         return next((person for person in self.people.values() if person.name.casefold() == wanted), None)
 
     def identify(self, probe: np.ndarray) -> Match:
-        """The nearest person to a probe, (D,) float32 of unit length, and the next one."""
+        """The nearest person to a probe, (D,) float32 of unit length, and the next one.
+
+        Nobody is somebody whose negative template is nearer than every other of theirs.
+        """
         if not self.templates:
             return Match(None, float("inf"), self.tau)
         distances = 2 - 2 * (self._matrix @ probe)  # (N, D) @ (D,) -> (N,); d = 2 - 2 cos on unit vectors
-        nearest = np.full(len(self.people), np.inf)
-        np.minimum.at(nearest, self._owners, distances)
+        nearest, denied = np.full((2, len(self.people)), np.inf)
+        np.minimum.at(nearest, self._owners[~self._negative], distances[~self._negative])
+        np.minimum.at(denied, self._owners[self._negative], distances[self._negative])
+        nearest[denied <= nearest] = np.inf
         people = list(self.people.values())
         first, *others = np.argsort(nearest, kind="stable")[:2]
+        if not np.isfinite(nearest[first]):
+            return Match(None, float("inf"), self.tau)
         person = people[first]
         match = Match(person, float(nearest[first]), self.tau if person.tau is None else person.tau)
         if not others or not np.isfinite(nearest[others[0]]):

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-from edge.core.types import Face, Frame, Person, Template
+from edge.core.types import Face, Frame, Person, Stranger, Template
 
 
 class Detector(Protocol):
@@ -44,17 +44,19 @@ class GalleryStore(Protocol):
     def load(self) -> tuple[list[Person], list[Template]]:
         """Everybody, and every template of the present model."""
 
-    def add(self, name: str, embeddings: list[np.ndarray], crops: list[np.ndarray]) -> Person:
+    def add(
+        self, name: str, embeddings: list[np.ndarray], crops: list[np.ndarray], expires: float | None = None
+    ) -> Person:
         """Templates, each with its crop, for the person of that name, who is made if there is none."""
 
-    def rename(self, person: Person, name: str) -> None:
-        """Give somebody another name."""
+    def update(self, person: Person) -> None:
+        """Keep somebody's name, tau, expiry and whether they are told of, as they are now."""
+
+    def deny(self, person: Person, embedding: np.ndarray, crop: np.ndarray) -> None:
+        """Keep what is not them, although it looks like them."""
 
     def merge(self, person: Person, into: Person) -> None:
         """Give somebody another's templates; the other is no more."""
-
-    def set_tau(self, person: Person, tau: float | None) -> None:
-        """Give somebody a tau of their own, or none."""
 
     def remove(self, person: Person) -> None:
         """Forget somebody; nothing of them can be read from the disk once the transaction around it is settled."""
@@ -70,3 +72,22 @@ class GalleryStore(Protocol):
 
     def rebuild(self, embeddings: dict[str, np.ndarray]) -> None:
         """Put these embeddings, by template id, in the place of all others, in one transaction."""
+
+
+class StrangerStore(Protocol):
+    """Where strangers are kept who may come again. What returned is on disk."""
+
+    def load(self) -> tuple[list[Stranger], list[Template]]:
+        """Every stranger, and every template of theirs of the present model; a template's person is the stranger."""
+
+    def meet(self, stranger_id: str | None, embedding: np.ndarray | None, crop: np.ndarray | None) -> str:
+        """One more sighting, of somebody new where there is no id; returns the id."""
+
+    def ignore(self, stranger_id: str, *, ignored: bool) -> None:
+        """Say nothing of them from now on, or say it again."""
+
+    def adopt(self, stranger_id: str, name: str) -> Person:
+        """They have a name: their templates are that person's, who is made if there is none."""
+
+    def purge(self, stranger_id: str | None = None, *, unseen_since: float | None = None) -> int:
+        """Forget one, those not seen since that time (seconds since 1970), or all. Returns how many."""

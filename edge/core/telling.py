@@ -3,13 +3,13 @@
 import numpy as np
 
 from edge.core.tracker import Track, Verdict
-from edge.core.types import Event, Frame
+from edge.core.types import Event, Frame, Person, Stranger
 
 
 def said(track: Track, verdict: Verdict, phase: str, frame: Frame, faces_in_frame: int) -> Event:
     """The event of a verdict."""
     return Event(
-        kind="unknown" if verdict.identity is None else "recognized",
+        kind=kind_of(verdict.person, track.stranger),
         phase=phase,
         track=track.name,
         at=frame.at,
@@ -20,7 +20,21 @@ def said(track: Track, verdict: Verdict, phase: str, frame: Frame, faces_in_fram
         box=shares(track.face.box, frame.image.shape),
         faces_in_frame=faces_in_frame,
         why=verdict.why,
+        stranger=None if track.stranger is None else track.stranger.stranger_id,
+        shot=verdict.shot,
     )
+
+
+def kind_of(person: Person | None, stranger: Stranger | None) -> str:
+    """What an event is that tells of them."""
+    if person is not None:
+        return "recognized" if person.notify else "ignored"
+    return "ignored" if stranger is not None and stranger.ignored else "unknown"
+
+
+def changed(kind: str, person: Person, at: float, why: str) -> Event:
+    """The event of somebody who is known from now on, or no longer, whether at the door or not."""
+    return Event(kind, "new", None, at, person, None, {}, None, None, 0, why)
 
 
 def never_told(track: Track, frame: Frame, faces_in_frame: int) -> Event:

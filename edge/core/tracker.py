@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from edge.core.geometry import box_iou
-from edge.core.types import Face, Match, Person, Quality
+from edge.core.types import Face, Match, Person, Quality, Shot, Stranger
 
 UNKNOWN = "unknown"
 
@@ -29,6 +29,7 @@ class Vote:
 
     match: Match
     quality: Quality
+    shot: Shot | None = None
 
     @property
     def identity(self) -> str | None:
@@ -43,12 +44,16 @@ class Vote:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Who a track is, and why. best: of the votes for it, the one with the smallest distance."""
+    """Who a track is, and why.
+
+    best: of the votes for it, the one with the smallest distance; shot: the clearest look of them
+    """
 
     identity: str | None
     best: Vote
     votes: dict[str, int]
     why: str
+    shot: Shot | None = None
 
     @property
     def person(self) -> Person | None:
@@ -78,7 +83,8 @@ class Evidence:
         agreeing = sum(vote.identity == identity for vote in self.votes)
         side = "within tau" if identity is not None else "beyond tau of everybody"
         why = f"{agreeing} of {len(self.votes)} votes {side}" if agreeing else "too few votes to name anybody"
-        return Verdict(identity, best, dict(Counter(vote.name for vote in self.votes)), why)
+        clearest = max(speaking, key=lambda vote: vote.quality.score)
+        return Verdict(identity, best, dict(Counter(vote.name for vote in self.votes)), why, clearest.shot)
 
 
 class Track:
@@ -90,6 +96,7 @@ class Track:
         self.last_at = at
         self.frames = 1
         self.verdict: Verdict | None = None
+        self.stranger: Stranger | None = None
         self.refusals: Counter[str] = Counter()
         self._evidence = Evidence()
         self._checked_at = at
@@ -113,10 +120,10 @@ class Track:
         """It was looked at, but not well enough to tell."""
         self.refusals[problem] += 1
 
-    def observe(self, match: Match, quality: Quality, at: float) -> Verdict | None:
+    def observe(self, match: Match, quality: Quality, at: float, shot: Shot | None = None) -> Verdict | None:
         """Count a look. Returns the verdict when there is a first one, or one for another identity."""
         self._checked_at = at
-        self._evidence.votes.append(Vote(match, quality))
+        self._evidence.votes.append(Vote(match, quality, shot))
         votes = self._evidence.votes
         if self.verdict is not None and all(vote.identity == self.verdict.identity for vote in votes):
             self._evidence = Evidence()  # as before: no doubt

@@ -69,21 +69,51 @@ class Frame:
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody the household knows. tau: their own, in place of the gallery's."""
+    """Somebody the household knows.
+
+    tau:     their own, in place of the gallery's
+    expires: when they are forgotten, in seconds since 1970; None is never
+    notify:  whether their coming is told as such; else it is "ignored"
+    """
 
     person_id: str
     name: str
     tau: float | None = None
+    expires: float | None = None
+    notify: bool = True
+
+
+@dataclass(frozen=True)
+class Stranger:
+    """Somebody whom nobody has named, and who is recognized all the same. first_seen, last_seen: RFC 3339."""
+
+    stranger_id: str
+    ignored: bool
+    sightings: int
+    first_seen: str
+    last_seen: str
 
 
 @dataclass(frozen=True, eq=False)
 class Template:
-    """One stored reference embedding, (D,) float32 of unit length, made by the model of that sha256."""
+    """One stored reference embedding, (D,) float32 of unit length, made by the model of that sha256.
+
+    negative: of somebody else, who was taken for them
+    """
 
     template_id: str
     person_id: str
     embedding: np.ndarray
     model: str
+    negative: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Shot:
+    """What becomes a template: (112, 112, 3) uint8 RGB and (D,) float32 of unit length."""
+
+    crop: np.ndarray
+    embedding: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -137,25 +167,30 @@ class Quality:
 class Event:
     """What the door has to say. Whatever sends it out gives it a number and a time of day.
 
-    kind:   "recognized", "unknown" or "low_quality"
-    person: who was recognized
-    match:  the best look that spoke for it
-    phase:  "new" once per track, "update" when the identity changes, "end" when the track is gone
-    votes:  how many looks spoke for whom, "unknown" for nobody
-    box:    left, top, width, height as shares of the picture
+    kind:     "recognized", "unknown", "ignored" (somebody of whom nothing is to be told) or "low_quality"; and, of
+              people and no track, "enrolled" or "forgotten"
+    person:   who was recognized
+    match:    the best look that spoke for it
+    phase:    "new" once per track, "update" when the identity changes, "end" when the track is gone
+    votes:    how many looks spoke for whom, "unknown" for nobody
+    box:      left, top, width, height as shares of the picture
+    stranger: the id of somebody unknown who is recognized all the same
+    shot:     the clearest look that spoke for it
     """
 
     kind: str
     phase: str
-    track: str
+    track: str | None
     at: float
     person: Person | None
     match: Match | None
     votes: dict[str, int]
     quality: Quality | None
-    box: tuple[float, float, float, float]
+    box: tuple[float, float, float, float] | None
     faces_in_frame: int
     why: str
+    stranger: str | None = None
+    shot: Shot | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,6 +199,7 @@ class EnrollImages:
 
     name: str
     images: list[np.ndarray] = field(default_factory=list)
+    expires: float | None = None
 
 
 @dataclass(frozen=True)
@@ -172,6 +208,7 @@ class StartEnrollment:
 
     name: str
     shots: int
+    expires: float | None = None
 
 
 @dataclass(frozen=True)
@@ -206,11 +243,11 @@ class MergePeople:
 
 
 @dataclass(frozen=True)
-class SetTau:
-    """Give somebody a tau of their own; None: the gallery's again."""
+class SetPerson:
+    """Change what is particular to somebody: fields of Person by name, such as tau, expires or notify."""
 
     name: str
-    tau: float | None
+    changes: dict[str, object]
 
 
 @dataclass(frozen=True)
@@ -218,6 +255,50 @@ class RemovePerson:
     """Forget somebody: person, templates and crops."""
 
     name: str
+
+
+@dataclass(frozen=True)
+class ForgetExpired:
+    """Forget whose time is over, and strangers not seen since; times in seconds since 1970."""
+
+    now: float
+    strangers_unseen_since: float
+
+
+@dataclass(frozen=True)
+class ListStrangers:
+    """Who came that nobody has named."""
+
+
+@dataclass(frozen=True)
+class LabelStranger:
+    """A stranger has a name: a new one, or somebody's who is known."""
+
+    stranger_id: str
+    name: str
+
+
+@dataclass(frozen=True)
+class IgnoreStranger:
+    """Say nothing of a stranger from now on, or say it again."""
+
+    stranger_id: str
+    ignored: bool
+
+
+@dataclass(frozen=True)
+class PurgeStrangers:
+    """Forget a stranger; None: all of them."""
+
+    stranger_id: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class CorrectEvent:
+    """It was somebody else: who it was, or None: nobody the household knows."""
+
+    event: Event
+    name: str | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,8 +328,14 @@ Command = (
     | ListPeople
     | RenamePerson
     | MergePeople
-    | SetTau
+    | SetPerson
     | RemovePerson
+    | ForgetExpired
+    | ListStrangers
+    | LabelStranger
+    | IgnoreStranger
+    | PurgeStrangers
+    | CorrectEvent
     | RecognizeImage
     | RebuildGallery
     | SwitchRecognition

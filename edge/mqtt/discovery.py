@@ -5,13 +5,15 @@ with that page's abbreviations.
 """
 
 from collections.abc import Iterable
+from typing import get_args
 
 import msgspec
 
 from edge.core.names import slug_of
+from edge.mqtt.messages import EventType
 from edge.mqtt.topics import Topics
 
-EVENT_TYPES = ["recognized", "unknown", "low_quality"]
+EVENT_TYPES = list(get_args(EventType))
 DIAGNOSTIC = {"ent_cat": "diagnostic"}
 
 

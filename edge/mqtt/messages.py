@@ -8,6 +8,7 @@ import msgspec
 from edge.core.types import Event, Progress, Reply
 
 SCHEMA = 1
+EventType = Literal["recognized", "unknown", "ignored", "low_quality", "enrolled", "forgotten"]
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,24 +36,28 @@ class LookQuality(Message, frozen=True):
 
 
 class EventMessage(Message, frozen=True):
-    """Who was seen, and why it says so. box: left, top, width, height as shares of the picture."""
+    """Who was seen, and why it says so; or who is known from now on ("enrolled"), or no longer ("forgotten").
+
+    box: left, top, width, height as shares of the picture; stranger: the same whenever they come, where they are kept
+    """
 
     schema: int
-    event_type: Literal["recognized", "unknown", "low_quality"]
+    event_type: EventType
     id: str
     seq: int
     ts: str
-    track: str
+    track: str | None
     phase: Literal["new", "update", "end"]
     name: str | None
     person_id: str | None
+    stranger: str | None
     distance: float | None
     tau: float | None
     runner_up: RunnerUp | None
     margin: float | None
     votes: dict[str, int]
     quality: LookQuality | None
-    box: list[float]
+    box: list[float] | None
     faces_in_frame: int
     model: str
     why: str
@@ -109,12 +114,17 @@ class Health(Message, frozen=True):
 
 
 class Known(Message, frozen=True):
-    """Somebody the household knows, by how many templates and within which tau."""
+    """Somebody the household knows, by how many templates and within which tau.
+
+    expires: when they are forgotten, seconds since 1970, or null; notify: whether their coming is told as such
+    """
 
     name: str
     person_id: str
     templates: int
     tau: float
+    expires: float | None
+    notify: bool
 
 
 class GalleryMessage(Message, frozen=True):
@@ -181,6 +191,7 @@ def event_json(event: Event, event_id: str, seq: int, ts: str, model: str) -> by
         phase=event.phase,
         name=None if person is None else person.name,
         person_id=None if person is None else person.person_id,
+        stranger=event.stranger,
         distance=None if match is None else number(match.distance),
         tau=None if match is None else number(match.tau),
         runner_up=runner_up,
@@ -194,7 +205,7 @@ def event_json(event: Event, event_id: str, seq: int, ts: str, model: str) -> by
             face_px=round(quality.face_px),
             yaw_deg=round(quality.yaw_deg),
         ),
-        box=[round(share, 4) for share in event.box],
+        box=None if event.box is None else [round(share, 4) for share in event.box],
         faces_in_frame=event.faces_in_frame,
         model=model,
         why=event.why,

@@ -3,7 +3,7 @@
 import base64
 import binascii
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import msgspec
 import numpy as np
@@ -13,23 +13,35 @@ from edge.core.names import NAME_MAX
 from edge.core.types import (
     CancelEnrollment,
     Command,
+    CorrectEvent,
     EnrollImages,
+    Event,
+    IgnoreStranger,
+    LabelStranger,
     ListPeople,
+    ListStrangers,
     MergePeople,
+    PurgeStrangers,
     RebuildGallery,
     RecognizeImage,
     RemovePerson,
     RenamePerson,
-    SetTau,
+    Reply,
+    SetPerson,
     StartEnrollment,
     SwitchRecognition,
 )
 from edge.errors import RefusedError
 from edge.mqtt.pictures import decode_picture
 
+DAY_SECONDS = 86_400.0
 Transaction = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_MAX)]
 Images = Annotated[list[str], msgspec.Meta(min_length=1, max_length=SHOTS_MAX)]
+
+
+Days = Annotated[float, msgspec.Meta(gt=0, le=3650)]
+StrangerId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 
 @dataclass(frozen=True)
@@ -40,13 +52,31 @@ class Limits:
     image_pixels_max: int
 
 
+class Around(Protocol):
+    """What a request may ask of the device besides its door."""
+
+    limits: Limits
+
+    def now(self) -> float:
+        """Seconds since 1970. Raises RefusedError with clock_not_set while nobody has told the device."""
+
+    def told(self, event_id: str) -> Event:
+        """An event as it was told. Raises RefusedError with no_such_event."""
+
+    def health(self) -> dict[str, object]:
+        """How the device is, as on its topic."""
+
+    def snapshot(self) -> dict[str, object]:
+        """What the camera sees. Raises RefusedError where that is not to be had."""
+
+
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What every request holds. transaction: made by whoever asks; the same one gets the same answer."""
 
     transaction: Transaction
 
-    def command(self, limits: Limits) -> Command:
-        """What the door is asked to do. Raises RefusedError for a picture that does not hold."""
+    def command(self, around: Around) -> Command | Reply:
+        """What the door is asked to do, or the answer. Raises RefusedError for what does not hold."""
         raise NotImplementedError
 
 
@@ -55,14 +85,15 @@ class EnrollImageRequest(Request, frozen=True, forbid_unknown_fields=True, kw_on
 
     name: Name
     images: Images
+    ttl_days: Days | None = None
 
-    def command(self, limits: Limits) -> Command:
+    def command(self, around: Around) -> Command:
         """See Request."""
         images, pixels = [], 0
         for number, text in enumerate(self.images, start=1):
-            images.append(picture_in(text, f"image {number}", limits.image_pixels_max - pixels))
+            images.append(picture_in(text, f"image {number}", around.limits.image_pixels_max - pixels))
             pixels += images[-1].shape[0] * images[-1].shape[1]
-        return EnrollImages(self.name, images)
+        return EnrollImages(self.name, images, expiry(self.ttl_days, around))
 
 
 class EnrollStartRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -71,16 +102,17 @@ class EnrollStartRequest(Request, frozen=True, forbid_unknown_fields=True, kw_on
     name: Name
     shots: Annotated[int, msgspec.Meta(ge=1, le=SHOTS_MAX)] = 5
     timeout_seconds: Annotated[float, msgspec.Meta(ge=5, le=600)] = 60.0
+    ttl_days: Days | None = None
 
-    def command(self, _limits: Limits) -> Command:
+    def command(self, around: Around) -> Command:
         """See Request."""
-        return StartEnrollment(self.name, self.shots)
+        return StartEnrollment(self.name, self.shots, expiry(self.ttl_days, around))
 
 
 class EnrollCancelRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """enroll/cancel: keep nothing of whoever stands before the door."""
 
-    def command(self, _limits: Limits) -> Command:
+    def command(self, _around: Around) -> Command:
         """See Request."""
         return CancelEnrollment()
 
@@ -88,7 +120,7 @@ class EnrollCancelRequest(Request, frozen=True, forbid_unknown_fields=True, kw_o
 class PersonListRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """person/list."""
 
-    def command(self, _limits: Limits) -> Command:
+    def command(self, _around: Around) -> Command:
         """See Request."""
         return ListPeople()
 
@@ -99,7 +131,7 @@ class PersonRenameRequest(Request, frozen=True, forbid_unknown_fields=True, kw_o
     name: Name
     new_name: Name
 
-    def command(self, _limits: Limits) -> Command:
+    def command(self, _around: Around) -> Command:
         """See Request."""
         return RenamePerson(self.name, self.new_name)
 
@@ -110,20 +142,32 @@ class PersonMergeRequest(Request, frozen=True, forbid_unknown_fields=True, kw_on
     name: Name
     into: Name
 
-    def command(self, _limits: Limits) -> Command:
+    def command(self, _around: Around) -> Command:
         """See Request."""
         return MergePeople(self.name, self.into)
 
 
 class PersonSetRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """person/set: a tau of somebody's own, for who is taken for others or never known; null: the gallery's again."""
+    """person/set: what is particular to somebody; null takes it back, and what is not given stays as it is.
+
+    tau: of their own, for who is taken for others or never known; ttl_days: from now on, then they are forgotten;
+    notify: whether their coming is told as such
+    """
 
     name: Name
-    tau: Annotated[float, msgspec.Meta(gt=0, lt=4)] | None
+    tau: Annotated[float, msgspec.Meta(gt=0, lt=4)] | msgspec.UnsetType | None = msgspec.UNSET
+    ttl_days: Days | msgspec.UnsetType | None = msgspec.UNSET
+    notify: bool | msgspec.UnsetType = msgspec.UNSET
 
-    def command(self, _limits: Limits) -> Command:
+    def command(self, around: Around) -> Command:
         """See Request."""
-        return SetTau(self.name, self.tau)
+        given = {"tau": self.tau, "notify": self.notify}
+        changes = {field: value for field, value in given.items() if value is not msgspec.UNSET}
+        if self.ttl_days is not msgspec.UNSET:
+            changes["expires"] = expiry(self.ttl_days, around)
+        if not changes:
+            raise RefusedError("invalid", "person/set: expected tau, ttl_days or notify")
+        return SetPerson(self.name, changes)
 
 
 class PersonRemoveRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -131,9 +175,76 @@ class PersonRemoveRequest(Request, frozen=True, forbid_unknown_fields=True, kw_o
 
     name: Name
 
-    def command(self, _limits: Limits) -> Command:
+    def command(self, _around: Around) -> Command:
         """See Request."""
         return RemovePerson(self.name)
+
+
+class UnknownListRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """unknown/list: who came that nobody has named."""
+
+    def command(self, _around: Around) -> Command:
+        """See Request."""
+        return ListStrangers()
+
+
+class UnknownLabelRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """unknown/label: a stranger has a name."""
+
+    id: StrangerId
+    name: Name
+
+    def command(self, _around: Around) -> Command:
+        """See Request."""
+        return LabelStranger(self.id, self.name)
+
+
+class UnknownIgnoreRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """unknown/ignore: say nothing of a stranger from now on, or say it again."""
+
+    id: StrangerId
+    ignored: bool = True
+
+    def command(self, _around: Around) -> Command:
+        """See Request."""
+        return IgnoreStranger(self.id, self.ignored)
+
+
+class UnknownPurgeRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """unknown/purge: forget a stranger; without an id all of them."""
+
+    id: StrangerId | None = None
+
+    def command(self, _around: Around) -> Command:
+        """See Request."""
+        return PurgeStrangers(self.id)
+
+
+class EventCorrectRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """event/correct: who it was; null: nobody the household knows."""
+
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    name: Name | None
+
+    def command(self, around: Around) -> Command:
+        """See Request."""
+        return CorrectEvent(around.told(self.id), self.name)
+
+
+class SnapshotGetRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """snapshot/get: what the camera sees now, as a JPEG in base64."""
+
+    def command(self, around: Around) -> Reply:
+        """See Request."""
+        return Reply(around.snapshot())
+
+
+class HealthCheckRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """health/check: how the device is now."""
+
+    def command(self, around: Around) -> Reply:
+        """See Request."""
+        return Reply(around.health())
 
 
 class RecognizeImageRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -141,15 +252,15 @@ class RecognizeImageRequest(Request, frozen=True, forbid_unknown_fields=True, kw
 
     image: str
 
-    def command(self, limits: Limits) -> Command:
+    def command(self, around: Around) -> Command:
         """See Request."""
-        return RecognizeImage(picture_in(self.image, "image", limits.image_pixels_max))
+        return RecognizeImage(picture_in(self.image, "image", around.limits.image_pixels_max))
 
 
 class GalleryRebuildRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """gallery/rebuild: embed every stored crop again."""
 
-    def command(self, _limits: Limits) -> Command:
+    def command(self, _around: Around) -> Command:
         """See Request."""
         return RebuildGallery()
 
@@ -157,7 +268,7 @@ class GalleryRebuildRequest(Request, frozen=True, forbid_unknown_fields=True, kw
 class ConfigGetRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """config/get: what can be set while the device runs."""
 
-    def command(self, _limits: Limits) -> Command:
+    def command(self, _around: Around) -> Command:
         """See Request."""
         return SwitchRecognition()
 
@@ -167,7 +278,7 @@ class ConfigSetRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only
 
     recognition: bool
 
-    def command(self, _limits: Limits) -> Command:
+    def command(self, _around: Around) -> Command:
         """See Request."""
         return SwitchRecognition(self.recognition)
 
@@ -181,7 +292,14 @@ REQUESTS: dict[str, type[Request]] = {
     "person/merge": PersonMergeRequest,
     "person/set": PersonSetRequest,
     "person/remove": PersonRemoveRequest,
+    "unknown/list": UnknownListRequest,
+    "unknown/label": UnknownLabelRequest,
+    "unknown/ignore": UnknownIgnoreRequest,
+    "unknown/purge": UnknownPurgeRequest,
+    "event/correct": EventCorrectRequest,
     "recognize/image": RecognizeImageRequest,
+    "snapshot/get": SnapshotGetRequest,
+    "health/check": HealthCheckRequest,
     "gallery/rebuild": GalleryRebuildRequest,
     "config/get": ConfigGetRequest,
     "config/set": ConfigSetRequest,
@@ -217,6 +335,11 @@ class Anything(msgspec.Struct, frozen=True):
     """A JSON object with a transaction in it."""
 
     transaction: Transaction
+
+
+def expiry(days: float | None, around: Around) -> float | None:
+    """So many days from now, in seconds since 1970."""
+    return None if days is None else around.now() + days * DAY_SECONDS
 
 
 def picture_in(text: str, what: str, pixels_max: int) -> np.ndarray:

@@ -30,6 +30,34 @@ STEPS = (
     # Of what was asked: another request under the same transaction must not get its answer.
     ("ALTER TABLE answer ADD COLUMN digest TEXT NOT NULL DEFAULT ''",),
     ("CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT",),
+    (
+        "ALTER TABLE person ADD COLUMN expires REAL",  # seconds since 1970; nothing: known until removed
+        "ALTER TABLE person ADD COLUMN notify INTEGER NOT NULL DEFAULT 1",
+        # Tables of their own: to an older limen a row in `template` speaks for somebody.
+        """CREATE TABLE negative ( -- what is not that person, although it looks like them
+            id TEXT PRIMARY KEY,
+            person TEXT NOT NULL REFERENCES person (id) ON DELETE CASCADE,
+            model TEXT NOT NULL,
+            embedding BLOB NOT NULL,
+            crop BLOB,
+            added TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+        ) STRICT""",
+        """CREATE TABLE stranger (
+            id TEXT PRIMARY KEY,
+            ignored INTEGER NOT NULL DEFAULT 0,
+            sightings INTEGER NOT NULL DEFAULT 0,
+            first_seen TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+            last_seen TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+        ) STRICT""",
+        """CREATE TABLE stranger_template (
+            id TEXT PRIMARY KEY,
+            stranger TEXT NOT NULL REFERENCES stranger (id) ON DELETE CASCADE,
+            model TEXT NOT NULL,
+            embedding BLOB NOT NULL,
+            crop BLOB,
+            added TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+        ) STRICT""",
+    ),
 )
 
 

@@ -17,7 +17,7 @@ from edge.core.types import (
     RecognizeImage,
     RemovePerson,
     RenamePerson,
-    SetTau,
+    SetPerson,
     StartEnrollment,
     SwitchRecognition,
 )
@@ -205,7 +205,7 @@ def test_somebody_is_enrolled_live_from_looks_that_differ(door):
     ]
     assert looks(door, GREEN, (255, 20, 90), RED) == [(2, "different_people"), (3, None)]  # then it has what it wants
     assert door.handle(FinishEnrollment()).data["templates"] == 3
-    people = {person["name"]: person["templates"] for person in door.people()}
+    people = {person["name"]: person["templates"] for person in door.household.people()}
     assert people == {"bob": 1, "alice": 3}
     assert looks(door, RED) == []
 
@@ -238,7 +238,7 @@ def test_a_live_enrollment_ends_with_what_there_is_or_with_nothing(door):
     door.handle(StartEnrollment("alice", 3))
     looks(door, RED)
     assert door.handle(CancelEnrollment()).data == {"name": "alice"}
-    assert door.people() == []
+    assert door.household.people() == []
     door.handle(StartEnrollment("alice", 3))
     looks(door, RED)
     assert door.handle(FinishEnrollment()).data["templates"] == 1
@@ -277,19 +277,22 @@ def test_two_names_of_one_person_become_one(door, path):
     assert door.handle(MergePeople("alice", "nemo")).code == "no_such_person"
     assert door.handle(MergePeople("alice", "alice")).code == "invalid"
     assert said(watch(door, walking(PINK), 2)) == [("recognized", "new", "alice")]
-    assert {person["name"]: person["templates"] for person in open_door(path).people()} == {"alice": 2, "bob": 1}
+    assert {person["name"]: person["templates"] for person in open_door(path).household.people()} == {
+        "alice": 2,
+        "bob": 1,
+    }
 
 
 def test_somebody_has_a_tau_of_their_own(door, path):
     enrolled(door, alice=RED)
     near = (255, 90, 20)  # d 0.08 from RED; the gallery's tau is 0.3
     assert said(watch(door, walking(near), 2)) == [("recognized", "new", "alice")]
-    assert door.handle(SetTau("alice", 0.05)).data["tau"] == 0.05
+    assert door.handle(SetPerson("alice", {"tau": 0.05})).data["tau"] == 0.05
     watch(door, [], 2, start=5)
     assert said(watch(door, walking(near), 2, start=10)) == [("unknown", "new", None)]
-    assert open_door(path).people()[0]["tau"] == 0.05
-    assert door.handle(SetTau("alice", None)).data["tau"] == 0.3
-    assert door.handle(SetTau("nemo", 0.5)).code == "no_such_person"
+    assert open_door(path).household.people()[0]["tau"] == 0.05
+    assert door.handle(SetPerson("alice", {"tau": None})).data["tau"] == 0.3
+    assert door.handle(SetPerson("nemo", {"tau": 0.5})).code == "no_such_person"
 
 
 def test_no_two_people_are_written_alike_in_a_topic(door):
@@ -298,8 +301,8 @@ def test_no_two_people_are_written_alike_in_a_topic(door):
         reply = door.handle(command)
         assert reply.code == "name_taken"
         assert "too like Zoë: both would be person/zoe" in reply.error
-    assert door.handle(RenamePerson("Zoë", "Zoe")).code == "name_taken"
     assert door.handle(RenamePerson("ZOË", "zoë")).ok
+    assert door.handle(RenamePerson("Zoë", "Zoe")).ok  # one's own name may be written otherwise
 
 
 def test_everybody_in_a_picture_is_answered_for(door):

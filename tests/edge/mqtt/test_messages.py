@@ -40,8 +40,26 @@ def payload(**values):
     return json.dumps({"transaction": "t1"} | values).encode()
 
 
+class Elsewhere:
+    """What a request may ask of the device besides its door; see edge.mqtt.requests.Around."""
+
+    limits = LIMITS
+
+    def now(self):
+        return 1_000_000.0
+
+    def told(self, event_id):
+        raise RefusedError("no_such_event", f"none is {event_id}")
+
+    def health(self):
+        return {"fps": 9.5}
+
+    def snapshot(self):
+        raise RefusedError("snapshot_off", "no pictures are given away")
+
+
 def ask(verb, data):
-    return read_request(verb, data, len(data), LIMITS).command(LIMITS)
+    return read_request(verb, data, len(data), LIMITS).command(Elsewhere())
 
 
 def refused(verb, data):
@@ -50,7 +68,7 @@ def refused(verb, data):
     return found.value.code, str(found.value)
 
 
-CODES = {None, "too_large", "not_json", "invalid", "not_base64", "not_an_image", "image_too_large", "image_broken"}
+CODES = {None, "no_such_event", "snapshot_off", "too_large", "not_json", "invalid", "not_base64", "not_an_image", "image_too_large", "image_broken"}
 
 
 def code_of(call):

@@ -7,11 +7,13 @@ import stat
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from edge.errors import GalleryError
+from edge.storage.carry import export_to, take_in
 from edge.storage.gallery_db import GalleryDb
 
 MODEL, OTHER = "a" * 64, "b" * 64
@@ -80,7 +82,7 @@ def test_nothing_of_a_removed_person_can_be_read_from_the_disk(db, path):
 
 def test_a_new_name(db):
     person = db.add("Alice", [embedding()], [crop()])
-    db.rename(person, "Alicia")
+    db.update(replace(person, name="Alicia"))
     (found,), _ = db.load()
     assert (found.person_id, found.name) == (person.person_id, "Alicia")
     assert db.add("alicia", [embedding()], [crop()]).person_id == person.person_id
@@ -122,7 +124,7 @@ def test_a_gallery_from_the_future_is_left_alone(path, db):
     with sqlite3.connect(path) as raw:
         raw.execute("PRAGMA user_version = 99")
         raw.execute("PRAGMA application_id = 98")  # the oldest that can use it
-    with pytest.raises(GalleryError, match="version 99; this limen knows versions up to 3"):
+    with pytest.raises(GalleryError, match="version 99; this limen knows versions up to"):
         GalleryDb(path, MODEL)
 
 
@@ -160,11 +162,11 @@ def test_everybody_goes_to_another_gallery_and_what_is_there_stays(db, other, tm
     db.remember("t1", "digest", b"answer", 1.0)
     here = other.add("ALICE", [embedding()], [crop()])
     file = tmp_path / "people.limen"
-    assert db.export_to(file) == 2
+    assert export_to(db, file) == 2
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert [found.name for found in tmp_path.iterdir() if found.is_file()] == ["people.limen"]
-    assert other.take_in(file) == (1, 3)
-    assert other.take_in(file) == (0, 0)
+    assert take_in(other, file) == (1, 3)
+    assert take_in(other, file) == (0, 0)
     people, templates = other.load()
     assert {(person.name, person.person_id == here.person_id) for person in people} == {("ALICE", True), ("Bob", False)}
     assert sum(template.person_id == here.person_id for template in templates) == 3
@@ -176,9 +178,9 @@ def test_everybody_goes_to_another_gallery_and_what_is_there_stays(db, other, tm
 def test_an_export_is_never_written_over_anything(db, tmp_path):
     (tmp_path / "people.limen").write_text("holiday pictures")
     with pytest.raises(GalleryError, match=r"people\.limen is there already"):
-        db.export_to(tmp_path / "people.limen")
+        export_to(db, tmp_path / "people.limen")
     with pytest.raises(GalleryError, match=r"there is no folder .*people\.limen to export to"):
-        db.export_to(tmp_path / "people.limen" / "deeper")
+        export_to(db, tmp_path / "people.limen" / "deeper")
     assert (tmp_path / "people.limen").read_text() == "holiday pictures"
 
 
@@ -186,12 +188,12 @@ def test_what_is_no_export_is_named_and_changes_nothing(db, tmp_path):
     db.add("Alice", [embedding()], [crop()])
     (tmp_path / "notes.txt").write_text("not a gallery at all " * 100)
     with pytest.raises(GalleryError, match=r"notes\.txt cannot be used as a gallery: file is not a database"):
-        db.take_in(tmp_path / "notes.txt")
+        take_in(db, tmp_path / "notes.txt")
     with pytest.raises(GalleryError, match="there is no gallery"):
-        db.take_in(tmp_path / "gone")
+        take_in(db, tmp_path / "gone")
     sqlite3.connect(tmp_path / "empty.db").execute("CREATE TABLE t (x)").connection.close()
     with pytest.raises(GalleryError, match="no gallery of version 3 but 0"):
-        db.take_in(tmp_path / "empty.db")
+        take_in(db, tmp_path / "empty.db")
     assert len(db.load()[1]) == 1
 
 
@@ -201,9 +203,9 @@ def test_a_damaged_template_is_not_taken_in_and_stops_nothing_where_it_is(db, ot
     db.add("Bob", [embedding()], [crop()])
     db._db.execute("UPDATE template SET embedding = ? WHERE rowid = 1", (damage,))
     file = tmp_path / "people.limen"
-    db.export_to(file)
+    export_to(db, file)
     with pytest.raises(GalleryError, match=r"template e_.* is damaged; nothing was taken in"):
-        other.take_in(file)
+        take_in(other, file)
     assert other.load() == ([], [])
     if len(damage) != 512:  # it counts as another model's: its crop can be embedded again
         assert len(db.load()[1]) == 1
@@ -212,7 +214,7 @@ def test_a_damaged_template_is_not_taken_in_and_stops_nothing_where_it_is(db, ot
 
 def test_a_gallery_in_use_is_taken_in_as_it_is_now(db, other):
     db.add("Alice", [embedding()], [crop()])  # in the log of writes, not in the file yet
-    assert other.take_in(db.path) == (1, 1)
+    assert take_in(other, db.path) == (1, 1)
 
 
 def test_what_another_process_wrote_is_noticed(db, path):
@@ -230,6 +232,7 @@ WRITER = """
 import sys
 from pathlib import Path
 import numpy as np
+from edge.storage.carry import export_to, take_in
 from edge.storage.gallery_db import GalleryDb
 db = GalleryDb(Path(sys.argv[1]), "a" * 64)
 vector, crop = np.ones(128, dtype=np.float32), np.full((112, 112, 3), 7, dtype=np.uint8)

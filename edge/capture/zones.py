@@ -1,0 +1,51 @@
+"""Privacy zones: parts of the picture that nobody ever sees."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from edge.core.ports import FrameSource
+from edge.core.types import Frame
+
+
+class Masked:
+    """A source of frames in which some parts are black, in every picture of a frame; see edge.core.ports.FrameSource.
+
+    zones: each left, top, width, height as shares of the picture
+    """
+
+    def __init__(self, source: FrameSource, zones: tuple[tuple[float, float, float, float], ...]) -> None:
+        self._source, self._zones = source, zones
+
+    @property
+    def ended(self) -> bool:
+        """No frame will come any more."""
+        return self._source.ended
+
+    @property
+    def dropped(self) -> int:
+        """How many frames nobody read in time."""
+        return self._source.dropped
+
+    def read(self, timeout_seconds: float) -> Frame | None:
+        """The newest frame not read yet; None where none came in time or the source has ended."""
+        frame = self._source.read(timeout_seconds)
+        if frame is None:
+            return None
+        full = None if frame.full is None else masked(frame.full, self._zones)
+        return replace(frame, image=masked(frame.image, self._zones), full=full)
+
+    def close(self) -> None:
+        """Let go of the camera."""
+        self._source.close()
+
+
+def masked(image: np.ndarray, zones: tuple[tuple[float, float, float, float], ...]) -> np.ndarray:
+    """(H, W, 3) uint8 with black zones; a pixel that is partly in one is black."""
+    image = image.copy()
+    height, width = image.shape[:2]
+    for left, top, wide, high in zones:
+        rows = slice(int(np.floor(top * height)), int(np.ceil((top + high) * height)))
+        columns = slice(int(np.floor(left * width)), int(np.ceil((left + wide) * width)))
+        image[rows, columns] = 0
+    return image

@@ -1,0 +1,48 @@
+"""Strangers: nobody the household knows, and still the same one who came before."""
+
+from edge.core.enrollment import APART_MIN
+from edge.core.gallery import Gallery
+from edge.core.ports import StrangerStore
+from edge.core.types import Person, Shot, Stranger
+from edge.errors import GalleryError, RefusedError
+
+TEMPLATES_MAX = 5  # of one stranger: looks that differ
+
+
+class Strangers:
+    """Recognizes those whom nobody has named. gallery: an empty one, to be filled with them."""
+
+    def __init__(self, gallery: Gallery, store: StrangerStore) -> None:
+        self.store = store
+        self._gallery = gallery
+        self._known: dict[str, Stranger] = {}
+        self.reload()
+
+    def reload(self) -> None:
+        """Know what the store knows."""
+        strangers, templates = self.store.load()
+        self._known = {stranger.stranger_id: stranger for stranger in strangers}
+        self._gallery.fill([Person(who, who) for who in self._known], templates)
+
+    def meet(self, shot: Shot) -> Stranger | None:
+        """Who came before and came again, or somebody new; None where it cannot be written down: the door goes on."""
+        match = self._gallery.identify(shot.embedding)
+        known = None if match.person is None else match.person.person_id
+        looks = sum(template.person_id == known for template in self._gallery.templates)
+        new = known is None or (looks < TEMPLATES_MAX and match.distance > APART_MIN)
+        try:
+            met = self.store.meet(known, *((shot.embedding, shot.crop) if new else (None, None)))
+            self.reload()
+        except GalleryError:
+            return None
+        return self._known[met]
+
+    def find(self, stranger_id: str) -> Stranger:
+        """Raises RefusedError where there is none of that id."""
+        if stranger_id not in self._known:
+            raise RefusedError("no_such_stranger", f"there is no stranger {stranger_id}")
+        return self._known[stranger_id]
+
+    def list(self) -> list[Stranger]:
+        """In the order in which they first came."""
+        return list(self._known.values())

@@ -1,0 +1,99 @@
+"""A SQLite file with one owner: what a transaction wrote is on the disk, what it deleted is overwritten."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from edge.errors import GalleryError
+from edge.storage.migrations import migrate
+
+
+class Database:
+    """The gallery's file: transactions, and what is done with the file as a whole. One thread owns it.
+
+    path: made, readable by its owner alone, if it is not there
+
+    Raises GalleryError where the file cannot be opened or is no gallery.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+            self._db = sqlite3.connect(f"file:{quote(str(path))}", uri=True, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")  # a commit waits for the disk: acknowledged is kept
+            self._db.execute("PRAGMA secure_delete = ON")  # what is forgotten is overwritten, not only unlinked
+            self._db.execute("PRAGMA foreign_keys = ON")
+            migrate(self._db)
+            self._version = self._data_version()
+        except (OSError, sqlite3.Error) as error:
+            raise GalleryError(f"gallery {path} cannot be opened: {error}") from error
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    def execute(self, statement: str, values: tuple = ()) -> sqlite3.Cursor:
+        """One statement, inside `transaction` or `reading`."""
+        return self._db.execute(statement, values)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All of it is on disk when the outermost block ends, or none. Raises GalleryError."""
+        if self._db.in_transaction:
+            yield
+            return
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise GalleryError(f"gallery {self.path} cannot be written: {error}") from error
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Raises GalleryError where what is asked for cannot be read."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise GalleryError(f"gallery {self.path} cannot be read: {error}") from error
+
+    def settle(self) -> None:
+        """Fold the log of writes into the file and cut it off: until then it still holds what was deleted."""
+        with self.reading():
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def settle_unless_writing(self) -> None:
+        """The same, where no transaction is open around this one; whoever opened one settles after it."""
+        if not self._db.in_transaction:
+            self.settle()
+
+    def changed_elsewhere(self) -> bool:
+        """Another process wrote to the file since this was last asked, or since it was opened."""
+        with self.reading():
+            before, self._version = self._version, self._data_version()
+        return before != self._version
+
+    @contextmanager
+    def attached(self, path: Path, options: str = "") -> Iterator[None]:
+        """Another file's tables, as `other`. Raises GalleryError."""
+        try:
+            self._db.execute("ATTACH DATABASE ? AS other", (f"file:{quote(str(path))}{options}",))
+            try:
+                self._db.execute("SELECT count(*) FROM other.sqlite_master").fetchone()
+                yield
+            finally:
+                self._db.execute("DETACH DATABASE other")
+        except sqlite3.Error as error:
+            raise GalleryError(f"{path} cannot be used as a gallery: {error}") from error
+
+    def _data_version(self) -> int:
+        return self._db.execute("PRAGMA data_version").fetchone()[0]
