@@ -32,15 +32,15 @@ class Masked:
         frame = self._source.read(timeout_seconds)
         if frame is None:
             return None
-        full = None if frame.full is None else masked(frame.full, self._zones)
-        return replace(frame, image=masked(frame.image, self._zones), full=full)
+        full = None if frame.full is None else blackened(frame.full, self._zones)
+        return replace(frame, image=blackened(frame.image, self._zones), full=full)
 
     def close(self) -> None:
         """Let go of the camera."""
         self._source.close()
 
 
-def masked(image: np.ndarray, zones: tuple[tuple[float, float, float, float], ...]) -> np.ndarray:
+def blackened(image: np.ndarray, zones: tuple[tuple[float, float, float, float], ...]) -> np.ndarray:
     """(H, W, 3) uint8 with black zones; a pixel that is partly in one is black."""
     image = image.copy()
     height, width = image.shape[:2]

@@ -1,7 +1,7 @@
 """Core values -> JSON, typed: what the device says (schema 1). Times are RFC 3339 in UTC."""
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -67,7 +67,7 @@ class Answer(Message, frozen=True):
     """To a request; progress says how far one has come that is not answered yet."""
 
     status: Literal["ok", "error", "progress"]
-    data: dict[str, object]
+    data: dict[str, Any]
     code: str | None
     error: str | None
     transaction: str | None

@@ -34,7 +34,7 @@ def tell_offline(config, events):
     """Publish events with no broker there, and end as if switched off: nothing was delivered."""
     service = Service(config, Device.of(config))
     for number in events:
-        service.publish(seen(number))
+        service.herald.tell(seen(number))
     stopped = threading.Event()
     stopped.set()
     service.run(Nothing(), stopped)
@@ -67,7 +67,7 @@ def test_after_an_outage_of_a_day_nothing_is_lost_and_nothing_fires_late(broker,
     broker.start()
     until(household.client.is_connected)
     a_day_later = time.time() + 86_400
-    monkeypatch.setattr("edge.service.time.time", lambda: a_day_later)
+    monkeypatch.setattr("edge.herald.time.time", lambda: a_day_later)
     with running(config, Nothing):
         until(lambda: len(set(tracks(household, "event/late"))) == 1440, 60)
     assert list(dict.fromkeys(tracks(household, "event/late"))) == [f"t{number}" for number in range(1440)]
@@ -85,7 +85,7 @@ def test_what_was_under_way_when_the_broker_hung_does_not_fire_late(broker, conf
             if self.step == 0 and service.link.connected:
                 broker.process.send_signal(signal.SIGSTOP)
                 for number in range(20):  # more than may be under way at once
-                    service.publish(seen(number))
+                    service.herald.tell(seen(number))
                 self.step = 1
             super().read(timeout_seconds)
 
@@ -108,7 +108,7 @@ def test_an_old_event_is_not_new_again_because_the_clock_is_behind(broker, confi
     broker.start()
     until(household.client.is_connected)
     hours_behind = time.time() - 20_000
-    monkeypatch.setattr("edge.service.time.time", lambda: hours_behind)
+    monkeypatch.setattr("edge.herald.time.time", lambda: hours_behind)
     with running(config, Nothing):
         until(lambda: len(household.on("event/late")) == 3)
     assert household.on("event") == []
@@ -125,7 +125,7 @@ def test_a_disk_that_cannot_be_written_is_said_and_the_events_come_all_the_same(
             if self.reads == 1:
                 service.outbox._db.execute("PRAGMA query_only = ON")
                 for number in range(5):
-                    service.publish(seen(number))
+                    service.herald.tell(seen(number))
             self.ended = self.reads > 100
             super().read(timeout_seconds)
 

@@ -12,6 +12,7 @@ from edge.capture import open_source
 from edge.capture.latest import LatestFrame
 from edge.capture.picamera import rgb_of_yuv420
 from edge.capture.video import masked
+from edge.capture.zones import Masked
 from edge.config import CameraConfig
 from edge.core.types import Frame
 from edge.errors import CameraError
@@ -185,3 +186,26 @@ def test_the_padding_of_the_pis_camera_is_cut_off():
     seen = rgb_of_yuv420(padded, (320, 240))
     assert (seen == cv2.cvtColor(packed, cv2.COLOR_YUV2RGB_I420)).all()
     assert np.abs(seen.astype(int) - rgb).mean() < 12
+
+
+def test_privacy_zones_are_black_in_every_picture_of_a_frame():
+    class Two:
+        ended, dropped = False, 7
+
+        def read(self, _timeout_seconds):
+            return Frame(np.full((120, 160, 3), 90, np.uint8), 1.5, full=np.full((480, 640, 3), 90, np.uint8))
+
+        def close(self):
+            self.ended = True
+
+    source = Masked(Two(), ((0.0, 0.0, 0.25, 1.0), (0.995, 0.5, 0.5, 0.5)))
+    frame = source.read(0.1)
+    for image in (frame.image, frame.full):
+        height, width = image.shape[:2]
+        assert not image[:, : width // 4].any()
+        assert (image[:, width // 4 : -4] == 90).all()
+        assert (image[: height // 2, width // 4 :] == 90).all()
+        assert not image[height // 2 :, -1:].any()  # also where the zone is narrower than a pixel
+    assert (frame.at, source.dropped, source.ended) == (1.5, 7, False)
+    source.close()
+    assert source.ended

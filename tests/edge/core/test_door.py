@@ -1,5 +1,7 @@
 """The product, told through its two calls: frames in, events out; commands in, replies out."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -8,11 +10,17 @@ from edge.core.gallery import Gallery
 from edge.core.quality import QualityRules
 from edge.core.types import (
     CancelEnrollment,
+    CorrectEvent,
     EnrollImages,
     FinishEnrollment,
+    ForgetExpired,
     Frame,
+    IgnoreStranger,
+    LabelStranger,
     ListPeople,
+    ListStrangers,
     MergePeople,
+    PurgeStrangers,
     RebuildGallery,
     RecognizeImage,
     RemovePerson,
@@ -23,6 +31,7 @@ from edge.core.types import (
 )
 from edge.errors import GalleryError
 from edge.storage.gallery_db import GalleryDb
+from edge.storage.strangers_db import StrangersDb
 from tests.edge.core.fakes import ColourEmbedder, SquareDetector, square
 
 RED, GREEN, BLUE, PINK = (255, 20, 20), (20, 255, 20), (20, 20, 255), (255, 20, 250)
@@ -35,11 +44,11 @@ def path(tmp_path):
     return tmp_path / "gallery.db"
 
 
-def open_door(path, embedder=None, model=MODEL, **rules):
-    gallery = Gallery(model, lambda _fmr: 0.3)
-    return Door(
-        SquareDetector(), embedder or ColourEmbedder(), gallery, GalleryDb(path, model, 3), DoorRules(EASY, **rules)
-    )
+def open_door(path, embedder=None, model=MODEL, strangers=True, **rules):
+    gallery, store = Gallery(model, lambda _fmr: 0.3), GalleryDb(path, model, 3)
+    rules = DoorRules(EASY, **rules)
+    kept = StrangersDb(store, strangers_max=3) if strangers else None
+    return Door(SquareDetector(), embedder or ColourEmbedder(), gallery, store, rules, kept)
 
 
 @pytest.fixture
@@ -295,6 +304,113 @@ def test_somebody_has_a_tau_of_their_own(door, path):
     assert door.handle(SetPerson("nemo", {"tau": 0.5})).code == "no_such_person"
 
 
+def visit(door, colour, start):
+    """Somebody comes, and has gone again before the next one does."""
+    events = watch(door, walking(colour), 2, start) + watch(door, [], 3, start + 2)
+    assert [event.phase for event in events] == ["new", "end"]
+    return events[0]
+
+
+def strangers(door):
+    return {told["stranger_id"]: told["sightings"] for told in door.handle(ListStrangers()).data["strangers"]}
+
+
+def test_a_stranger_who_comes_again_is_the_same_stranger(door, path):
+    first, other, again = visit(door, RED, 0), visit(door, GREEN, 10), visit(door, RED, 20)
+    assert {event.kind for event in (first, other, again)} == {"unknown"}
+    assert first.stranger == again.stranger != other.stranger
+    assert strangers(door) == {first.stranger: 2, other.stranger: 1}
+    after = open_door(path)  # a restart
+    assert visit(after, RED, 0).stranger == first.stranger
+    assert after.handle(PurgeStrangers(other.stranger)).data == {"strangers": 1}
+    assert after.handle(PurgeStrangers(other.stranger)).code == "no_such_stranger"
+    assert strangers(after) == {first.stranger: 3}
+    assert after.handle(PurgeStrangers()).ok
+    assert strangers(after) == {}
+    assert visit(after, RED, 10).stranger != first.stranger
+
+
+def test_of_strangers_the_last_few_are_kept(door):
+    met = [visit(door, colour, 10 * turn).stranger for turn, colour in enumerate((RED, GREEN, BLUE, (255, 255, 20)))]
+    assert list(strangers(door)) == met[1:]
+
+
+def test_nothing_of_strangers_is_kept_where_it_is_not_wanted(path):
+    door = open_door(path, strangers=False)
+    assert visit(door, RED, 0).stranger is None
+    for command in (ListStrangers(), PurgeStrangers(), LabelStranger("u_1", "al"), IgnoreStranger("u_1", True)):
+        assert door.handle(command).code == "strangers_not_kept"
+    assert strangers(open_door(path)) == {}
+
+
+def test_a_stranger_gets_a_name(door, path):
+    stranger = visit(door, RED, 0).stranger
+    assert door.handle(LabelStranger("u_0", "alice")).code == "no_such_stranger"
+    assert door.handle(LabelStranger(stranger, "unknown")).code == "invalid"
+    assert door.handle(LabelStranger(stranger, "alice")).data["templates"] == 1
+    assert strangers(door) == {}
+    assert visit(open_door(path), RED, 0).person.name == "alice"
+
+
+def test_of_a_stranger_who_is_ignored_nothing_is_told_as_unknown(door):
+    stranger = visit(door, RED, 0).stranger
+    assert door.handle(IgnoreStranger(stranger, ignored=True)).data["ignored"]
+    assert [event.kind for event in (visit(door, RED, 10), visit(door, GREEN, 20))] == ["ignored", "unknown"]
+    door.handle(IgnoreStranger(stranger, ignored=False))
+    assert visit(door, RED, 30).kind == "unknown"
+
+
+def test_a_disk_that_cannot_be_written_does_not_stop_the_door(door, monkeypatch):
+    def fail(*_):
+        raise GalleryError("disk full")
+
+    monkeypatch.setattr(door.household.strangers.store, "meet", fail)
+    assert (visit(door, RED, 0).kind, visit(door, RED, 10).stranger) == ("unknown", None)
+
+
+def test_somebody_of_whom_nothing_is_to_be_told(door, path):
+    enrolled(door, alice=RED)
+    assert door.handle(SetPerson("alice", {"notify": False})).data["notify"] is False
+    event = visit(open_door(path), RED, 0)
+    assert (event.kind, event.person.name) == ("ignored", "alice")
+
+
+def test_a_guest_is_forgotten_when_their_time_is_over(door, path):
+    assert door.handle(EnrollImages("guest", [picture((RED, 100, 80, 60))], expires=1000.0)).ok
+    enrolled(door, alice=BLUE)
+    assert visit(door, RED, 0).person.name == "guest"
+    visit(door, GREEN, 10)
+    never = 0.0
+    assert door.handle(ForgetExpired(999.0, never)).data == {"people": [], "strangers": 0}
+    assert door.handle(ForgetExpired(1001.0, never)).data == {"people": ["guest"], "strangers": 0}
+    assert [person["name"] for person in open_door(path).household.people()] == ["alice"]
+    assert visit(door, RED, 20).kind == "unknown"
+    assert len(strangers(door)) == 2
+    assert door.handle(ForgetExpired(1001.0, time.time() + 60)).data == {"people": [], "strangers": 2}
+
+
+def test_what_was_said_can_be_corrected(door, path):
+    """Pink is near to red: the door takes Bob for Alice until it is told."""
+    enrolled(door, alice=RED)
+    taken = visit(door, (255, 100, 20), 0)
+    assert taken.person.name == "alice"
+    assert door.handle(CorrectEvent(taken, "Bob")).data["name"] == "Bob"
+    assert [visit(door, colour, 10).person.name for colour in ((255, 100, 20),)] == ["Bob"]
+    assert visit(open_door(path), RED, 0).person.name == "alice"
+
+
+def test_a_look_can_be_nobodys(door, path):
+    enrolled(door, alice=RED)
+    taken = visit(door, (255, 100, 20), 0)
+    assert door.handle(CorrectEvent(taken, None)).data == {"name": None, "not": "alice"}
+    again = visit(open_door(path), (255, 100, 20), 0)
+    assert (again.kind, again.person) == ("unknown", None)
+    assert door.handle(CorrectEvent(again, None)).code == "not_named"
+    assert visit(door, RED, 20).person.name == "alice"
+    door.handle(RemovePerson("alice"))
+    assert door.handle(CorrectEvent(taken, None)).code == "not_named"
+
+
 def test_no_two_people_are_written_alike_in_a_topic(door):
     enrolled(door, Zoë=RED, bob=BLUE)
     for command in (EnrollImages("Zoe", [picture((GREEN, 60, 60, 50))]), RenamePerson("bob", "ZOE!")):
@@ -321,7 +437,7 @@ class TurnedEmbedder(ColourEmbedder):
 
 def test_a_new_model_embeds_everybody_again(door, path):
     enrolled(door, alice=RED)
-    newer = open_door(path, TurnedEmbedder(), "b" * 64)
+    newer = open_door(path, TurnedEmbedder(), "b" * 64, strangers=False)
     assert said(watch(newer, walking(RED), 2)) == [("unknown", "new", None)]
     assert newer.handle(RebuildGallery()).data == {"templates": 1}
     assert said(watch(newer, [], 3, start=5)) == [("unknown", "end", None)]

@@ -68,7 +68,18 @@ def refused(verb, data):
     return found.value.code, str(found.value)
 
 
-CODES = {None, "no_such_event", "snapshot_off", "too_large", "not_json", "invalid", "not_base64", "not_an_image", "image_too_large", "image_broken"}
+CODES_ELSEWHERE = {"no_such_event", "snapshot_off"}
+CODES = {
+    None,
+    *CODES_ELSEWHERE,
+    "too_large",
+    "not_json",
+    "invalid",
+    "not_base64",
+    "not_an_image",
+    "image_too_large",
+    "image_broken",
+}
 
 
 def code_of(call):
@@ -101,12 +112,18 @@ def test_every_verb_has_a_command():
         "person/merge": {"name": "alice", "into": "bob"},
         "person/set": {"name": "alice", "tau": None},
         "person/remove": {"name": "alice"},
+        "unknown/label": {"id": "u_1", "name": "alice"},
+        "unknown/ignore": {"id": "u_1"},
         "recognize/image": {"image": text(PNG)},
         "config/set": {"recognition": False},
     }
-    commands = {verb: type(ask(verb, payload(**values.get(verb, {})))).__name__ for verb in REQUESTS}
-    assert commands["config/get"] == commands["config/set"] == "SwitchRecognition"
-    assert len(set(commands.values())) == len(REQUESTS) - 1
+    elsewhere = {"event/correct": {"id": "e1", "name": None}, "snapshot/get": {}}  # where there is such an event, ...
+    assert {refused(verb, payload(**fields))[0] for verb, fields in elsewhere.items()} == CODES_ELSEWHERE
+    commands = {verb: ask(verb, payload(**values.get(verb, {}))) for verb in REQUESTS if verb not in elsewhere}
+    kinds = {verb: type(command).__name__ for verb, command in commands.items()}
+    assert kinds["config/get"] == kinds["config/set"] == "SwitchRecognition"
+    assert len(set(kinds.values())) == len(kinds) - 1
+    assert commands["health/check"] == Reply({"fps": 9.5})
     assert ask("person/rename", payload(name="alice", new_name="bob")) == RenamePerson("alice", "bob")
 
 
@@ -233,6 +250,7 @@ def test_an_event_says_all_that_the_contract_says():
         "phase": "new",
         "name": "alice",
         "person_id": "p_7f",
+        "stranger": None,
         "distance": 0.61,
         "tau": 0.82,
         "runner_up": {"name": "bob", "distance": 1.04},
@@ -244,6 +262,20 @@ def test_an_event_says_all_that_the_contract_says():
         "model": "emb@a1b2",
         "why": "4 of 5 votes within tau",
     }
+
+
+def test_what_is_particular_to_somebody_is_changed_one_by_one():
+    day = 86_400.0
+    assert ask("person/set", payload(name="alice", tau=None)).changes == {"tau": None}
+    assert ask("person/set", payload(name="alice", notify=False)).changes == {"notify": False}
+    assert ask("person/set", payload(name="alice", ttl_days=2)).changes == {"expires": 1_000_000 + 2 * day}
+    assert ask("person/set", payload(name="alice", ttl_days=None, tau=0.5)).changes == {"expires": None, "tau": 0.5}
+    assert refused("person/set", payload(name="alice")) == (
+        "invalid",
+        "person/set: expected tau, ttl_days or notify",
+    )
+    assert ask("enroll/image", payload(name="guest", images=[text(PNG)], ttl_days=1)).expires == 1_000_000 + day
+    assert ask("enroll/start", payload(name="guest", ttl_days=0.5)).expires == 1_000_000 + day / 2
 
 
 def test_an_event_about_nobody_names_nobody_and_stays_json():
