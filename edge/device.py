@@ -54,7 +54,7 @@ class Device:
             )
         watches = {"detect": Stopwatch(), "embed": Stopwatch()}
         strangers = StrangersDb(store)
-        if not config.strangers.keep_days:
+        if not config.strangers.keep_days and strangers.load()[0]:
             strangers.purge()
         door = Door(
             TimedDetector(detector, watches["detect"]),
