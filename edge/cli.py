@@ -1,5 +1,6 @@
 """limen: run, and the commands that work on a device's own gallery. A thin skin over edge.service."""
 
+import json
 import logging
 import signal
 import tempfile
@@ -154,7 +155,25 @@ def import_people(config: Config, file: Path) -> None:
 def forget(config: Config, name: str, broker: str | None, device: str | None) -> None:
     """Forget NAME: templates and pictures are overwritten on the disk."""
     with asked(config, broker, device) as people:
-        click.echo(f"{people.forget(name)['name']}: forgotten")
+        receipt = people.forget(name)
+    click.echo(
+        f"{name}: forgotten; {receipt['templates']} template(s) and {receipt['crops']} picture(s) overwritten, "
+        f"{receipt['person_id']} at {receipt['at']}"
+    )
+
+
+@main.command()
+@click.option("--last", type=click.IntRange(1), help="Only the newest so many.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.pass_obj
+def audit(config: Config, last: int | None, *, as_json: bool) -> None:
+    """Who changed what is known of people, and when. People by their id: who is forgotten leaves no name."""
+    for record in Device.of(config).store.audit.records(last):
+        if as_json:
+            click.echo(json.dumps(record._asdict()))
+            continue
+        when = record.at if record.clock_set else f"{record.at} (clock not set)"
+        click.echo("  ".join(part for part in (when, record.verb, record.person_id, record.detail, record.who) if part))
 
 
 def say_progress(progress: dict) -> None:

@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal, get_type_hints
@@ -24,6 +25,8 @@ Positive = Annotated[float, msgspec.Meta(gt=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 
 PASSWORD_VARIABLE = "LIMEN_MQTT_PASSWORD"  # noqa: S105 -- the variable's name, not what is in it
+SIGNING_KEY_VARIABLE = "LIMEN_MQTT_SIGNING_KEY"
+SIGNING_KEY_BYTES_MIN = 32
 SECRET = "********"  # noqa: S105 -- what is printed in place of one
 
 
@@ -88,10 +91,11 @@ class DecisionConfig:
 
 @dataclass(frozen=True)
 class MqttConfig:
-    """The broker. The password comes from the environment (LIMEN_MQTT_PASSWORD) or from a file, never from here.
+    """The broker. Secrets come from the environment (LIMEN_MQTT_PASSWORD, LIMEN_MQTT_SIGNING_KEY) or from a file.
 
     ca_file: TLS: the broker must show a certificate of this authority, and no other, for its host
     certificate_file, key_file: what the device shows in turn, where the broker asks for it
+    signing_key_file: with a key, whoever asks has to sign with it, and `limen ... --broker` does
     version: of MQTT; auto is 5, or 3.1.1 where the broker has no 5
     response_prefix: a ResponseTopic (MQTT 5) must start with it, so that nobody has the device answer on another topic
     image_last: whether the newest face is published as a picture
@@ -106,6 +110,7 @@ class MqttConfig:
     version: Literal["auto", "5", "3.1.1"] = "auto"
     username: str = ""
     password_file: Path | None = None
+    signing_key_file: Path | None = None
     ca_file: Path | None = None
     certificate_file: Path | None = None
     key_file: Path | None = None
@@ -123,14 +128,18 @@ class MqttConfig:
 
     def password(self) -> str | None:
         """From the environment, else from the file. Raises ConfigError where the file cannot be read."""
-        if PASSWORD_VARIABLE in os.environ:
-            return os.environ[PASSWORD_VARIABLE]
-        if self.password_file is None:
-            return None
-        try:
-            return self.password_file.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"mqtt.password_file {self.password_file} cannot be read: {error}") from error
+        return secret(PASSWORD_VARIABLE, "mqtt.password_file", self.password_file)
+
+    def signing_key(self) -> bytes | None:
+        """As password. Raises ConfigError also where it is too short: an empty one is not none."""
+        key = secret(SIGNING_KEY_VARIABLE, "mqtt.signing_key_file", self.signing_key_file)
+        if key is not None and len(key.encode()) < SIGNING_KEY_BYTES_MIN:
+            where = SIGNING_KEY_VARIABLE if SIGNING_KEY_VARIABLE in os.environ else self.signing_key_file
+            raise ConfigError(
+                f"mqtt.signing_key_file: the key in {where} has {len(key.encode())} bytes, at least "
+                f"{SIGNING_KEY_BYTES_MIN} are wanted: openssl rand -hex 32"
+            )
+        return None if key is None else key.encode()
 
 
 @dataclass(frozen=True)
@@ -143,9 +152,13 @@ class HomeAssistantConfig:
 
 @dataclass(frozen=True)
 class Config:
-    """Everything that can be set; the defaults are those of a Pi 5 with its camera and a broker on the same machine."""
+    """Everything that can be set; the defaults are those of a Pi 5 with its camera and a broker on the same machine.
+
+    clock: "trusted" where the time of day is right though nothing vouches for it; see edge.clock.Clock
+    """
 
     device: DeviceName = "door"
+    clock: Literal["system", "trusted"] = "system"
     camera: CameraConfig = field(default_factory=CameraConfig)
     models: ModelsConfig = field(default_factory=ModelsConfig)
     gallery: GalleryConfig = field(default_factory=GalleryConfig)
@@ -153,6 +166,20 @@ class Config:
     strangers: StrangersConfig = field(default_factory=StrangersConfig)
     mqtt: MqttConfig = field(default_factory=MqttConfig)
     home_assistant: HomeAssistantConfig = field(default_factory=HomeAssistantConfig)
+
+
+def secret(variable: str, key: str, file: Path | None) -> str | None:
+    """From the environment, else from the file, else None. Raises ConfigError where the file cannot be read."""
+    if variable in os.environ:
+        return os.environ[variable].strip()
+    if file is None:
+        return None
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError as error:  # its text holds what could not be read
+        raise ConfigError(f"{key} {file} cannot be read: it is not text in UTF-8") from error
+    except OSError as error:
+        raise ConfigError(f"{key} {file} cannot be read: {error}") from error
 
 
 def load_config(path: Path) -> Config:
@@ -208,5 +235,12 @@ def refuse_unknown(values: dict, kind: type, where: str, prefix: str = "") -> No
 def printable(config: Config) -> dict[str, object]:
     """Every value, for people; of a secret only that there is one."""
     values = msgspec.to_builtins(asdict(config), enc_hook=str)
+    values["camera"]["location"] = masked(config.camera.location)
     values["mqtt"]["password"] = SECRET if config.mqtt.password() else None
+    values["mqtt"]["signing_key"] = SECRET if config.mqtt.signing_key() else None
     return values
+
+
+def masked(location: str) -> str:
+    """An address without the password that may be in it, before the host or in what is asked of it."""
+    return re.sub(r"\?.*", f"?{SECRET}", re.sub(r"(://[^:/@]*):.*@", rf"\1:{SECRET}@", location))

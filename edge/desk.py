@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from edge.config import MqttConfig
-from edge.core.types import CancelEnrollment, Command, FinishEnrollment, Progress, Reply
+from edge.core.types import CancelEnrollment, Command, FinishEnrollment, Progress, RemovePerson, Reply
 from edge.device import Device
 from edge.errors import GalleryError, RefusedError
 from edge.herald import Herald
 from edge.mqtt.link import Incoming, Link, Outgoing
-from edge.mqtt.messages import answer_json, progress_json
+from edge.mqtt.messages import answer_json, answer_to, progress_json
 from edge.mqtt.requests import Around, EnrollStartRequest, read_request, transaction_in
+from edge.mqtt.signature import Signatures, Signed, Stamp, request_in
 from edge.mqtt.topics import Topics
+from edge.storage.gallery_db import NOT_OVERWRITTEN
 
 
 class Address(NamedTuple):
@@ -25,10 +27,12 @@ class Address(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """By what a request is known when it comes again. digest: of all that was asked."""
+    """By what a request is known when it comes again, and who asked. digest: of all that was asked."""
 
     transaction: str
     digest: str
+    who: str
+    stamp: Stamp | None
 
 
 @dataclass
@@ -49,6 +53,8 @@ class Desk:
     ) -> None:
         self._config, self._device, self._link, self._topics = config, device, link, topics
         self._herald, self._around = herald, around
+        self._signatures = Signatures(config.signing_key(), device.store.clock, device.store.nonces)
+        device.store.audit.who = "limen itself"
         self._live: Live | None = None
 
     def answer(self, incoming: Incoming) -> None:
@@ -66,7 +72,7 @@ class Desk:
         self._link.send(Outgoing(address.topic, reply, correlation=address.correlation))
 
     def _reply_to(self, verb: str, incoming: Incoming, address: Address) -> bytes:
-        transaction = transaction_in(incoming.payload)
+        transaction = transaction_in(request_in(incoming.payload))
         try:
             return self._carried_out(verb, incoming, address)
         except RefusedError as refusal:
@@ -80,15 +86,19 @@ class Desk:
             raise RefusedError("retained", "a retained request would be carried out again at every reconnect")
         if incoming.busy:
             raise RefusedError("busy", "too much was asked at once to be kept; ask again")
-        request = read_request(verb, incoming.payload, incoming.size, self._around.limits)
-        asked = Asked(request.transaction, hashlib.sha256(verb.encode() + b"\0" + incoming.payload).hexdigest())
+        signed = self._opened(incoming)
+        request = read_request(verb, signed.request, incoming.size, self._around.limits)
+        digest = hashlib.sha256(verb.encode() + b"\0" + signed.request).hexdigest()
+        asked = Asked(request.transaction, digest, who_asks(verb, signed.stamp), signed.stamp)
         if self._live is not None and self._live.asked.transaction == asked.transaction:
             return said_again(asked, self._live.asked.digest, self._live.said)
-        earlier = self._device.store.answer_to(asked.transaction)
+        earlier = self._device.store.answers.given(asked.transaction)
         if earlier is not None:
             return said_again(asked, *earlier)
+        self._signatures.admit(asked.stamp)  # not before: QoS 1 may bring the very same bytes twice
         command = request.command(self._around)
         if isinstance(command, Reply):
+            self._signatures.spend(asked.stamp)
             return answer_json(command, asked.transaction)  # how things are now: nothing was changed, nor is it kept
         if isinstance(request, EnrollStartRequest):
             return self._start(request, command, asked, address)
@@ -97,8 +107,15 @@ class Desk:
             self._end_live(Reply(code="cancelled", error="enroll/cancel was asked"))
         return payload
 
+    def _opened(self, incoming: Incoming) -> Signed:
+        """What is asked, if whoever asks may. Of what is too large nothing is there to look at."""
+        if incoming.size > self._around.limits.request_bytes_max:
+            return Signed(incoming.payload)
+        return self._signatures.opened(incoming.topic, incoming.payload)
+
     def _start(self, request: EnrollStartRequest, command: Command, asked: Asked, address: Address) -> bytes:
         """A live enrollment is answered when it ends; until then its answers say how far it has come."""
+        self._signatures.spend(asked.stamp)
         reply = self._device.door.handle(command)
         if not reply.ok:
             return self._handled(reply, asked)
@@ -109,13 +126,19 @@ class Desk:
     def _handled(self, command: Command | Reply, asked: Asked) -> bytes:
         """The answer, and what it answers, are on disk together or not at all. A reply is its own answer."""
         store = self._device.store
-        with store.transaction():
+        with store.transaction(), store.audit.on_behalf_of(asked.who):
+            self._signatures.spend(asked.stamp)
             reply = command if isinstance(command, Reply) else self._device.door.handle(command)
-            payload = answer_json(reply, asked.transaction)
-            store.remember(asked.transaction, asked.digest, payload, time.time())
-        store.settle()
+            self._keep(reply, asked)
+        if not store.settle() and isinstance(command, RemovePerson) and reply.ok:
+            reply = Reply(code="not_overwritten", error=f"removed, but {NOT_OVERWRITTEN}")
+            self._keep(reply, asked)
         self._herald.say_who_is_known()
-        return payload
+        return answer_json(reply, asked.transaction)
+
+    def _keep(self, reply: Reply, asked: Asked) -> None:
+        """For whoever asks again. Without the transaction, which is as they please: a name may be in it."""
+        self._device.store.answers.keep(asked.transaction, asked.digest, answer_json(reply, None), time.time())
 
     def go_on(self) -> None:
         """Say what is new of a live enrollment, and end it when there are enough shots or no more time."""
@@ -156,7 +179,21 @@ class Desk:
 
 
 def said_again(asked: Asked, digest: str, said: bytes) -> bytes:
-    """The earlier answer. Raises RefusedError where it was another request that got it, under the same transaction."""
+    """The earlier answer.
+
+    Raises RefusedError where it was another request that got it, under the same transaction, or it is not kept.
+    """
     if asked.digest != digest:
         raise RefusedError("transaction_reused", "something else was asked under this transaction")
-    return said
+    if not said:
+        raise RefusedError(
+            "answered_before",
+            "this was answered before, and is not carried out again; the answer is not kept, for somebody was "
+            "forgotten since whom it may name",
+        )
+    return answer_to(asked.transaction, said)
+
+
+def who_asks(verb: str, stamp: Stamp | None) -> str:
+    """For the audit record. A broker does not say whose message it hands on."""
+    return f"mqtt {verb}, " + ("unsigned" if stamp is None else f"signed by key {stamp.key_id}")

@@ -46,7 +46,13 @@ class Device:
         detector = Detector(model_path("detector", models.detector), threads=models.threads)
         embedder = Embedder(model_path("embedder", models.embedder), threads=models.threads)
         card = embedder.card
-        store = GalleryDb(config.gallery.path, card.sha256, card.dimension, keep_crops=config.gallery.keep_crops)
+        store = GalleryDb(
+            config.gallery.path,
+            card.sha256,
+            card.dimension,
+            keep_crops=config.gallery.keep_crops,
+            clock_trusted=config.clock == "trusted",
+        )
         fmr_min = min(float(share) for share in card.impostors.distance_at_fmr)
         if decision.fpir < fmr_min:
             raise ConfigError(

@@ -10,12 +10,13 @@ from importlib.metadata import PackageNotFoundError, version
 import numpy as np
 
 from edge.capture import open_source
-from edge.config import Config
+from edge.config import Config, masked
 from edge.core.align import CROP_PX
 from edge.device import Device
 from edge.errors import LimenError
 from edge.inference.runtime import interpreter_class
 from edge.mqtt.controller import Controller
+from edge.mqtt.signature import key_id
 
 RUNTIMES = ("ai-edge-litert", "tflite-runtime")
 PACKAGES = (*RUNTIMES, "numpy", "opencv-python-headless", "paho-mqtt", "picamera2")
@@ -41,6 +42,7 @@ def examine(config: Config) -> Iterator[Finding]:
         "disk": disk,
         "camera": camera,
         "broker": broker,
+        "clock": clock,
     }
     for what, check in checks.items():
         try:
@@ -94,15 +96,15 @@ def disk(config: Config) -> str:
 
 def camera(config: Config) -> str:
     """A frame. Raises CameraError or OSError."""
-    source = open_source(config.camera)
+    source, what = open_source(config.camera), f"{config.camera.kind} {masked(config.camera.location)}"
     try:
         frame = source.read(FRAME_SECONDS)
     finally:
         source.close()
     if frame is None:
-        raise OSError(f"{config.camera.kind} {config.camera.location} gave no frame in {FRAME_SECONDS:g} s")
+        raise OSError(f"{what} gave no frame in {FRAME_SECONDS:g} s")
     height, width = frame.best.shape[:2]
-    return f"{config.camera.kind} {config.camera.location}: {width}x{height}, mean level {frame.image.mean():.0f}"
+    return f"{what}: {width}x{height}, mean level {frame.image.mean():.0f}"
 
 
 def broker(config: Config) -> str:
@@ -110,5 +112,16 @@ def broker(config: Config) -> str:
     mqtt = config.mqtt
     Controller(mqtt, config.device).close()
     who = f"{mqtt.username}, with {'a' if mqtt.password() else 'no'} password" if mqtt.username else "anybody"
-    tls = "TLS" if mqtt.ca_file else "no TLS"
-    return f"{mqtt.host}:{mqtt.port} lets in {who}; {tls}"
+    tls, key = "TLS" if mqtt.ca_file else "no TLS", mqtt.signing_key()
+    signed = f"requests are signed by key {key_id(key)}" if key else "requests are not signed"
+    return f"{mqtt.host}:{mqtt.port} lets in {who}; {tls}; {signed}"
+
+
+def clock(config: Config) -> str:
+    """The time of day is set, where somebody's signature depends on it. Raises OSError."""
+    device = Device.of(config)
+    now = device.store.clock.now()
+    device.store.close()
+    if now is None and config.mqtt.signing_key() is not None:
+        raise OSError("the time of day is not set (timedatectl), so no signed request is carried out")
+    return "the time of day is set" if now is not None else "the time of day is not set: expiries wait"

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections import deque
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import edge
@@ -15,6 +16,7 @@ from edge.device import Device
 from edge.errors import RefusedError
 from edge.inference.runtime import interpreter_class
 from edge.mqtt.discovery import discovery_json, discovery_topic
+from edge.mqtt.forgetting import event_of_known
 from edge.mqtt.link import INFLIGHT_MAX, Link, Outgoing
 from edge.mqtt.messages import (
     Encoder,
@@ -47,9 +49,11 @@ class Herald:
         self._last: Seen | None = None
         self._known = self._people()
         self._told: dict[str, Event] = {}
+        self._asks = config.mqtt.signing_key() is None  # Home Assistant cannot sign
         self._gone: set[str] = set()  # slugs of people who were forgotten while this ran
         self._deadlines: dict[int, float] = {}
         self._connections = 0
+        self._withhold()  # somebody may have been forgotten while this did not run
 
     def tell(self, event: Event) -> None:
         """Send an event, and say who is there now."""
@@ -92,8 +96,9 @@ class Herald:
             if len(self._told) > TOLD_MAX:
                 del self._told[next(iter(self._told))]
         self.deliver()
-        name = event.kind if event.person is None else event.person.name
-        log.info("%s %s %s: %s", event.track or event.kind, event.phase, name, event.why)
+        # Never a name: nobody can be forgotten by the system's journal.
+        who = event.kind if event.person is None else event.person.person_id
+        log.info("%s %s %s: %s", event.track or event.kind, event.phase, who, event.why)
         return ts
 
     def deliver(self) -> None:
@@ -104,6 +109,8 @@ class Herald:
         if self._connections != self._link.connections:
             self._connections = self._link.connections
             self._outbox.rewind()
+            if self._gone:
+                self.introduce(gone=self._gone)
         for entry in self._outbox.take(INFLIGHT_MAX - self._link.depth):
             late = self._topics.of("event/late")
             self._link.send(
@@ -150,12 +157,17 @@ class Herald:
         """Who is new, and who is known no longer: of them nothing is said any more, and the broker keeps nothing."""
         before, self._known = self._known, self._people()
         slugs = self._slugs_known()
-        for slug in {slug_of(name) for name, _ in before.values()} - slugs:
+        gone = {slug_of(name) for name, _ in before.values()} - slugs
+        for slug in gone:
             self._gone.add(slug)
             self._link.forget(f"person/{slug}")
             if self._last is not None and slug_of(self._last.name) == slug:
                 self._last = None
         self._gone -= slugs
+        if gone:
+            self.introduce(gone=gone)
+        if before.keys() - self._known.keys():
+            self._withhold()
         for person_id, (name, templates) in self._known.items():
             new = templates - before.get(person_id, (name, 0))[1]
             if new > 0:
@@ -171,22 +183,39 @@ class Herald:
         if slug not in self._slugs_known():
             self._gone.add(slug)
             self._link.erase(f"person/{slug}")
-            self.introduce()
+            self.introduce(gone={slug})
 
-    def introduce(self, *, again: bool = False) -> None:
-        """Tell Home Assistant of the device and of whom it knows."""
+    def introduce(self, *, again: bool = False, gone: Iterable[str] = ()) -> None:
+        """Tell Home Assistant of the device and of whom it knows.
+
+        gone: slugs of people whose sensor goes. What takes it away names them, so it is not what the broker keeps.
+        again: also what it was told before, and everybody who is gone
+        """
         settings = self._config.home_assistant
         if not settings.discovery:
             return
+        topic = discovery_topic(settings.prefix, self._config.device)
         names = [person.name for person in self._device.door.gallery.people.values()]
-        told = discovery_json(
-            self._topics, edge.__version__, names, sorted(self._gone), image=self._config.mqtt.image_last
-        )
-        self._link.keep(discovery_topic(settings.prefix, self._config.device), told, again=again)
+        slugs = sorted(self._gone if again else gone)
+        for going in (slugs, []) if slugs else ([],):
+            told = discovery_json(
+                self._topics,
+                edge.__version__,
+                names,
+                going,
+                image=self._config.mqtt.image_last,
+                asks=self._asks,
+            )
+            self._link.keep(topic, told, again=again)
 
     def say_health(self, health: Health) -> None:
         """How the device is."""
         self._link.say("health", health.json(), qos=0)
+
+    def _withhold(self) -> None:
+        """Events that wait name nobody who is not known any more."""
+        people = {person_id: name for person_id, (name, _) in self._known.items()}
+        self._outbox.revise(lambda payload: event_of_known(payload, people))
 
     def _people(self) -> dict[str, tuple[str, int]]:
         """Name and number of templates by id."""

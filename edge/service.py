@@ -5,6 +5,7 @@ import logging
 import shutil
 import threading
 import time
+from contextlib import suppress
 
 import msgspec
 import numpy as np
@@ -135,17 +136,29 @@ class Service:
         if time.monotonic() < self._tidy_at:
             return
         self._tidy_at = time.monotonic() + TIDY_SECONDS
-        now = time.time()
-        command = ForgetExpired(now, now - self.config.strangers.keep_days * DAY_SECONDS)
+        store = self.device.store
         try:
-            if self.device.door.handle(command).data["people"]:
+            store.clock.keep()
+            now = store.clock.now()
+            if now is None:
+                return
+            command = ForgetExpired(now, now - self.config.strangers.keep_days * DAY_SECONDS)
+            with store.transaction():
+                gone = self.device.door.handle(command).data
+            if gone["people"] or gone["strangers"]:
+                store.settle()
                 self.herald.say_who_is_known()
         except GalleryError as error:
             log.warning("nobody's time is over yet: %s", error)
+            with suppress(GalleryError):  # who was not forgotten on the disk is known
+                self.device.door.reload()
 
     def now(self) -> float:
         """See edge.mqtt.requests.Around."""
-        return time.time()
+        now = self.device.store.clock.now()
+        if now is None:
+            raise RefusedError("clock_not_set", "this device does not know the time of day yet")
+        return now
 
     def told(self, event_id: str) -> Event:
         """See edge.mqtt.requests.Around."""
@@ -183,6 +196,7 @@ class Service:
             rss_mb=rss_mb(),
             temp_c=temp_c(),
             camera_ok=self._camera_ok(),
+            clock_set=self.device.store.clock.now() is not None,
             disk_free_mb=shutil.disk_usage(self.config.gallery.path.parent).free // 1_000_000,
             dropped_frames=0 if self._source is None else self._source.dropped,
             outbox=self.outbox.depth,

@@ -2,7 +2,6 @@
 
 import logging
 import random
-import re
 import threading
 import time
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import cv2
 
+from edge.config import masked
 from edge.core.types import Frame
 from edge.errors import CameraError
 
@@ -59,7 +59,7 @@ class VideoFrames:
 
     def _open(self) -> cv2.VideoCapture:
         if not self.live and not Path(self.location).is_file():
-            raise CameraError(f"there is no video {self.location}")
+            raise CameraError(f"there is no video {masked(self.location)}")
         milliseconds = int(1000 * READ_SECONDS_MAX)
         if self.location.startswith("/dev/"):
             capture = cv2.VideoCapture(self.location, cv2.CAP_V4L2)
@@ -87,7 +87,7 @@ class VideoFrames:
                 number += 1
             capture.release()
             if number == begun and not self._closed.is_set():
-                raise CameraError(f"{self.location} holds no frame that can be decoded")
+                raise CameraError(f"{masked(self.location)} holds no frame that can be decoded")
             if not self.loop:
                 return
 
@@ -122,8 +122,3 @@ class VideoFrames:
                     yield Frame(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), now)
         finally:
             capture.release()
-
-
-def masked(location: str) -> str:
-    """An address without the password that may be in it."""
-    return re.sub(r"(://[^:/@]+):[^@/]+@", r"\1:********@", location)

@@ -125,10 +125,12 @@ class Household:
         return Reply(self._told(person))
 
     def _remove(self, command: RemovePerson) -> Reply:
-        person = self._known(command.name)
-        self.store.remove(person)
+        person = self.gallery.find(clean_name(command.name))
+        if person is None:  # the answer is kept for a day: not with a name of somebody who was forgotten before
+            raise RefusedError("no_such_person", "nobody has the name that is to be forgotten")
+        removed = self.store.remove(person)
         self.reload()
-        return Reply({"name": person.name, "person_id": person.person_id})
+        return Reply({"person_id": person.person_id, **asdict(removed), "overwritten": True})
 
     def _forget_expired(self, command: ForgetExpired) -> Reply:
         gone = [person for person in self.gallery.people.values() if (person.expires or command.now) < command.now]

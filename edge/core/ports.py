@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-from edge.core.types import Face, Frame, Person, Stranger, Template
+from edge.core.types import Face, Frame, Person, Removed, Stranger, Template
 
 
 class Detector(Protocol):
@@ -58,7 +58,7 @@ class GalleryStore(Protocol):
     def merge(self, person: Person, into: Person) -> None:
         """Give somebody another's templates; the other is no more."""
 
-    def remove(self, person: Person) -> None:
+    def remove(self, person: Person) -> Removed:
         """Forget somebody; nothing of them can be read from the disk once the transaction around it is settled."""
 
     def setting(self, name: str) -> str | None:

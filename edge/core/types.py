@@ -343,6 +343,15 @@ Command = (
 
 
 @dataclass(frozen=True)
+class Removed:
+    """What was deleted of somebody, and when: RFC 3339 in UTC."""
+
+    templates: int
+    crops: int
+    at: str
+
+
+@dataclass(frozen=True)
 class Reply:
     """The answer to a command: data, or a code and a reason."""
 

@@ -16,6 +16,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from edge.config import MqttConfig
 from edge.errors import BrokerError, RefusedError
 from edge.mqtt.account import client_of
+from edge.mqtt.signature import sealed
 from edge.mqtt.topics import Topics
 
 CONNECT_SECONDS = 5.0
@@ -44,6 +45,8 @@ class Controller:
     hear: called with the topic below `limen/<device>` and the payload of everything the device says, on a thread of
     its own.
 
+    Where the configuration has a signing key, what it asks is signed by it.
+
     Raises BrokerError where the broker cannot be reached or refuses.
     """
 
@@ -56,6 +59,7 @@ class Controller:
         self._retained: set[str] = set()  # topics of what the broker kept from before
         self._settled = False
         self._why_not: str | None = "it did not answer in time"
+        self._key = config.signing_key()
         self._client = client_of(config)
         self._client.on_connect, self._client.on_subscribe = self._on_connect, self._on_subscribe
         self._client.on_message = self._on_message
@@ -92,8 +96,10 @@ class Controller:
 
         Raises RefusedError with its code and reason where it refuses, BrokerError where it does not answer in time.
         """
-        transaction = uuid.uuid4().hex
+        transaction, topic = uuid.uuid4().hex, f"{self.topics.base}/request/{verb}"
         payload = msgspec.json.encode({"transaction": transaction, **fields})
+        if self._key is not None:
+            payload = sealed(self._key, topic, payload)
         large = len(payload) > LARGE_BYTES
         answer: Answer | None = None
 
@@ -109,7 +115,7 @@ class Controller:
 
         with self._changed:
             self._answers.pop(verb, None)
-        self._client.publish(f"{self.topics.base}/request/{verb}", payload, qos=1)
+        self._client.publish(topic, payload, qos=1)
         with self._changed:
             self._changed.wait_for(answered, timeout_seconds)
             status = self._status or "never seen at this broker"

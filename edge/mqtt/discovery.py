@@ -28,12 +28,19 @@ def birth_topic(prefix: str) -> str:
 
 
 def discovery_json(
-    topics: Topics, version: str, people: Iterable[str], gone: Iterable[str] = (), *, image: bool = False
+    topics: Topics,
+    version: str,
+    people: Iterable[str],
+    gone: Iterable[str] = (),
+    *,
+    image: bool = False,
+    asks: bool = True,
 ) -> bytes:
     """The device with its entities.
 
     people: names, each with a sensor of when they were last seen; gone: slugs of people whose sensor goes
     image: whether the newest face is published
+    asks: whether Home Assistant may ask the device for anything, which it cannot sign
     """
     identity = f"limen_{topics.device}"
     presence, health, request = topics.of("presence"), topics.of("health"), topics.of("request")
@@ -107,6 +114,8 @@ def discovery_json(
         component["uniq_id"] = f"{identity}_{key}"
     for slug in gone:
         components[f"seen_{slug}"] = {"p": "sensor"}  # nothing but the platform takes a component away
+    if not asks:
+        components |= {key: {"p": part["p"]} for key, part in components.items() if "cmd_t" in part}
     return msgspec.json.encode(
         {
             "dev": {"ids": [identity], "name": f"limen {topics.device}", "mf": "limen", "sw": version},

@@ -97,13 +97,17 @@ class Info(Message, frozen=True):
 
 
 class Health(Message, frozen=True):
-    """How the device is. ms: by stage; outbox_problem: why events wait in memory alone, or null."""
+    """How the device is. ms: by stage; outbox_problem: why events wait in memory alone, or null.
+
+    clock_set: whether the time of day can be believed; until then no signed request is carried out and nothing expires
+    """
 
     fps: float
     ms: dict[str, dict[str, float | None]]
     rss_mb: float
     temp_c: float | None
     camera_ok: bool
+    clock_set: bool
     disk_free_mb: int
     dropped_frames: int
     outbox: int
@@ -168,6 +172,11 @@ def answer_json(reply: Reply, transaction: str | None) -> bytes:
     return Answer(status=status, data=reply.data, code=reply.code, error=reply.error, transaction=transaction).json()
 
 
+def answer_to(transaction: str, answer: bytes) -> bytes:
+    """An answer that was kept, to whoever asks again."""
+    return msgspec.structs.replace(msgspec.json.decode(answer, type=Answer), transaction=transaction).json()
+
+
 def progress_json(progress: Progress, transaction: str) -> bytes:
     """How far a request has come that is not answered yet."""
     data = {"shots": progress.shots, "of": progress.of, "reason": progress.reason}
@@ -189,7 +198,7 @@ def event_json(event: Event, event_id: str, seq: int, ts: str, model: str) -> by
         ts=ts,
         track=event.track,
         phase=event.phase,
-        name=None if person is None else person.name,
+        name=None if person is None or event.kind == "forgotten" else person.name,  # by their id, and no more by name
         person_id=None if person is None else person.person_id,
         stranger=event.stranger,
         distance=None if match is None else number(match.distance),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from edge.errors import GalleryError
 from edge.storage.database import Database
-from edge.storage.gallery_db import is_embedding
+from edge.storage.gallery_db import GalleryDb, is_embedding
 
 PERSON = "id, name, key, tau, added, expires, notify"
 OWNED = ("template", "negative")
@@ -38,7 +38,7 @@ def export_to(db: Database, path: Path) -> int:
     return people
 
 
-def take_in(db: Database, path: Path) -> tuple[int, int]:
+def take_in(db: GalleryDb, path: Path) -> tuple[int, int]:
     """Everybody of an exported gallery: who is known here gets their templates too; what is here stays.
 
     Returns how many people and templates are new. Raises GalleryError where it is no gallery of this version.
@@ -57,7 +57,7 @@ def take_in(db: Database, path: Path) -> tuple[int, int]:
             return _taken_in(db)
 
 
-def _taken_in(db: Database) -> tuple[int, int]:
+def _taken_in(db: GalleryDb) -> tuple[int, int]:
     new_people = new_templates = 0
     for person in db.execute(f"SELECT {PERSON} FROM other.person").fetchall():  # noqa: S608 -- our names
         person_id, _, key, *_ = person
@@ -65,6 +65,7 @@ def _taken_in(db: Database) -> tuple[int, int]:
         if known is None:
             db.execute(f"INSERT INTO main.person ({PERSON}) VALUES (?, ?, ?, ?, ?, ?, ?)", person)  # noqa: S608 -- our names
             new_people += 1
+        added = 0
         for table in OWNED:
             taken = db.execute(
                 f"INSERT OR IGNORE INTO main.{table} SELECT id, ?, model, embedding, crop, added "  # noqa: S608 -- our names
@@ -72,4 +73,7 @@ def _taken_in(db: Database) -> tuple[int, int]:
                 (known[0] if known else person_id, person_id),
             ).rowcount
             new_templates += taken if table == "template" else 0
+            added += taken
+        if added or known is None:
+            db.audit.note("import", known[0] if known else person_id, f"{added} template(s)")
     return new_people, new_templates

@@ -66,15 +66,18 @@ class Database:
         except sqlite3.Error as error:
             raise GalleryError(f"gallery {self.path} cannot be read: {error}") from error
 
-    def settle(self) -> None:
-        """Fold the log of writes into the file and cut it off: until then it still holds what was deleted."""
-        with self.reading():
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    def settle(self) -> bool:
+        """Fold the log of writes into the file and cut it off: until then it still holds what was deleted.
 
-    def settle_unless_writing(self) -> None:
+        False where somebody else reads the file and so keeps the log as it is.
+        """
+        with self.reading():
+            busy, *_ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
+
+    def settle_unless_writing(self) -> bool:
         """The same, where no transaction is open around this one; whoever opened one settles after it."""
-        if not self._db.in_transaction:
-            self.settle()
+        return self._db.in_transaction or self.settle()
 
     def changed_elsewhere(self) -> bool:
         """Another process wrote to the file since this was last asked, or since it was opened."""

@@ -8,11 +8,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edge.core.types import Person, Template
+from edge.clock import Clock
+from edge.core.types import Person, Removed, Template
 from edge.errors import GalleryError
+from edge.storage.answers import Answers
+from edge.storage.audit import Audit, utc
 from edge.storage.database import Database
+from edge.storage.nonces import Nonces
 
-ANSWERS_KEPT_SECONDS = 86_400.0
+NOT_OVERWRITTEN = "somebody else reads the gallery, whose log holds what was removed until they are done"
 TEMPLATES = ("template", "negative", "stranger_template")  # the tables of one shape but for whose they are
 
 
@@ -22,12 +26,19 @@ class GalleryDb(Database):
     model: sha256 of the embedder; templates of others stay on disk but are not loaded, until they are rebuilt
     dimension: of its embeddings; a damaged template counts as another model's
     keep_crops: whether the aligned crop stays beside its template, so that another model can embed it again
+    clock_trusted: the configuration vouches for the time of day; see edge.clock.Clock
+    clock, audit, answers, nonces: the time of day, and what is kept beside people: who changed them, what was answered
+    and which signed requests were seen
 
     Raises GalleryError where the file cannot be opened or is no gallery.
     """
 
-    def __init__(self, path: Path, model: str, dimension: int = 128, *, keep_crops: bool = True) -> None:
+    def __init__(
+        self, path: Path, model: str, dimension: int = 128, *, keep_crops: bool = True, clock_trusted: bool = False
+    ) -> None:
         super().__init__(path)
+        self.clock = Clock(self, trusted=clock_trusted)
+        self.audit, self.answers, self.nonces = Audit(self, self.clock), Answers(self), Nonces(self)
         self.model, self.keep_crops = model, keep_crops
         self.usable = f"model = '{model}' AND length(embedding) = {4 * dimension}"
 
@@ -69,9 +80,10 @@ class GalleryDb(Database):
                 )
             if expires is not None:
                 person = replace(person, expires=expires)
-                self.update(person)
+                self._put(person)
             for embedding, crop in zip(embeddings, crops, strict=True):
                 self.keep_template("template", "person", person.person_id, embedding, crop)
+            self.audit.note("enroll", person.person_id, f"{len(embeddings)} template(s)")
         return person
 
     def keep_template(self, table: str, owner: str, whose: str, embedding: np.ndarray, crop: np.ndarray) -> None:
@@ -86,14 +98,18 @@ class GalleryDb(Database):
         """Keep what is not them, although it looks like them."""
         with self.transaction():
             self.keep_template("negative", "person", person.person_id, embedding, crop)
+            self.audit.note("deny", person.person_id, "1 template")
 
     def update(self, person: Person) -> None:
         """Keep somebody's name, tau, expiry and whether they are told of, as they are now."""
         with self.transaction():
-            self.execute(
-                "UPDATE person SET name = ?, key = ?, tau = ?, expires = ?, notify = ? WHERE id = ?",
-                (person.name, person.name.casefold(), person.tau, person.expires, person.notify, person.person_id),
-            )
+            before = self._called(person.name)
+            self._put(person)
+            if before is None or before.name != person.name or before.person_id != person.person_id:
+                self.audit.note("rename", person.person_id)
+            else:
+                particular = f"tau {person.tau}, expires {person.expires}, notify {person.notify}"
+                self.audit.note("set", person.person_id, particular)
 
     def merge(self, person: Person, into: Person) -> None:
         """Give somebody another's templates; the other is no more."""
@@ -104,14 +120,26 @@ class GalleryDb(Database):
                     (into.person_id, person.person_id),
                 )
             self.execute("DELETE FROM person WHERE id = ?", (person.person_id,))
+            self.audit.note("merge", person.person_id, f"into {into.person_id}")
 
-    def remove(self, person: Person) -> None:
-        """Forget somebody, so that nothing of them can be read from the disk."""
+    def remove(self, person: Person) -> Removed:
+        """Forget somebody, so that nothing of them can be read from the disk, nor from answers that are kept.
+
+        Raises GalleryError where the log of writes, which still holds them, cannot be cut off.
+        """
+        templates = crops = 0
         with self.transaction():
-            self.execute("DELETE FROM template WHERE person = ?", (person.person_id,))
-            self.execute("DELETE FROM negative WHERE person = ?", (person.person_id,))
+            for table in ("template", "negative"):
+                count = f"SELECT count(*), count(crop) FROM {table} WHERE person = ?"  # noqa: S608 -- two names
+                own = self.execute(count, (person.person_id,)).fetchone()
+                templates, crops = templates + own[0], crops + own[1]
+                self.execute(f"DELETE FROM {table} WHERE person = ?", (person.person_id,))  # noqa: S608 -- two names
             self.execute("DELETE FROM person WHERE id = ?", (person.person_id,))
-        self.settle_unless_writing()
+            self.answers.drop()
+            self.audit.note("remove", person.person_id, f"{templates} template(s), {crops} crop(s)")
+        if not self.settle_unless_writing():
+            raise GalleryError(f"removed, but {NOT_OVERWRITTEN}")
+        return Removed(templates, crops, utc())
 
     def crops(self) -> Iterable[tuple[str, np.ndarray]]:
         """The template id and the (112, 112, 3) uint8 RGB crop of every stored crop, strangers' too."""
@@ -133,6 +161,7 @@ class GalleryDb(Database):
                         f"UPDATE {table} SET embedding = ?, model = ? WHERE id = ?",  # noqa: S608 -- ours
                         (blob_of(embedding), self.model, template_id),
                     )
+            self.audit.note("rebuild", detail=f"{len(embeddings)} template(s)")
 
     def setting(self, name: str) -> str | None:
         """What was set, also before a restart; None where nothing was."""
@@ -145,19 +174,11 @@ class GalleryDb(Database):
         with self.transaction():
             self.execute("INSERT OR REPLACE INTO setting VALUES (?, ?)", (name, value))
 
-    def answer_to(self, transaction: str) -> tuple[str, bytes] | None:
-        """The digest of what was asked under this transaction within the last day, and the answer; or None."""
-        with self.reading():
-            return self.execute("SELECT digest, payload FROM answer WHERE request = ?", (transaction,)).fetchone()
-
-    def remember(self, transaction: str, digest: str, payload: bytes, at: float) -> None:
-        """Keep an answer for a day; at: seconds since 1970."""
-        with self.transaction():
-            self.execute("DELETE FROM answer WHERE at < ?", (at - ANSWERS_KEPT_SECONDS,))
-            self.execute(
-                "INSERT OR REPLACE INTO answer (request, digest, payload, at) VALUES (?, ?, ?, ?)",
-                (transaction, digest, payload, at),
-            )
+    def _put(self, person: Person) -> None:
+        self.execute(
+            "UPDATE person SET name = ?, key = ?, tau = ?, expires = ?, notify = ? WHERE id = ?",
+            (person.name, person.name.casefold(), person.tau, person.expires, person.notify, person.person_id),
+        )
 
     def _called(self, name: str) -> Person | None:
         row = self.execute(

@@ -4,6 +4,34 @@ import sqlite3
 
 from edge.errors import GalleryError
 
+# A REPLACE deletes without asking a trigger on DELETE, so it is refused where it would take a row's place.
+AUDIT = (
+    """CREATE TABLE audit (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        at TEXT NOT NULL, -- UTC
+        clock_set INTEGER NOT NULL, -- whether the time of day could be believed
+        who TEXT NOT NULL,
+        verb TEXT NOT NULL,
+        person TEXT, -- an id, never a name: it outlives whoever is forgotten
+        detail TEXT NOT NULL
+    ) STRICT""",
+    """CREATE TRIGGER audit_is_not_changed BEFORE UPDATE ON audit
+        BEGIN SELECT RAISE(ABORT, 'the audit record is never changed'); END""",
+    """CREATE TRIGGER audit_is_not_deleted BEFORE DELETE ON audit
+        BEGIN SELECT RAISE(ABORT, 'the audit record is never deleted'); END""",
+    """CREATE TRIGGER audit_is_not_replaced BEFORE INSERT ON audit
+        WHEN EXISTS (SELECT 1 FROM audit WHERE id = NEW.id)
+        BEGIN SELECT RAISE(ABORT, 'the audit record is never changed'); END""",
+)
+NONCES = (
+    """CREATE TABLE nonce (
+        key TEXT NOT NULL, -- the id of the key that signed it
+        nonce TEXT NOT NULL,
+        timestamp_ms INTEGER NOT NULL, -- since 1970
+        PRIMARY KEY (key, nonce)
+    ) STRICT""",
+)
+
 STEPS = (
     (
         """CREATE TABLE person (
@@ -58,6 +86,7 @@ STEPS = (
             added TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
         ) STRICT""",
     ),
+    (*AUDIT, *NONCES),
 )
 
 

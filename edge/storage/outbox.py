@@ -7,7 +7,7 @@ in memory then, and go to the disk when it can be written again.
 import sqlite3
 import uuid
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -59,6 +59,7 @@ class Outbox:
             self._db.execute("PRAGMA locking_mode = EXCLUSIVE")  # two doors would send each other's events
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
+            self._db.execute("PRAGMA secure_delete = ON")  # events name people
             self._db.executescript(SHAPE)
             (self.dropped,) = self._db.execute("SELECT events FROM lost").fetchone()
             row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'event'").fetchone()
@@ -124,6 +125,32 @@ class Outbox:
             self._unsaved.pop(seq, None)
         if gone:
             self._write(lambda: self._db.executemany("DELETE FROM event WHERE seq = ?", gone))
+
+    def revise(self, told: Callable[[bytes], bytes | None]) -> None:
+        """Have what waits told otherwise, or (None) not at all; of what it was, nothing is left on the disk.
+
+        On a disk that cannot be written, what is there stays as it is, and there is a problem.
+        """
+        self._unsaved = {
+            seq: replace(entry, payload=payload)
+            for seq, entry in self._unsaved.items()
+            if (payload := told(entry.payload)) is not None
+        }
+
+        def rewrite() -> None:
+            for seq, before in self._db.execute("SELECT seq, payload FROM event").fetchall():
+                payload = told(before)
+                if payload is None:
+                    self._db.execute("DELETE FROM event WHERE seq = ?", (seq,))
+                elif payload != before:
+                    self._db.execute("UPDATE event SET payload = ? WHERE seq = ?", (payload, seq))
+
+        if self._write(rewrite):
+            try:
+                self._db.execute("VACUUM")  # an older limen left in free pages what had been delivered
+                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            except sqlite3.Error as error:
+                self.problem = str(error)
 
     def _save(self) -> None:
         """Bring what waits in memory to the disk, if that can be done, and push out what is too much."""

@@ -43,6 +43,7 @@ class StrangersDb:
         """Say nothing of them from now on, or say it again."""
         with self._db.transaction():
             self._db.execute("UPDATE stranger SET ignored = ? WHERE id = ?", (ignored, stranger_id))
+            self._db.audit.note("ignore" if ignored else "heed", stranger_id)
 
     def adopt(self, stranger_id: str, name: str) -> Person:
         """They have a name: their templates are that person's, who is made if there is none."""
@@ -54,6 +55,7 @@ class StrangersDb:
                 (person.person_id, stranger_id),
             )
             self._db.execute("DELETE FROM stranger WHERE id = ?", (stranger_id,))
+            self._db.audit.note("label", person.person_id, f"was {stranger_id}")
         return person
 
     def purge(self, stranger_id: str | None = None, *, unseen_since: float | None = None) -> int:
@@ -64,6 +66,8 @@ class StrangersDb:
                 "AND (?2 IS NULL OR last_seen < strftime('%Y-%m-%dT%H:%M:%fZ', ?2, 'unixepoch'))",
                 (stranger_id, unseen_since),
             ).rowcount
+            if purged:
+                self._db.audit.note("purge", stranger_id, f"{purged} stranger(s)")
         if purged:
             self._db.settle_unless_writing()
         return purged

@@ -169,6 +169,8 @@ def test_a_stream_that_is_not_there_is_tried_again_and_again():
 
 def test_an_address_is_shown_without_its_password():
     assert masked("rtsp://user:secret@camera/1") == "rtsp://user:********@camera/1"
+    assert masked("rtsp://user:se/cr@et@camera/1") == "rtsp://user:********@camera/1"
+    assert masked("rtsp://camera/1?user=u&password=secret") == "rtsp://camera/1?********"
     assert masked("/dev/video0") == "/dev/video0"
 
 

@@ -160,7 +160,7 @@ def other(tmp_path):
 def test_everybody_goes_to_another_gallery_and_what_is_there_stays(db, other, tmp_path):
     db.add("Alice", [embedding(), embedding()], [crop(), crop()])
     db.add("Bob", [embedding()], [crop()])
-    db.remember("t1", "digest", b"answer", 1.0)
+    db.answers.keep("t1", "digest", b"answer", 1.0)
     here = other.add("ALICE", [embedding()], [crop()])
     file = tmp_path / "people.limen"
     assert export_to(db, file) == 2
@@ -173,7 +173,7 @@ def test_everybody_goes_to_another_gallery_and_what_is_there_stays(db, other, tm
     assert sum(template.person_id == here.person_id for template in templates) == 3
     assert len(templates) == 4
     assert {image.tobytes() for _, image in db.crops()} < {image.tobytes() for _, image in other.crops()}
-    assert other.answer_to("t1") is None
+    assert other.answers.given("t1") is None
 
 
 def test_an_export_is_never_written_over_anything(db, tmp_path):

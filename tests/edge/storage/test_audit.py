@@ -1,0 +1,119 @@
+"""The record of who changed what is known of people."""
+
+import os
+import sqlite3
+
+import numpy as np
+import pytest
+
+from edge.core.types import Person
+from edge.errors import GalleryError
+from edge.storage.gallery_db import GalleryDb
+
+MODEL = "a" * 64
+VECTOR, CROP = np.eye(1, 128, dtype=np.float32)[0], np.full((112, 112, 3), 9, np.uint8)
+
+
+@pytest.fixture
+def db(tmp_path):
+    store = GalleryDb(tmp_path / "gallery.db", MODEL, clock_trusted=True)
+    yield store
+    store.close()
+
+
+def test_every_write_is_in_it_and_no_name(db, tmp_path):
+    alice = db.add("Alice", [VECTOR, VECTOR], [CROP, CROP])
+    bob = db.add("Bob", [VECTOR], [CROP])
+    db.rename(bob, "Robert")
+    db.set_tau(alice, 0.5)
+    db.set_tau(alice, None)
+    db.merge(bob, alice)
+    db.rebuild({template_id: VECTOR for template_id, _ in db.crops()})
+    other = GalleryDb(tmp_path / "other.db", MODEL)
+    carol = other.add("Carol", [VECTOR], [CROP])
+    other.close()
+    with db.audit.on_behalf_of("mqtt person/remove, unsigned"):
+        db.remove(alice)
+    db.take_in(other.path)
+    db.take_in(other.path)  # nothing new
+    a, b, c = alice.person_id, bob.person_id, carol.person_id
+    records = db.audit.records()
+    assert [(record.verb, record.person_id, record.detail) for record in records] == [
+        ("enroll", a, "2 template(s)"),
+        ("enroll", b, "1 template(s)"),
+        ("rename", b, ""),
+        ("set", a, "tau 0.5"),
+        ("set", a, "the gallery's tau"),
+        ("merge", b, f"into {a}"),
+        ("rebuild", None, "3 template(s)"),
+        ("remove", a, "3 template(s), 3 crop(s)"),
+        ("import", c, "1 template(s)"),
+    ]
+    me = f"command line, user {os.getuid()}"
+    assert {record.who for record in records} == {me, "mqtt person/remove, unsigned"}
+    assert records[7].who == "mqtt person/remove, unsigned"
+    assert all(record.clock_set and record.at.endswith("Z") for record in records)
+    assert db.audit.records(2) == records[-2:]
+    text = repr(records)
+    assert not any(name in text for name in ("Alice", "Bob", "Robert", "Carol"))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE audit SET who = 'nobody'",
+        "DELETE FROM audit",
+        "DELETE FROM audit WHERE id = 1",
+        "INSERT OR REPLACE INTO audit (id, at, clock_set, who, verb, detail) VALUES (1, '', 0, '', '', '')",
+        "UPDATE OR REPLACE audit SET id = 2",
+    ],
+)
+def test_what_is_in_it_stays_as_it_is(db, statement):
+    db.add("Alice", [VECTOR], [CROP])
+    before = db.audit.records()
+    with sqlite3.connect(db.path) as raw, pytest.raises(sqlite3.IntegrityError, match="the audit record is never"):
+        raw.execute(statement)
+    raw.close()
+    assert db.audit.records() == before
+    assert len(before) == 1
+
+
+def test_a_write_that_fails_is_not_in_it_and_one_that_cannot_be_noted_is_not_made(db):
+    with pytest.raises(ValueError, match="argument 2 is shorter"):
+        db.add("Alice", [VECTOR, VECTOR], [CROP])
+    assert db.audit.records() == []
+    db._db.execute(
+        "CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
+    )
+    with pytest.raises(GalleryError, match="disk is full"):
+        db.add("Alice", [VECTOR], [CROP])
+    assert db.load() == ([], [])
+
+
+def test_without_the_time_of_day_it_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr("edge.clock.synchronized", lambda: False)
+    monkeypatch.setattr("edge.clock.hardware_clock_agrees", lambda _now: False)
+    db = GalleryDb(tmp_path / "gallery.db", MODEL)
+    db.set_tau(Person("p_1", "Alice"), 0.5)
+    assert [record.clock_set for record in db.audit.records()] == [False]
+    db.close()
+
+
+def test_a_gallery_of_before_gets_one(tmp_path):
+    """As the release before this record made it."""
+    from edge.storage.migrations import STEPS
+
+    raw = sqlite3.connect(tmp_path / "gallery.db")
+    for statement in (statement for step in STEPS[:3] for statement in step):
+        raw.execute(statement)
+    raw.execute("PRAGMA user_version = 3")
+    raw.execute("INSERT INTO person (id, name, key) VALUES ('p_1', 'Alice', 'alice')")
+    raw.execute("INSERT INTO answer (request, payload, at, digest) VALUES ('plain', x'31', 1e12, 'd')")
+    raw.commit()
+    raw.close()
+    db = GalleryDb(tmp_path / "gallery.db", MODEL)
+    assert db.audit.records() == []
+    assert db.answers.given("plain") == ("d", b"1")  # of a request that may come again
+    db.set_tau(db.load()[0][0], 0.5)
+    assert len(db.audit.records()) == 1
+    db.close()

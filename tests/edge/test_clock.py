@@ -1,0 +1,92 @@
+"""Whether the time of day is set: evidence in files and programs as a system has them."""
+
+import time
+
+import pytest
+
+from edge import clock
+from edge.clock import LAST_KNOWN, Clock
+
+NOW = 1_795_000_000.0
+
+
+@pytest.fixture
+def system(tmp_path, monkeypatch):
+    """A system that says nothing at all of its time, the kernel included."""
+    monkeypatch.setattr(clock, "TIMESYNCD", tmp_path / "synchronized")
+    monkeypatch.setattr(clock, "HARDWARE_CLOCK", tmp_path / "since_epoch")
+    monkeypatch.setattr(clock, "kernel_says_so", lambda: False)
+    monkeypatch.setattr(clock, "ASK_EVERY_SECONDS", 0.0)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(time, "time", lambda: NOW)
+    return tmp_path
+
+
+class Kept(dict):
+    setting, set = dict.get, dict.__setitem__
+
+
+def timedatectl(folder, says):
+    program = folder / "timedatectl"
+    program.write_text(f'#!/bin/sh\n[ "$1 $2 $3" = "show --property=NTPSynchronized --value" ] && echo {says}\n')
+    program.chmod(0o755)
+
+
+def test_a_system_that_says_nothing_has_no_clock(system):
+    assert Clock(Kept()).now() is None
+    timedatectl(system, "no")
+    assert Clock(Kept()).now() is None
+
+
+def test_it_is_set_once_the_network_has_said_it_and_stays_so(system):
+    kept = Kept()
+    asked = Clock(kept)
+    assert asked.now() is None
+    asked.keep()
+    assert kept == {}
+    (system / "synchronized").touch()
+    assert asked.now() == NOW
+    (system / "synchronized").unlink()
+    assert asked.now() == NOW
+    asked.keep()
+    assert kept == {LAST_KNOWN: f"{NOW:.0f}"}
+    assert Clock(kept).now() is None  # another boot
+
+
+def test_any_other_client_is_known_by_timedatectl(system):
+    timedatectl(system, "yes")
+    assert Clock(Kept()).now() == NOW
+
+
+@pytest.mark.parametrize(("says", "known"), [("1795000002", True), ("1794999000", False), ("5", False), ("", False)])
+def test_a_hardware_clock_vouches_where_it_agrees(system, says, known):
+    (system / "since_epoch").write_text(f"{says}\n")
+    assert Clock(Kept()).now() == (NOW if known else None)
+
+
+def test_what_is_only_vouched_for_does_not_go_backwards(system, monkeypatch):
+    kept = Kept()
+    trusted = Clock(kept, trusted=True)
+    trusted.keep()
+    for back_seconds, known in ((30, True), (90, False)):
+        monkeypatch.setattr(time, "time", lambda back=back_seconds: NOW - back)
+        assert (Clock(kept, trusted=True).now() is not None) is known
+    (system / "synchronized").touch()  # the network knows better: it was wrong before
+    corrected = Clock(kept)
+    assert corrected.now() == NOW - 90
+    corrected.keep()
+    assert float(kept[LAST_KNOWN]) == NOW - 90
+
+
+def test_a_year_before_limen_is_not_believed_whoever_says_it(system, monkeypatch):
+    monkeypatch.setattr(time, "time", lambda: 86_400.0)
+    (system / "synchronized").touch()
+    assert Clock(Kept(), trusted=True).now() is None
+
+
+def test_the_kernel_is_asked_as_it_is():
+    """It answers on Linux, whatever it says; that it says the same as adjtimex -p is for people to look at."""
+    assert clock.kernel_says_so() in {True, False}
+    timex = clock.Timex()
+    assert clock.ctypes.CDLL(None).adjtimex(clock.ctypes.byref(timex)) >= 0
+    assert 0 <= timex.maxerror <= clock.MAXERROR_US
