@@ -243,4 +243,4 @@ def printable(config: Config) -> dict[str, object]:
 
 def masked(location: str) -> str:
     """An address without the password that may be in it, before the host or in what is asked of it."""
-    return re.sub(r"\?.*", f"?{SECRET}", re.sub(r"(://[^:/@]*):.*@", rf"\1:{SECRET}@", location))
+    return re.sub(r"\?.*", f"?{SECRET}", re.sub(r"(//[^:/@]*):.*@", rf"\1:{SECRET}@", location))
