@@ -169,6 +169,15 @@ def test_an_event_that_waits_is_told_of_those_who_are_known():
     assert event_of_known(b"of another version", both) == b"of another version"
 
 
+def test_what_was_delivered_is_overwritten(tmp_path):
+    outbox = Outbox(tmp_path / "outbox.db", 100)
+    entries = [outbox.put(lambda *_: b"Alice Unmistakable" * 100, 1e12) for _ in range(20)]
+    outbox.delivered([entry.seq for entry in entries[:-1]])
+    outbox.delivered([entries[-1].seq])
+    outbox.close()
+    assert b"Unmistakable" not in (tmp_path / "outbox.db").read_bytes()
+
+
 def test_what_was_delivered_by_an_older_limen_leaves_its_free_pages_too(tmp_path):
     path = tmp_path / "outbox.db"
     outbox = Outbox(path, 100)

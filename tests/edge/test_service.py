@@ -158,6 +158,10 @@ def test_home_assistant_is_told_of_the_device_and_again_when_it_starts(porch, ho
     assert household.ask("person/remove", {"transaction": "2", "name": "Eileen"})["status"] == "ok"
     until(lambda: "seen_eileen" not in json.loads(told[-1])["cmps"])  # what is kept does not name her
     assert json.loads(told[-2])["cmps"]["seen_eileen"] == {"p": "sensor"}  # what takes her sensor away does
+    before = len(told)
+    household.client.publish("homeassistant/status", b"online", qos=1)  # it may have missed that
+    until(lambda: len(told) == before + 2)
+    assert ["seen_eileen" in json.loads(payload)["cmps"] for payload in told[before:]] == [True, False]
     assert household.ask("enroll/image", {"transaction": "3", "name": "Eileen", "images": [portrait_jpeg()]})["data"]
     until(lambda: json.loads(told[-1])["cmps"]["seen_eileen"].get("name"))
     assert porch.config.home_assistant.discovery
