@@ -6,6 +6,8 @@ import re
 import shlex
 import subprocess
 import sys
+import time
+import types
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from edge.config import CameraConfig, Config, GalleryConfig, MqttConfig, load_co
 from edge.core.types import Event, Match, Quality
 from edge.mqtt.messages import event_json
 from edge.mqtt.requests import REQUESTS, Limits, read_request
+from edge.mqtt.signature import Signatures
 from tests.household import Broker, Household, base64_of, running, until
 
 ROOT = Path(__file__).parent.parent
@@ -160,6 +163,24 @@ def test_a_python_block_of_the_readme_runs(block, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     draw_pictures(tmp_path)
     exec(compile(block, "README.md", "exec"), {})  # noqa: S102 -- the README is ours
+
+
+def test_what_the_readme_signs_is_signed():
+    (block,) = [block for language, block in BLOCKS if language == "python" and "hmac" in block]
+    values = {}
+    exec(compile(block, "README.md", "exec"), values)  # noqa: S102 -- the README is ours
+    clock = types.SimpleNamespace(now=time.time)
+    nonces = types.SimpleNamespace(seen=lambda *_: False, newest_ms=lambda _key: None)
+    signatures = Signatures(values["key"], clock, nonces)
+    signed = signatures.opened(values["topic"], values["payload"].encode())
+    signatures.admit(signed.stamp)
+    assert read_request("person/list", signed.request, len(signed.request), Limits(1000, 1000)).transaction
+
+
+def test_the_codes_of_a_signature_in_the_readme_are_all_there_are():
+    source = (ROOT / "edge" / "mqtt" / "signature.py").read_text()
+    rows = re.findall(r"^\| `(\w+)` \|", README.split("| refused with |")[1].split("\n\n")[0], flags=re.MULTILINE)
+    assert set(rows) == set(re.findall(r"RefusedError\(\s*\"(\w+)\"", source))
 
 
 @pytest.mark.parametrize("block", [block for language, block in BLOCKS if language == "toml" and "# limen" in block])

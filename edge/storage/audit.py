@@ -24,7 +24,7 @@ class Record(NamedTuple):
 class Audit:
     """The record of one gallery. who: on whose behalf is written what is written now.
 
-    It is not cut short: a record has some 150 bytes, and whoever may write enough of them to matter may fill the disk
+    It is not cut short: a record has some 110 bytes, and whoever may write enough of them to matter may fill the disk
     with templates.
     """
 

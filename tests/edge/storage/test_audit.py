@@ -2,13 +2,16 @@
 
 import os
 import sqlite3
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from edge.core.types import Person
 from edge.errors import GalleryError
+from edge.storage.carry import take_in
 from edge.storage.gallery_db import GalleryDb
+from edge.storage.strangers_db import StrangersDb
 
 MODEL = "a" * 64
 VECTOR, CROP = np.eye(1, 128, dtype=np.float32)[0], np.full((112, 112, 3), 9, np.uint8)
@@ -24,38 +27,56 @@ def db(tmp_path):
 def test_every_write_is_in_it_and_no_name(db, tmp_path):
     alice = db.add("Alice", [VECTOR, VECTOR], [CROP, CROP])
     bob = db.add("Bob", [VECTOR], [CROP])
-    db.rename(bob, "Robert")
-    db.set_tau(alice, 0.5)
-    db.set_tau(alice, None)
+    db.update(replace(bob, name="Robert"))
+    db.update(replace(bob, name="ROBERT"))
+    db.update(replace(alice, tau=0.5))
+    db.add("alice", [VECTOR], [CROP], expires=4e9)
+    db.deny(alice, VECTOR, CROP)
     db.merge(bob, alice)
     db.rebuild({template_id: VECTOR for template_id, _ in db.crops()})
+    strangers = StrangersDb(db)
+    first, second = (strangers.meet(None, VECTOR, CROP) for _ in range(2))
+    strangers.ignore(first, ignored=True)
+    strangers.purge(first)
+    strangers.purge()
+    strangers.purge()  # nobody is left
+    dave = strangers.adopt(strangers.meet(None, VECTOR, CROP), "Dave")
     other = GalleryDb(tmp_path / "other.db", MODEL)
     carol = other.add("Carol", [VECTOR], [CROP])
     other.close()
     with db.audit.on_behalf_of("mqtt person/remove, unsigned"):
         db.remove(alice)
-    db.take_in(other.path)
-    db.take_in(other.path)  # nothing new
-    a, b, c = alice.person_id, bob.person_id, carol.person_id
+    take_in(db, other.path)
+    take_in(db, other.path)  # nothing new
+    a, b, c, d = alice.person_id, bob.person_id, carol.person_id, dave.person_id
     records = db.audit.records()
     assert [(record.verb, record.person_id, record.detail) for record in records] == [
         ("enroll", a, "2 template(s)"),
         ("enroll", b, "1 template(s)"),
         ("rename", b, ""),
-        ("set", a, "tau 0.5"),
-        ("set", a, "the gallery's tau"),
+        ("rename", b, ""),
+        ("set", a, "tau 0.5, expires None, notify True"),
+        ("enroll", a, "1 template(s)"),
+        ("deny", a, "1 template"),
         ("merge", b, f"into {a}"),
-        ("rebuild", None, "3 template(s)"),
-        ("remove", a, "3 template(s), 3 crop(s)"),
+        ("rebuild", None, "5 template(s)"),
+        ("ignore", first, ""),
+        ("purge", first, "1 stranger(s)"),
+        ("purge", None, "1 stranger(s)"),
+        ("enroll", d, "0 template(s)"),
+        ("label", d, records[13].detail),
+        ("remove", a, "5 template(s), 5 crop(s)"),
         ("import", c, "1 template(s)"),
     ]
     me = f"command line, user {os.getuid()}"
     assert {record.who for record in records} == {me, "mqtt person/remove, unsigned"}
-    assert records[7].who == "mqtt person/remove, unsigned"
+    assert records[13].detail.startswith("was u_")
+    assert second
+    assert records[14].who == "mqtt person/remove, unsigned"
     assert all(record.clock_set and record.at.endswith("Z") for record in records)
     assert db.audit.records(2) == records[-2:]
     text = repr(records)
-    assert not any(name in text for name in ("Alice", "Bob", "Robert", "Carol"))
+    assert not any(name in text for name in ("Alice", "Bob", "Robert", "ROBERT", "Carol", "Dave"))
 
 
 @pytest.mark.parametrize(
@@ -94,7 +115,7 @@ def test_without_the_time_of_day_it_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr("edge.clock.synchronized", lambda: False)
     monkeypatch.setattr("edge.clock.hardware_clock_agrees", lambda _now: False)
     db = GalleryDb(tmp_path / "gallery.db", MODEL)
-    db.set_tau(Person("p_1", "Alice"), 0.5)
+    db.update(Person("p_1", "Alice", 0.5))
     assert [record.clock_set for record in db.audit.records()] == [False]
     db.close()
 
@@ -114,6 +135,6 @@ def test_a_gallery_of_before_gets_one(tmp_path):
     db = GalleryDb(tmp_path / "gallery.db", MODEL)
     assert db.audit.records() == []
     assert db.answers.given("plain") == ("d", b"1")  # of a request that may come again
-    db.set_tau(db.load()[0][0], 0.5)
+    db.update(replace(db.load()[0][0], tau=0.5))
     assert len(db.audit.records()) == 1
     db.close()
