@@ -106,8 +106,9 @@ def timedatectl_says_so() -> bool:
     if program is None:
         return False
     command = [program, "show", "--property=NTPSynchronized", "--value"]
+    alone = {"LC_ALL": "C"}  # with our NOTIFY_SOCKET it would tell systemd of its own exit, as if it were us
     try:
-        said = subprocess.run(command, capture_output=True, timeout=TIMEDATECTL_SECONDS, check=False).stdout  # noqa: S603 -- ours
+        said = subprocess.run(command, env=alone, capture_output=True, timeout=TIMEDATECTL_SECONDS, check=False).stdout  # noqa: S603 -- ours
     except (OSError, subprocess.TimeoutExpired):
         return False
     return said.strip() == b"yes"

@@ -21,6 +21,7 @@ from edge.mqtt.messages import (
     Settings,
 )
 from edge.mqtt.requests import REQUESTS
+from edge.mqtt.signature import Envelope
 
 SCHEMAS = "#/components/schemas/{name}"
 DEVICE = {"device": {"description": "The device's name: a to z, digits and dashes."}}
@@ -70,7 +71,7 @@ SAID = (
 
 def document() -> dict[str, object]:
     """The whole document, as JSON values."""
-    kinds = [*(said.message for said in SAID if said.message), Answer, *REQUESTS.values()]
+    kinds = [*(said.message for said in SAID if said.message), Answer, Envelope, *REQUESTS.values()]
     _, schemas = msgspec.json.schema_components(list(dict.fromkeys(kinds)), ref_template=SCHEMAS)
     channels: dict[str, object] = {}
     operations: dict[str, object] = {}
@@ -110,7 +111,8 @@ def document() -> dict[str, object]:
             "version": edge.__version__,
             "license": {"name": "MIT", "url": "https://opensource.org/license/mit"},
             "description": "Who is at the door. With MQTT 5, an answer goes to the request's ResponseTopic where that "
-            "is below mqtt.response_prefix, with its CorrelationData; otherwise to the request's twin.",
+            "is below mqtt.response_prefix, with its CorrelationData; otherwise to the request's twin. "
+            "Of a device that has a signing key, every request is the text in an Envelope.",
         },
         "defaultContentType": "application/json",
         "channels": channels,

@@ -1,11 +1,15 @@
 """Whether the time of day is set: evidence in files and programs as a system has them."""
 
+import json
 import time
+from dataclasses import replace
 
 import pytest
 
 from edge import clock
 from edge.clock import LAST_KNOWN, Clock
+from edge.device import Device
+from tests.household import Nothing, running, until
 
 NOW = 1_795_000_000.0
 
@@ -90,3 +94,24 @@ def test_the_kernel_is_asked_as_it_is():
     timex = clock.Timex()
     assert clock.ctypes.CDLL(None).adjtimex(clock.ctypes.byref(timex)) >= 0
     assert 0 <= timex.maxerror <= clock.MAXERROR_US
+
+
+def test_until_the_time_is_known_guests_stay_and_nobody_is_made_one(config, household, monkeypatch):
+    known = []
+    monkeypatch.setattr(clock, "synchronized", lambda: bool(known))
+    monkeypatch.setattr(clock, "hardware_clock_agrees", lambda _now: False)
+    monkeypatch.setattr(clock, "ASK_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr("edge.service.TIDY_SECONDS", 0.0)
+    device = Device.of(replace(config, clock="system"))
+    guest = device.store.add("Guest", [], [], expires=NOW - 1e9)
+    device.store.close()
+    with running(replace(config, clock="system"), Nothing):
+        until(lambda: len(household.on("health")) > 2)
+        assert json.loads(household.newest("health"))["clock_set"] is False
+        assert json.loads(household.newest("gallery"))["people"][0]["person_id"] == guest.person_id
+        asked = household.ask("person/set", {"transaction": "1", "name": "Guest", "ttl_days": 1})
+        assert asked["code"] == "clock_not_set"
+        known.append("yes")
+        until(lambda: json.loads(household.newest("gallery"))["people"] == [])
+    records = Device.of(config).store.audit.records()
+    assert [(record.verb, record.who, record.clock_set) for record in records[1:]] == [("remove", "limen itself", True)]
