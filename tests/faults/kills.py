@@ -19,6 +19,7 @@ import click
 from tqdm import tqdm
 
 from edge.demo.story import portrait
+from edge.storage.answers import hashed
 from tests.faults.device import at_work, write_config
 from tests.household import Broker, Household, until
 
@@ -55,12 +56,12 @@ def run(folder: Path, times: int, seed: int = 0) -> Count:
                 device.wait()
                 until(lambda household=household: household.newest("status") == b"offline")  # the last of its answers
                 answers = [json.loads(message.payload) for message in household.on("response/enroll/image")]
-            acknowledged |= {answer["transaction"] for answer in answers if answer["status"] == "ok"}
+            acknowledged |= {hashed(answer["transaction"]) for answer in answers if answer["status"] == "ok"}
             count.kills += 1
             count.sent += REQUESTS
     with sqlite3.connect(folder / "gallery.db") as raw:
         assert raw.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        kept = {transaction for (transaction,) in raw.execute("SELECT request FROM answer")}
+        kept = {request for (request,) in raw.execute("SELECT request FROM answer")}
         templates = raw.execute("SELECT count(*) FROM template").fetchone()[0]
     count.acknowledged = len(acknowledged)
     count.kept_unacknowledged = len(kept - acknowledged)
