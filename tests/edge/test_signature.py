@@ -121,6 +121,14 @@ def test_what_was_asked_before_is_not_carried_out_again_also_after_a_restart(con
         until(lambda: household.newest("status") == b"offline")
 
 
+@pytest.mark.usefixtures("porch")
+def test_what_is_answered_anew_each_time_is_so_once(household):
+    """No answer of it is kept that could be given again: a replay must not fetch another picture."""
+    check = signed("health/check", {"transaction": "1"})
+    assert household.ask("health/check", check)["data"]["clock_set"] is True
+    assert household.ask("health/check", check)["code"] == "replayed"
+
+
 def test_a_live_enrollment_that_a_power_cut_ended_is_not_begun_again_by_a_replay(config, household):
     start = signed("enroll/start", {"transaction": "3", "name": "Ann"})
     with running(config, Nothing) as porch:
