@@ -171,7 +171,8 @@ class Herald:
         for person_id, (name, templates) in self._known.items():
             new = templates - before.get(person_id, (name, 0))[1]
             if new > 0:
-                self._send(changed("enrolled", Person(person_id, name), time.monotonic(), f"{new} new templates"))
+                why = f"{new} template{'s' if new > 1 else ''} more"
+                self._send(changed("enrolled", Person(person_id, name), time.monotonic(), why))
         for person_id in before.keys() - self._known.keys():
             name, _ = before[person_id]
             self._told = {key: told for key, told in self._told.items() if not is_of(told, person_id)}

@@ -105,6 +105,7 @@ class Story:
         took_ms = 1000 * (time.perf_counter() - begun)
         self.say(f"request/enroll/image Anna, {len(photo) / 1000:.0f} kB of JPEG")
         self.say(f"response/enroll/image ok after {took_ms:.0f} ms: {reply['templates']} template of {reply['name']}")
+        self.expect("enrolled", "Anna")
         self._say("\nShe returns, and looks a little different.")
         self.film.send(ANNA, first_look=1.0)
         event = self.expect("recognized", "Anna")
@@ -147,6 +148,8 @@ def sentence(event: dict) -> str:
     """An event, for people."""
     if event["phase"] == "end":
         return f"event {event['event_type']} end: {event['name'] or 'the stranger'} has left"
+    if event["event_type"] in ("enrolled", "forgotten"):
+        return f"event {event['event_type']} {event['name']}: {event['why']}"
     nearest = (
         "nobody is enrolled" if event["distance"] is None else f"d {event['distance']:.2f}, tau {event['tau']:.2f}"
     )

@@ -215,7 +215,7 @@ def test_what_the_broker_refuses_is_not_taken_for_delivered(account, tmp_path, c
 
         def read(self, timeout_seconds):
             if service.link.connected and not self.told:
-                service.publish(Event("unknown", "new", "t1", 0.0, None, None, {}, None, (0, 0, 1, 1), 1, "a test"))
+                service.herald.tell(Event("unknown", "new", "t1", 0.0, None, None, {}, None, (0, 0, 1, 1), 1, "a test"))
                 self.told = True
             time.sleep(min(timeout_seconds, 0.01))
 

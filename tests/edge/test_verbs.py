@@ -38,7 +38,7 @@ def kept(config, household):
 def test_who_is_known_from_now_on_and_who_no_longer_is_told_as_an_event(household):
     known = ask(household, "enroll/image", name="Eileen", images=[portrait_jpeg()])["data"]
     event = household.next_event(0, event_type="enrolled")
-    assert (event["name"], event["person_id"], event["why"]) == ("Eileen", known["person_id"], "1 new templates")
+    assert (event["name"], event["person_id"], event["why"]) == ("Eileen", known["person_id"], "1 template more")
     assert (event["track"], event["box"], event["phase"]) == (None, None, "new")
     ask(household, "enroll/image", name="eileen", images=[portrait_jpeg()])
     household.next_event(household.events().index(event) + 1, event_type="enrolled")

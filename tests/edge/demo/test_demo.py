@@ -97,6 +97,7 @@ def test_the_demo_tells_its_story_and_leaves_a_picture(tmp_path):
         "event unknown end",
         said[3],
         said[4],
+        "event enrolled Anna",
         "event recognized Anna",
         "event recognized end",
         "event unknown",
