@@ -284,7 +284,7 @@ class Link:
 
     def _on_disconnect(
         self,
-        _client: Client,
+        client: Client,
         _userdata: object,
         _flags: DisconnectFlags,
         reason: ReasonCode,
@@ -294,6 +294,8 @@ class Link:
             self._refused = False
             return
         self._other_version = self._opened_at is not None  # it hung up on us without a word
+        if not self._other_version:
+            client.loop_stop()  # another takes its place; or its thread would sleep a second, and the door wait for it
         self._changes.append(f"disconnected: {reason}")
 
     def _on_publish(

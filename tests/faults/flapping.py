@@ -1,16 +1,18 @@
 """The broker stops and starts while the door is at work: no event is missing once repeated ids are dropped.
 
-    python -m tests.faults.flapping [--times 20]
+    python -m tests.faults.flapping [--times 20] [--every SECONDS]
 
 Somebody comes to the drawn porch again and again, faster than any clock on the wall; the broker is stopped and started
-all the while. Whoever listens keeps a session at the broker.
+all the while: at moments of chance, or with --every as regularly as that. Whoever listens keeps a session there.
 """
 
+import json
 import random
 import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -56,20 +58,31 @@ class BusyPorch:
 
 @dataclass
 class Count:
-    """What happened to the events."""
+    """What happened to the events. late: of those delivered, on event/late; repeated: more often than once"""
 
     stops: int
+    seconds: int
     expected: int
     delivered: int
+    late: int
     repeated: int
     lost: int
     dropped: int
     frames_while_away: int
 
 
-def run(folder: Path, times: int, seed: int = 0) -> Count:
-    """Stop and start the broker that often."""
+def pauses(every_seconds: float | None, seed: int = 0) -> Iterator[tuple[float, float]]:
+    """How long the broker stays away, and then there, each time."""
     rng = random.Random(seed)  # noqa: S311 -- moments, not secrets
+    while True:
+        if every_seconds is None:
+            yield rng.uniform(0.1, 2.0), rng.uniform(0.5, 2.0)
+        else:
+            yield every_seconds / 2, every_seconds / 2
+
+
+def run(folder: Path, times: int, every_seconds: float | None = None) -> Count:
+    """Stop and start the broker that often."""
     with Broker(folder) as broker, Household(broker.port) as household:
         config = Config(
             device="porch",
@@ -79,41 +92,46 @@ def run(folder: Path, times: int, seed: int = 0) -> Count:
         source, frames = BusyPorch(), 0
         with running(config, lambda: source) as service:
             until(household.events)
-            for _ in tqdm(range(times), desc="broker stopped", unit="stop"):
+            began = time.monotonic()
+            for away, there in tqdm(islice(pauses(every_seconds), times), "broker stopped", times, unit="stop"):
                 broker.stop()
                 before = service.watch.count
-                time.sleep(rng.uniform(0.1, 2.0))
+                time.sleep(away)
                 frames += service.watch.count - before
                 broker.start()
-                time.sleep(rng.uniform(0.5, 2.0))
+                time.sleep(there)
+            seconds = time.monotonic() - began
             source.leaving = True
             until(lambda: source.empty, 60)
             expected, dropped = service.herald.published, service.outbox.dropped
-            until(lambda: household.client.is_connected() and len(ids(household)) >= expected - dropped, 60)
-        seen = ids(household)
-        numbers = {event["seq"] for event in household.events()}
+            until(lambda: household.client.is_connected() and len(heard(household)) >= expected - dropped, 120)
+        events = heard(household)
     return Count(
         stops=times,
+        seconds=round(seconds),
         expected=expected,
-        delivered=len(seen),
-        repeated=seen.total() - len(seen),
-        lost=len(set(range(1, expected + 1)) - numbers),
+        delivered=len(events),
+        late=len(heard(household, "event/late")),
+        repeated=events.total() - len(events),
+        lost=len(set(range(1, expected + 1)) - {seq for seq, _ in events}),
         dropped=dropped,
         frames_while_away=frames,
     )
 
 
-def ids(household: Household) -> Counter:
-    """How often each event was heard."""
-    return Counter(event["id"] for event in household.events())
+def heard(household: Household, *names: str) -> Counter:
+    """How often each event was heard, by its number and id; on these topics, or on both that there are."""
+    messages = [message for name in names or ("event", "event/late") for message in household.on(name)]
+    return Counter((event["seq"], event["id"]) for event in (json.loads(message.payload) for message in messages))
 
 
 @click.command()
 @click.option("--times", default=20, show_default=True)
-def main(times: int) -> None:
+@click.option("--every", "every_seconds", type=float, help="Seconds from stop to stop, half of them without a broker.")
+def main(times: int, every_seconds: float | None) -> None:
     """Print what happened; status 1 if an event was lost."""
     with TemporaryDirectory() as folder:
-        count = run(Path(folder), times)
+        count = run(Path(folder), times, every_seconds)
     click.echo(count)
     if count.lost:
         raise click.exceptions.Exit(1)

@@ -51,6 +51,16 @@ def test_states_are_retained_and_the_last_will_says_offline(broker, link):
     late.close()
 
 
+def test_a_lost_connection_ends_its_thread_by_itself(broker, link):
+    """Else the thread sleeps before it ends, and the door, which waits for that, is blind as long."""
+    thread = link._client._thread
+    broker.stop()
+    thread.join(30)
+    assert not thread.is_alive()
+    broker.start()
+    until(lambda: turned(link).connections == 2)
+
+
 def test_a_state_can_be_taken_back(broker, link):
     link.say("person/alice", b"now")
     link.forget("person/alice")
