@@ -191,7 +191,7 @@ def load_config(path: Path) -> Config:
         values = msgspec.toml.decode(path.read_bytes())
     except OSError as error:
         raise ConfigError(f"configuration {path} cannot be read: {error.strerror}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:  # the last: [[[[... without end
         raise ConfigError(f"{path}: {error}") from error
     refuse_unknown(values, Config, str(path))
     try:

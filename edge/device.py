@@ -53,10 +53,9 @@ class Device:
             keep_crops=config.gallery.keep_crops,
             clock_trusted=config.clock == "trusted",
         )
-        fmr_min = min(float(share) for share in card.impostors.distance_at_fmr)
-        if decision.fpir < fmr_min:
+        if decision.fpir < card.fmr_min:
             raise ConfigError(
-                f"decision.fpir {decision.fpir:g}: {card.name} is measured down to {fmr_min:g}, not below"
+                f"decision.fpir {decision.fpir:g}: {card.name} is measured down to {card.fmr_min:g}, not below"
             )
         watches = {"detect": Stopwatch(), "embed": Stopwatch()}
         strangers = StrangersDb(store)

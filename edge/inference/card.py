@@ -37,6 +37,11 @@ class Impostors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     suspected_same_person: int | None
     distance_at_fmr: dict[str, float]
 
+    def __post_init__(self) -> None:
+        for share, distance in self.distance_at_fmr.items():
+            if not (0 < float(share) <= 1 and 0 <= distance <= 4):
+                raise ValueError(f"d {distance:g} at FMR {share}: expected d in [0, 4] and an FMR in (0, 1]")
+
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of every shipped model; read as this, the card of any kind will do."""
@@ -63,23 +68,34 @@ class EmbedderCard(Card, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     def tau_within(self, fmr: float) -> float:
         """As tau; below and above what was measured, the nearest that was."""
-        shares = [float(share) for share in self.impostors.distance_at_fmr]
-        return self.tau(min(max(fmr, min(shares)), max(shares)))
+        points = self._points()
+        return self.tau(min(max(fmr, points[0][0]), points[-1][0]))
+
+    @property
+    def fmr_min(self) -> float:
+        """The lowest that tau is measured for. Raises ModelError where it is for none."""
+        return self._points()[0][0]
 
     def tau(self, fmr: float) -> float:
         """The distance at which this share of comparisons between strangers would pass as the same person.
 
         Straight lines between the measured points, on log10(FMR). Raises ModelError outside of what was measured.
         """
-        points = sorted((float(share), distance) for share, distance in self.impostors.distance_at_fmr.items())
-        if not points or not points[0][0] <= fmr <= points[-1][0]:
-            low, high = (points[0][0], points[-1][0]) if points else (0, 0)
+        points = self._points()
+        low, high = points[0][0], points[-1][0]
+        if not low <= fmr <= high:
             raise ModelError(f"model {self.name}: tau is measured for FMR {low:g} to {high:g}, not for {fmr:g}")
         for (low, near), (high, far) in pairwise(points):
             if fmr <= high:
                 share = (math.log10(fmr) - math.log10(low)) / (math.log10(high) - math.log10(low))
                 return near + share * (far - near)
         return points[-1][1]
+
+    def _points(self) -> list[tuple[float, float]]:
+        points = {float(share): distance for share, distance in self.impostors.distance_at_fmr.items()}
+        if not points:
+            raise ModelError(f"model {self.name}: its card says of no FMR how far apart strangers are")
+        return sorted(points.items())
 
 
 class DetectorCard(Card, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -120,7 +136,7 @@ def read_card(model: Path, kind: type[AnyCard] = Card) -> AnyCard:
         raise ModelError(f"model {model} has no card {path.name} beside it")
     try:
         card = msgspec.json.decode(path.read_bytes(), type=kind)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ModelError(f"model card {path} does not hold for {KINDS[kind]}: {error}") from error
     if card.sha256 != digest:
         raise ModelError(f"model card {path} is for {card.sha256[:12]}, but {model.name} is {digest[:12]}")

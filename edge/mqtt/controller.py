@@ -39,6 +39,14 @@ class Answer(msgspec.Struct, frozen=True):
         return self.transaction is None and self.code in {"too_large", "busy"}
 
 
+def read_answer(payload: bytes) -> Answer | None:
+    """The answer in a payload; None where there is none."""
+    try:
+        return msgspec.json.decode(payload, type=Answer)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # the last: [[[[... without end
+        return None
+
+
 class Controller:
     """A connection that asks one device; use it in `with`.
 
@@ -180,10 +188,10 @@ class Controller:
                 self._status = message.payload.decode("ascii", "replace")
             elif name.startswith("response/"):
                 verb = name.removeprefix("response/")
-                try:
-                    self._answers.setdefault(verb, []).append(msgspec.json.decode(message.payload, type=Answer))
-                except (msgspec.DecodeError, UnicodeDecodeError):
+                answer = read_answer(message.payload)
+                if answer is None:
                     return  # somebody else's
+                self._answers.setdefault(verb, []).append(answer)
             self._changed.notify_all()
         if self._hear is not None and not name.startswith("request/"):
             self._hear(name, message.payload)

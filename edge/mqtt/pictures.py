@@ -31,6 +31,8 @@ def decode_picture(encoded: bytes, what: str, pixels_max: int) -> np.ndarray:
         )
     if not width * height:
         raise RefusedError("image_broken", f"{what} is {width}x{height} px")
+    if encoded.startswith(PNG) and not _png_ends(encoded):
+        raise RefusedError("image_broken", f"{what} ends before its last chunk does ({len(encoded)} bytes)")
     image = cv2.imdecode(np.frombuffer(encoded, dtype=np.uint8), cv2.IMREAD_COLOR_RGB)
     # A JPEG that was cut off decodes to a picture that is grey from there on: a face may be in the part that is there,
     # but what was sent is not what was meant.
@@ -44,6 +46,17 @@ def header_size(encoded: bytes) -> tuple[int, int] | None:
     if encoded.startswith(PNG):
         return struct.unpack(">II", encoded[16:24]) if len(encoded) >= 24 and encoded[12:16] == b"IHDR" else None
     return _jpeg_size(encoded) if encoded.startswith(JPEG) else None
+
+
+def _png_ends(encoded: bytes) -> bool:
+    """Walk from chunk to chunk to IEND (PNG, 5.3): OpenCV makes room for all that a chunk claims, up to 4 GB."""
+    place = len(PNG)
+    while place + 12 <= len(encoded):
+        length, kind = struct.unpack(">I4s", encoded[place : place + 8])
+        place += 12 + length
+        if kind == b"IEND":
+            return place <= len(encoded)
+    return False
 
 
 def _jpeg_size(encoded: bytes) -> tuple[int, int] | None:

@@ -83,6 +83,11 @@ def test_what_does_not_hold_is_named(written, text, says):
         load_config(written(text))
 
 
+def test_brackets_without_end_are_no_configuration(written):
+    with pytest.raises(ConfigError, match=r"limen\.toml"):
+        load_config(written("a = " + "[" * 100_000))
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"nowhere\.toml cannot be read: No such file"):
         load_config(tmp_path / "nowhere.toml")

@@ -1,6 +1,6 @@
 """A few of each fault; the programs beside this file inject as many as one likes."""
 
-from tests.faults import flapping, kills, malformed
+from tests.faults import flapping, fuzz, kills, malformed
 
 
 def test_every_acknowledged_enrollment_survives_kill_9(tmp_path):
@@ -27,3 +27,11 @@ def test_no_event_is_lost_while_the_broker_comes_and_goes(tmp_path):
     assert (count.lost, count.dropped) == (0, 0)
     assert count.delivered == count.expected
     assert count.frames_while_away > 0
+
+
+def test_anything_at_all_is_answered_or_refused_as_documented(tmp_path):
+    tallies = fuzz.run(tmp_path, 2_000)
+    assert {name: tally.findings for name, tally in tallies.items()} == {name: [] for name in tallies}
+    assert sum(tally.outcomes.total() for tally in tallies.values()) >= 2_000
+    assert {"ok", "not_json", "invalid", "unknown_verb"} <= set(tallies["requests"].outcomes)
+    assert {"ok", "not_an_image", "image_too_large", "image_broken"} <= set(tallies["pictures"].outcomes)

@@ -106,6 +106,31 @@ def test_a_card_that_does_not_hold_is_named_with_its_key(copy):
         Embedder(copy)
 
 
+@pytest.mark.parametrize(
+    ("points", "says"),
+    [
+        ({}, "of no FMR"),
+        ({"often": 1.0}, "could not convert"),
+        ({"0": 1.0}, r"an FMR in \(0, 1\]"),
+        ({"nan": 1.0}, r"an FMR in \(0, 1\]"),
+        ({"0.001": 5.0}, r"expected d in \[0, 4\]"),
+    ],
+)
+def test_a_card_from_which_no_tau_follows_is_refused(copy, points, says):
+    card = json.loads(card_path(copy).read_text())
+    card["impostors"]["distance_at_fmr"] = points
+    card_path(copy).write_text(json.dumps(card))
+    with pytest.raises(ModelError, match=says):
+        read_card(copy, EmbedderCard).tau_within(1e-3)
+
+
+@pytest.mark.parametrize("text", [b'{"schema": ' + b"[" * 100_000, b'{"name": "\xff"}', b""])
+def test_whatever_is_no_card_is_named(copy, text):
+    card_path(copy).write_bytes(text)
+    with pytest.raises(ModelError, match=r"embedder\.json does not hold for an embedder"):
+        read_card(copy, EmbedderCard)
+
+
 def test_a_missing_model_and_a_missing_card_are_named(copy):
     card_path(copy).unlink()
     with pytest.raises(ModelError, match=r"has no card embedder\.json beside it"):

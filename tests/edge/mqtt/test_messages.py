@@ -185,6 +185,22 @@ def test_a_jpeg_that_was_cut_off_is_broken_wherever(cut):
         decode_picture(whole[: int(len(whole) * cut)], "image", 10_000)
 
 
+@pytest.mark.parametrize("cut", [9, 60, -1])
+def test_a_png_that_ends_before_its_last_chunk_does_is_broken(cut):
+    with pytest.raises(RefusedError, match=r"ends before its last chunk does|neither JPEG nor PNG"):
+        decode_picture(PNG[:cut], "image", 10_000)
+
+
+@pytest.mark.parametrize("kind", [b"IDAT", b"IEND", b"tEXt"])
+def test_no_room_is_made_for_a_chunk_that_is_not_there(kind):
+    """OpenCV takes 4 GB for a PNG of a thousand bytes that says so, and the kernel ends whoever takes that on a Pi."""
+    place = PNG.index(kind) - 4 if kind in PNG else PNG.index(b"IDAT") - 4
+    claim = struct.pack(">I", 0xFF000000) + kind
+    for data in (PNG[:place] + claim + PNG[place + 8 :], PNG[:place] + claim + PNG[place:]):
+        with pytest.raises(RefusedError, match="ends before its last chunk does"):
+            decode_picture(data, "image", 10_000)
+
+
 @pytest.mark.parametrize("options", [(), (cv2.IMWRITE_JPEG_PROGRESSIVE, 1), (cv2.IMWRITE_JPEG_RST_INTERVAL, 4)])
 def test_the_size_is_read_from_the_header_of_every_kind_of_jpeg(options):
     assert header_size(encoded(".jpg", *options)) == (40, 30)

@@ -1,0 +1,61 @@
+"""A whole device that is connected to nothing: what comes in is put there, what goes out is taken."""
+
+import json
+from pathlib import Path
+
+from edge.config import Config, GalleryConfig, MqttConfig
+from edge.device import Device
+from edge.mqtt.link import Incoming
+from edge.service import Service
+
+STATUSES = {"ok", "error", "progress"}
+
+
+class Porch:
+    """Its gallery is in that folder; it can be closed and opened again."""
+
+    def __init__(self, folder: Path) -> None:
+        mqtt = MqttConfig(request_bytes_max=200_000, image_pixels_max=1_000_000)
+        self.config = Config(device="porch", gallery=GalleryConfig(folder / "gallery.db"), mqtt=mqtt)
+        self.open()
+
+    def open(self) -> None:
+        """Switch it on."""
+        self.service = Service(self.config, Device.of(self.config))
+
+    def close(self) -> None:
+        """Switch it off."""
+        self.service.desk.close()
+        self.service.outbox.close()
+        self.service.device.store.close()
+
+    def hear(
+        self, topic: str, payload: bytes, *, retain: bool = False, answer_to: str | None = None
+    ) -> list[dict[str, object]]:
+        """What it answers to a message. Raises AssertionError where that is not one answer, and the gallery whole."""
+        link, desk = self.service.link, self.service.desk
+        live = desk._live is not None
+        kept = payload if len(payload) <= self.config.mqtt.request_bytes_max else b""
+        link._inbox.append(Incoming(topic, kept, len(payload), retain, answer_to, b"\x07"))
+        while link._inbox:
+            self.service.turn_to_requests()
+        answers = [json.loads(message.payload) for message in link._waiting]
+        assert all(len(message.topic.encode()) < 65_536 for message in link._waiting)
+        link._waiting.clear()
+        asked = self.service.topics.verb_of(topic) is not None
+        ended = live and desk._live is None  # and that was answered too
+        assert len(answers) == asked + ended, f"{len(answers)} answers: {answers}"
+        for answer in answers:
+            assert answer["status"] in STATUSES
+            assert (answer["status"] == "error") == bool(answer["code"] and answer["error"]), answer
+        self.check()
+        return answers
+
+    def check(self) -> None:
+        """What is in memory is what is on the disk, and every template is somebody's."""
+        device = self.service.device
+        people, templates = device.store.load()
+        assert {person.person_id for person in people} >= {template.person_id for template in templates}
+        assert list(device.door.gallery.people.values()) == people
+        known = [template.template_id for template in device.door.gallery.templates]
+        assert known == [template.template_id for template in templates]
