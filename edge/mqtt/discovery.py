@@ -107,7 +107,7 @@ def discovery_json(
             "p": "sensor",
             "name": f"{name} last seen",
             "stat_t": topics.of(f"person/{slug_of(name)}"),
-            "val_tpl": "{{ value_json.last_seen }}",
+            "val_tpl": "{{ value_json.last_seen if value_json is defined else None }}",  # empty: of who was forgotten
             "dev_cla": "timestamp",
         }
     for key, component in components.items():

@@ -13,19 +13,21 @@ from edge.demo.film import visit
 from edge.demo.scene import porch, with_person
 from tests.household import Household, until
 
+VISITOR = 1  # who comes, in the sheet of people
 
-def write_config(folder: Path, port: int) -> Path:
+
+def write_config(folder: Path, port: int, **mqtt: object) -> Path:
     """A device called porch, its pictures and its gallery in that folder. Returns its configuration."""
     pictures = folder / "pictures"
     pictures.mkdir()
     for number, pose in enumerate(visit(0.0)):
-        cv2.imwrite(str(pictures / f"{number:03d}.jpg"), with_person(porch(), 1, pose)[..., ::-1])
+        cv2.imwrite(str(pictures / f"{number:03d}.jpg"), with_person(porch(), VISITOR, pose)[..., ::-1])
     path = folder / "limen.toml"
     config = {
         "device": "porch",
         "camera": {"kind": "images", "location": str(pictures)},
         "gallery": {"path": str(folder / "gallery.db")},
-        "mqtt": {"host": "127.0.0.1", "port": port, "health_every_seconds": 1.0},
+        "mqtt": {"host": "127.0.0.1", "port": port, "health_every_seconds": 1.0, **mqtt},
     }
     path.write_text(tomli_w.dumps(config))
     return path

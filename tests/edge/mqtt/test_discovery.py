@@ -99,6 +99,13 @@ def test_presence_is_a_state_and_a_warning(told, people, unknown):
     assert rendered(told["cmps"]["unknown"]["val_tpl"], presence) == unknown
 
 
+def test_when_somebody_was_last_seen_is_read_and_is_nothing_once_they_are_forgotten(told):
+    template = told["cmps"]["seen_bob"]["val_tpl"]
+    assert rendered(template, {"name": "Bob", "last_seen": "2026-11-22T08:30:05Z"}) == "2026-11-22T08:30:05Z"
+    empty = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=True).from_string(template)
+    assert empty.render(value="") == "None"  # what Home Assistant takes for no state; value_json is not there then
+
+
 def test_what_the_device_says_of_itself_is_read(told):
     health = {"fps": 10.0, "rss_mb": 98.5, "temp_c": 51.2, "outbox": 0, "camera_ok": False}
     read = {
