@@ -16,8 +16,11 @@ from tests.household import Household, until
 VISITOR = 1  # who comes, in the sheet of people
 
 
-def write_config(folder: Path, port: int, **mqtt: object) -> Path:
-    """A device called porch, its pictures and its gallery in that folder. Returns its configuration."""
+def write_config(folder: Path, port: int, gallery: Path | None = None, **mqtt: object) -> Path:
+    """A device called porch, its pictures and, if not said otherwise, its gallery in that folder.
+
+    Returns its configuration.
+    """
     pictures = folder / "pictures"
     pictures.mkdir()
     for number, pose in enumerate(visit(0.0)):
@@ -26,7 +29,7 @@ def write_config(folder: Path, port: int, **mqtt: object) -> Path:
     config = {
         "device": "porch",
         "camera": {"kind": "images", "location": str(pictures)},
-        "gallery": {"path": str(folder / "gallery.db")},
+        "gallery": {"path": str(gallery or folder / "gallery.db")},
         "mqtt": {"host": "127.0.0.1", "port": port, "health_every_seconds": 1.0, **mqtt},
     }
     path.write_text(tomli_w.dumps(config))

@@ -1,6 +1,8 @@
 """A few of each fault; the programs beside this file inject as many as one likes."""
 
-from tests.faults import flapping, fuzz, kills, malformed
+import pytest
+
+from tests.faults import disk, flapping, fuzz, kills, malformed
 
 
 def test_every_acknowledged_enrollment_survives_kill_9(tmp_path):
@@ -27,6 +29,17 @@ def test_no_event_is_lost_while_the_broker_comes_and_goes(tmp_path):
     assert (count.lost, count.dropped) == (0, 0)
     assert count.delivered == count.expected
     assert count.frames_while_away > 0
+
+
+@pytest.mark.parametrize("kind", disk.DISKS)
+def test_a_disk_that_cannot_be_written_is_said_and_nobody_is_gone(tmp_path, kind):
+    if not disk.can_mount():
+        pytest.skip("a disk cannot be mounted here: this is for root")
+    count = disk.run(tmp_path, disk.DISKS[kind](tmp_path), 1)
+    assert (count.faults, count.told, count.lost, count.gone) == (1, 1, 0, 0)
+    assert count.mended == disk.DISKS[kind].mends_at_work
+    assert set(count.refused) == {"storage"}
+    assert count.events > 0
 
 
 def test_anything_at_all_is_answered_or_refused_as_documented(tmp_path):
