@@ -51,10 +51,11 @@ def tried(target: Target, executions: int, from_seed: int) -> Tally:
         @settings(how(min(ROUND, executions - done)))
         @given(target.inputs)
         def one(value: object) -> None:
-            tally.outcomes["tried"] += 1
-            came = target.outcome(value)
-            tally.outcomes["tried"] -= 1
-            tally.outcomes[came] += 1
+            came = "a finding"
+            try:
+                came = target.outcome(value)
+            finally:
+                tally.outcomes[came] += 1
 
         note(one, tally)
     return tally

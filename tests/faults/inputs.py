@@ -57,6 +57,10 @@ def _text(info: types.StrType) -> st.SearchStrategy:
     return st.text(min_size=info.min_length or 0, max_size=min(info.max_length or 20, 20)) | NAMES
 
 
+def _several(info: types.ListType | types.VarTupleType) -> st.SearchStrategy:
+    return st.lists(_holding(info.item_type), min_size=info.min_length or 0, max_size=min(info.max_length or 3, 3))
+
+
 def _number(info: types.FloatType) -> st.SearchStrategy:
     low, high = (info.ge if info.gt is None else info.gt), (info.le if info.lt is None else info.lt)
     return st.floats(low, high, exclude_min=info.gt is not None, exclude_max=info.lt is not None, allow_nan=False)
@@ -66,9 +70,9 @@ HOLDING: dict[type, Callable[[types.Type], st.SearchStrategy]] = {
     types.StructType: _fields,
     types.DataclassType: _fields,
     types.UnionType: lambda info: st.one_of([_holding(one) for one in info.types]),
-    types.ListType: lambda info: st.lists(
-        _holding(info.item_type), min_size=info.min_length or 0, max_size=min(info.max_length or 3, 3)
-    ),
+    types.ListType: _several,
+    types.VarTupleType: _several,
+    types.TupleType: lambda info: st.tuples(*map(_holding, info.item_types)).map(list),
     types.DictType: lambda info: st.dictionaries(_holding(info.key_type), _holding(info.value_type), max_size=4),
     types.StrType: _text,
     types.IntType: lambda info: st.integers(

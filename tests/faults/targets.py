@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from edge.config import Config, load_config
 from edge.core.names import clean_name, slug_of
-from edge.core.types import Reply
+from edge.core.types import Event, Reply
 from edge.errors import ConfigError, ModelError, RefusedError
 from edge.inference.card import DetectorCard, EmbedderCard, read_card
 from edge.mqtt.controller import Answer, read_answer
 from edge.mqtt.discovery import discovery_json
-from edge.mqtt.messages import REQUESTS, Limits, answer_json, read_request, transaction_in
+from edge.mqtt.messages import answer_json
 from edge.mqtt.pictures import decode_picture, header_size
+from edge.mqtt.requests import REQUESTS, Limits, read_request, transaction_in
 from edge.mqtt.topics import Topics
 from tests.faults import inputs
 from tests.faults.porch import Porch
@@ -48,6 +49,28 @@ def asked() -> st.SearchStrategy[tuple[str, bytes]]:
     return st.one_of(meant, meant, meant, meant, st.tuples(VERBS, st.binary(max_size=100)))
 
 
+class Nowhere:
+    """A device that has seen nothing; see edge.mqtt.requests.Around."""
+
+    limits = LIMITS
+
+    def now(self) -> float:
+        """Seconds since 1970."""
+        return 1e9
+
+    def told(self, event_id: str) -> Event:
+        """It told nothing."""
+        raise RefusedError("no_such_event", f"none is {event_id}")
+
+    def health(self) -> dict[str, object]:
+        """It is well."""
+        return {}
+
+    def snapshot(self) -> dict[str, object]:
+        """It shows nothing."""
+        raise RefusedError("snapshot_off", "nothing is shown")
+
+
 def read(asked: tuple[str, bytes]) -> str:
     """A request, to the command that it is, or to the answer that says why not."""
     verb, payload = asked
@@ -55,7 +78,7 @@ def read(asked: tuple[str, bytes]) -> str:
     try:
         request = read_request(verb, payload, len(payload), LIMITS)
         assert request.transaction == transaction
-        request.command(LIMITS)
+        request.command(Nowhere())
     except RefusedError as refusal:
         said = json.loads(answer_json(Reply(code=refusal.code, error=str(refusal)), transaction))
         return refusal.code if said["error"] else "without a reason"
