@@ -87,9 +87,11 @@ def test_what_was_under_way_when_the_broker_hung_does_not_fire_late(broker, conf
                 for number in range(20):  # more than may be under way at once
                     service.herald.tell(seen(number))
                 self.step = 1
+                heard_again.wait(60)  # or the device is back before the household, whose session the broker has lost
             super().read(timeout_seconds)
 
-    source = Hanging()
+    heard_again, source = threading.Event(), Hanging()
+    household.client.on_subscribe = lambda *_: heard_again.set()
     with running(config, lambda: source) as service:
         until(lambda: source.step == 1)
         time.sleep(2.5)

@@ -1,17 +1,33 @@
 """A whole device that is connected to nothing: what comes in is put there, what goes out is taken."""
 
+import base64
 import json
+from functools import cache
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from edge.config import Config, GalleryConfig, MqttConfig, StrangersConfig
 from edge.core.types import Frame
+from edge.demo.story import portrait
 from edge.device import Device
 from edge.mqtt.link import Incoming
 from edge.service import Service
 
 STATUSES = {"ok", "error", "progress"}
+
+
+@cache
+def face(who: int) -> np.ndarray:
+    """Somebody at the door, (H, W, 3) uint8 RGB."""
+    return cv2.imdecode(np.frombuffer(portrait(who, look=2.0), np.uint8), cv2.IMREAD_COLOR_RGB)
+
+
+@cache
+def picture(who: int) -> str:
+    """Somebody, in base64."""
+    return base64.b64encode(portrait(who, look=2.0)).decode()
 
 
 class Porch:

@@ -1,21 +1,16 @@
 """Whatever a household asks, one thing after the other: the gallery is what a plain dict of people would be."""
 
-import base64
 import json
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 
-import cv2
-import numpy as np
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from edge.core.names import clean_name, slug_of
-from edge.demo.story import portrait
 from edge.errors import RefusedError
-from tests.faults.porch import Porch
+from tests.faults.porch import Porch, face, picture
 
 # Whatever is written differently and is one name, and what is no name at all.
 WRITTEN = ["Anna", "anna ", "ANNA", "Otto", "Zoë", "Zoe\u0308", "Zoe", "Straße", "STRASSE", "unknown", "\0"]
@@ -23,18 +18,6 @@ NAMES = st.sampled_from(WRITTEN)
 PICKS = st.integers(0, 20)
 WHO = st.integers(0, 3)
 TAUS = st.sampled_from([None, 0.7, 0.9, 1.2])  # looks of one are at most 0.53 apart, two of them at least 1.37
-
-
-@cache
-def face(who: int) -> np.ndarray:
-    """Somebody at the door, (H, W, 3) uint8 RGB."""
-    return cv2.imdecode(np.frombuffer(portrait(who, look=2.0), np.uint8), cv2.IMREAD_COLOR_RGB)
-
-
-@cache
-def picture(who: int) -> str:
-    """Somebody, in base64."""
-    return base64.b64encode(portrait(who, look=2.0)).decode()
 
 
 class HouseholdRules(RuleBasedStateMachine):
