@@ -24,6 +24,7 @@ import click
 from tqdm import tqdm
 
 from edge.demo.story import portrait
+from edge.storage.answers import hashed
 from tests.faults.device import VISITOR, at_work, write_config
 from tests.household import Broker, Household, until
 
@@ -182,7 +183,7 @@ class Porch:
         request = {"transaction": f"t{self.asked}", "name": "Anna", "images": [self.picture]}
         answer = self.household.ask("enroll/image", request)
         if answer["status"] == "ok":
-            self.acknowledged.add(answer["transaction"])
+            self.acknowledged.add(hashed(answer["transaction"]))
         return answer["code"]
 
     def problem(self) -> str | None:
