@@ -143,7 +143,7 @@ def import_people(config: Config, file: Path) -> None:
     store = Device.of(config).store
     new_people, new_templates = take_in(store, file)
     foreign = store.foreign()
-    wait = f"; {foreign} of another model wait for gallery/rebuild" if foreign else ""
+    wait = f"; {foreign} of another model wait for `limen rebuild`" if foreign else ""
     click.echo(f"{new_people} people and {new_templates} templates are new{wait}")
 
 
@@ -174,6 +174,19 @@ def audit(config: Config, last: int | None, *, as_json: bool) -> None:
             continue
         when = record.at if record.clock_set else f"{record.at} (clock not set)"
         click.echo("  ".join(part for part in (when, record.verb, record.person_id, record.detail, record.who) if part))
+
+
+@main.command()
+@BROKER
+@DEVICE
+@click.pass_obj
+def rebuild(config: Config, broker: str | None, device: str | None) -> None:
+    """Make every template anew from its picture, after another embedder was put in place of the last one."""
+    with asked(config, broker, device) as people:
+        made = people.rebuild()
+    click.echo(f"{made['templates']} template(s) made anew")
+    if made.get("without_picture"):
+        click.echo(f"{made['without_picture']} of another model have no picture: enroll those people again, or go back")
 
 
 def say_progress(progress: dict) -> None:

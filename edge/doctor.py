@@ -82,7 +82,7 @@ def models(config: Config) -> str:
         milliseconds.append(1000 * (time.perf_counter() - started))
     foreign = device.store.foreign()
     device.store.close()
-    rebuild = f"; {foreign} templates of another model wait for gallery/rebuild" if foreign else ""
+    rebuild = f"; {foreign} templates of another model wait for `limen rebuild`" if foreign else ""
     return f"detector {milliseconds[0]:.1f} ms, embedder {device.model} {milliseconds[1]:.1f} ms{rebuild}"
 
 

@@ -1,9 +1,10 @@
-"""What running costs: a stopwatch, ports whose calls it times, and memory."""
+"""What running costs: a stopwatch, ports whose calls it times, memory, heat and power."""
 
 import os
 import resource
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -14,6 +15,9 @@ from edge.core.ports import Detector, Embedder
 from edge.core.types import Face
 
 LAPS_KEPT = 600
+SYS = Path("/sys")
+# https://www.raspberrypi.com/documentation/computers/os.html#get_throttled: the bits of what is so now
+THROTTLED_BITS = ("under_voltage", "frequency_capped", "throttled", "soft_temperature_limit")
 
 
 @dataclass
@@ -90,3 +94,23 @@ def temp_c() -> float | None:
         return int(Path("/sys/class/thermal/thermal_zone0/temp").read_text(encoding="ascii")) / 1000
     except (OSError, ValueError):
         return None
+
+
+def throttled(system: Path = SYS) -> dict[str, bool | None] | None:
+    """What holds a Raspberry Pi back now, each None where it is not known; None on what does not say (no Pi).
+
+    Both sources are files that anybody may read. The firmware's own device (/dev/vcio) would say as much, and would
+    also let whoever has it change clocks and voltages: it stays out of reach of the unit.
+
+    system: where sysfs is mounted
+    """
+    for flags in system.glob("bus/platform/drivers/raspberrypi-firmware/*/get_throttled"):
+        with suppress(OSError, ValueError):
+            word = int(flags.read_text(encoding="ascii"), 16)
+            return {name: bool(word >> bit & 1) for bit, name in enumerate(THROTTLED_BITS)}
+    for name in system.glob("class/hwmon/hwmon*/name"):  # where the kernel does not pass the flags on any more
+        with suppress(OSError, ValueError):
+            if name.read_text(encoding="ascii").strip() == "rpi_volt":
+                alarm = bool(int(name.with_name("in0_lcrit_alarm").read_text(encoding="ascii")))
+                return dict.fromkeys(THROTTLED_BITS) | {"under_voltage": alarm}
+    return None

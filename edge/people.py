@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from edge.config import Config
-from edge.core.types import Command, EnrollImages, ListPeople, RemovePerson, Reply
+from edge.core.types import Command, EnrollImages, ListPeople, RebuildGallery, RemovePerson, Reply
 from edge.device import Device
 from edge.errors import BrokerError, LimenError, RefusedError
 from edge.mqtt.controller import Controller
@@ -31,6 +31,9 @@ class People(Protocol):
     def forget(self, name: str) -> dict:
         """Know somebody no longer."""
 
+    def rebuild(self) -> dict:
+        """Make every template anew from its picture, as the present embedder sees it."""
+
 
 class Here:
     """The gallery of a device on this machine's disk."""
@@ -49,6 +52,10 @@ class Here:
     def forget(self, name: str) -> dict:
         """See People."""
         return self._done(RemovePerson(name))
+
+    def rebuild(self) -> dict:
+        """See People."""
+        return self._done(RebuildGallery())
 
     def _done(self, command: Command) -> dict:
         return done(self.device.door.handle(command))
@@ -82,6 +89,10 @@ class There:
     def forget(self, name: str) -> dict:
         """See People."""
         return self.controller.ask("person/remove", {"name": name})
+
+    def rebuild(self) -> dict:
+        """See People."""
+        return self.controller.ask("gallery/rebuild", {})
 
 
 @contextmanager

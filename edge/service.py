@@ -17,7 +17,7 @@ from edge.desk import Desk
 from edge.device import Device
 from edge.errors import GalleryError, RefusedError
 from edge.herald import Herald
-from edge.meters import Stopwatch, rss_mb, temp_c
+from edge.meters import Stopwatch, rss_mb, temp_c, throttled
 from edge.mqtt.discovery import birth_topic
 from edge.mqtt.link import Link
 from edge.mqtt.messages import Health
@@ -195,6 +195,7 @@ class Service:
             ms={stage: watch.ms() for stage, watch in watches.items()},
             rss_mb=rss_mb(),
             temp_c=temp_c(),
+            throttled=throttled(),
             camera_ok=self._camera_ok(),
             clock_set=self.device.store.clock.now() is not None,
             disk_free_mb=shutil.disk_usage(self.config.gallery.path.parent).free // 1_000_000,

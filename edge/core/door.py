@@ -207,7 +207,7 @@ class Door:
         embeddings = {template_id: self.embedder.embed(crop) for template_id, crop in self.store.crops()}
         self.store.rebuild(embeddings)
         self.reload()
-        return Reply({"templates": len(embeddings)})
+        return Reply({"templates": len(embeddings), "without_picture": self.store.foreign()})
 
     def _switch(self, command: SwitchRecognition) -> Reply:
         if command.on is not None:

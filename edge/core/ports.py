@@ -70,6 +70,9 @@ class GalleryStore(Protocol):
     def crops(self) -> Iterable[tuple[str, np.ndarray]]:
         """The template id and the (112, 112, 3) crop of every stored crop."""
 
+    def foreign(self) -> int:
+        """How many templates are of another model: nobody is recognized by them."""
+
     def rebuild(self, embeddings: dict[str, np.ndarray]) -> None:
         """Put these embeddings, by template id, in the place of all others, in one transaction."""
 

@@ -15,6 +15,13 @@ from edge.mqtt.topics import Topics
 
 EVENT_TYPES = list(get_args(EventType))
 DIAGNOSTIC = {"ent_cat": "diagnostic"}
+# A device that is no Raspberry Pi does not know: None is what Home Assistant calls unknown.
+POWER = "{% set now = value_json.throttled %}{{ none if now is none else 'ON' if now.under_voltage else 'OFF' }}"
+HELD_BACK = (
+    "{% set now = value_json.throttled %}"
+    "{{ none if now is none or now.throttled is none else "
+    "'ON' if now.frequency_capped or now.throttled or now.soft_temperature_limit else 'OFF' }}"
+)
 
 
 def discovery_topic(prefix: str, device: str) -> str:
@@ -88,17 +95,12 @@ def discovery_json(
             "ic": "mdi:account-plus",
         },
         "temperature": measured("Temperature", "temp_c", health, dev_cla="temperature", unit_of_meas="°C"),
+        "power": problem("Power", POWER, health),
+        "throttled": problem("Held back by heat or power", HELD_BACK, health),
         "frames": measured("Frames a second", "fps", health),
         "memory": measured("Memory", "rss_mb", health, dev_cla="data_size", unit_of_meas="MB"),
         "outbox": measured("Events that wait", "outbox", health),
-        "camera": {
-            "p": "binary_sensor",
-            "name": "Camera",
-            "stat_t": health,
-            "val_tpl": "{{ 'OFF' if value_json.camera_ok else 'ON' }}",
-            "dev_cla": "problem",
-            **DIAGNOSTIC,
-        },
+        "camera": problem("Camera", "{{ 'OFF' if value_json.camera_ok else 'ON' }}", health),
     }
     if image:
         components["image"] = {"p": "image", "name": "Last face", "img_t": topics.of("image/last")}
@@ -132,3 +134,15 @@ def measured(name: str, key: str, topic: str, **more: str) -> dict[str, object]:
     template = f"{{{{ value_json.{key} }}}}"
     sensor = {"p": "sensor", "name": name, "stat_t": topic, "val_tpl": template, "stat_cla": "measurement"}
     return {**sensor, **DIAGNOSTIC, **more}
+
+
+def problem(name: str, template: str, topic: str) -> dict[str, object]:
+    """A diagnostic sensor of whether something is amiss."""
+    return {
+        "p": "binary_sensor",
+        "name": name,
+        "stat_t": topic,
+        "val_tpl": template,
+        "dev_cla": "problem",
+        **DIAGNOSTIC,
+    }

@@ -97,8 +97,10 @@ class Info(Message, frozen=True):
 
 
 class Health(Message, frozen=True):
-    """How the device is. ms: by stage; outbox_problem: why events wait in memory alone, or null.
+    """How the device is.
 
+    ms: by stage; throttled: what holds a Raspberry Pi back, edge.meters
+    outbox_problem: why events wait in memory alone, or null
     clock_set: whether the time of day can be believed; until then no signed request is carried out and nothing expires
     """
 
@@ -106,6 +108,7 @@ class Health(Message, frozen=True):
     ms: dict[str, dict[str, float | None]]
     rss_mb: float
     temp_c: float | None
+    throttled: dict[str, bool | None] | None
     camera_ok: bool
     clock_set: bool
     disk_free_mb: int

@@ -1,6 +1,7 @@
 """The commands, on real pictures; a bad input gets one line that names it."""
 
 import base64
+import sqlite3
 import sys
 
 import cv2
@@ -74,6 +75,32 @@ def test_people_are_carried_to_another_device_in_a_file(limen, pictures, tmp_pat
     one_line(limen("people", "export", file), "people.limen is there already")
     one_line(limen("people", "import", pictures / "wall.png"), "wall.png cannot be used as a gallery")
     one_line(limen("people", "--broker", "localhost", "export", tmp_path / "x"), "own disk, not over MQTT")
+
+
+def test_after_another_embedder_people_are_known_again_from_their_pictures(limen, pictures, tmp_path):
+    def with_model(model, *arguments, keep_crops="true"):
+        config = tmp_path / f"{model}.toml"
+        config.write_text(f'[models]\nembedder = "{model}"\n[gallery]\nkeep_crops = {keep_crops}\n')
+        return limen("--config", config, *arguments)
+
+    def embeddings():
+        with sqlite3.connect(tmp_path / "gallery.db") as db:
+            return db.execute("SELECT id, model, embedding FROM template ORDER BY id").fetchall()
+
+    with_model("standard", "enroll", "Eileen", pictures / "portrait.png")
+    before = embeddings()
+    assert with_model("lite", "identify", pictures / "again.jpg").output == "unknown  the gallery is empty\n"
+    assert with_model("lite", "rebuild").output == "1 template(s) made anew\n"
+    assert with_model("lite", "identify", pictures / "again.jpg").output.startswith("Eileen  d 0.")
+    assert with_model("standard", "rebuild").output == "1 template(s) made anew\n"
+    assert embeddings() == before
+
+    with_model("standard", "forget", "Eileen")
+    with_model("standard", "enroll", "Eileen", pictures / "portrait.png", keep_crops="false")
+    before = embeddings()
+    assert "0 template(s) made anew\n1 of another model have no picture" in with_model("lite", "rebuild").output
+    assert embeddings() == before
+    assert with_model("standard", "identify", pictures / "again.jpg").output.startswith("Eileen  d 0.")
 
 
 def test_two_pictures_are_of_one_person(limen, pictures):

@@ -15,6 +15,7 @@ from edge.demo.scene import Pose, with_person
 from edge.demo.scene import porch as porch_without_people
 from edge.device import Device
 from edge.inference.detector import Detector
+from edge.meters import throttled
 from edge.mqtt.discovery import discovery_topic
 from tests.household import portrait_jpeg, running, until
 
@@ -78,6 +79,7 @@ def test_what_is_said_of_the_device_itself(household):
     assert health["rss_mb"] > 10
     assert health["camera_ok"] is True
     assert health["temp_c"] is None or health["temp_c"] > 0
+    assert health["throttled"] == throttled()
     assert json.loads(household.on("gallery")[-1].payload)["people"] == []
 
 

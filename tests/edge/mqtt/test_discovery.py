@@ -7,6 +7,7 @@ import jinja2
 import pytest
 
 from edge.core.types import Event
+from edge.meters import THROTTLED_BITS
 from edge.mqtt.discovery import EVENT_TYPES, birth_topic, discovery_json, discovery_topic
 from edge.mqtt.messages import event_json
 from edge.mqtt.requests import REQUESTS, Limits, read_request
@@ -113,6 +114,23 @@ def test_what_the_device_says_of_itself_is_read(told):
         for key in ("temperature", "frames", "memory", "outbox", "camera")
     }
     assert read == {"temperature": "51.2", "frames": "10.0", "memory": "98.5", "outbox": "0", "camera": "ON"}
+
+
+@pytest.mark.parametrize(
+    ("now", "power", "held_back"),
+    [
+        (None, "None", "None"),  # what Home Assistant takes for unknown
+        (dict.fromkeys(THROTTLED_BITS, False), "OFF", "OFF"),
+        (dict.fromkeys(THROTTLED_BITS) | {"under_voltage": True}, "ON", "None"),
+        (dict.fromkeys(THROTTLED_BITS, False) | {"under_voltage": True}, "ON", "OFF"),
+        (dict.fromkeys(THROTTLED_BITS, False) | {"frequency_capped": True}, "OFF", "ON"),
+        (dict.fromkeys(THROTTLED_BITS, False) | {"throttled": True}, "OFF", "ON"),
+        (dict.fromkeys(THROTTLED_BITS, False) | {"soft_temperature_limit": True}, "OFF", "ON"),
+    ],
+)
+def test_what_holds_the_device_back_is_a_problem_where_it_is_known(told, now, power, held_back):
+    read = {key: rendered(told["cmps"][key]["val_tpl"], {"throttled": now}) for key in ("power", "throttled")}
+    assert read == {"power": power, "throttled": held_back}
 
 
 @pytest.mark.parametrize(
