@@ -282,8 +282,15 @@ def bench(config: Config, source: str | None, frames: int) -> None:
     show_default=True,
     help="Where the frame is written in which somebody was recognized.",
 )
+@click.option(
+    "--slowly",
+    type=click.FloatRange(1, 100),
+    default=1,
+    show_default=True,
+    help="How many times slower everybody comes and goes, where a machine cannot look ten times a second.",
+)
 @click.pass_obj
-def demo(config: Config, broker: str | None, picture: Path) -> None:
+def demo(config: Config, broker: str | None, picture: Path, slowly: float) -> None:
     """A stranger, one picture, a friend, and another stranger: half a minute, no camera, no broker, no network."""
     from edge.demo.broker import EmbeddedBroker
     from edge.demo.story import tell
@@ -295,7 +302,7 @@ def demo(config: Config, broker: str | None, picture: Path) -> None:
             click.echo(f"A broker on 127.0.0.1:{embedded.port}, a drawn porch, and people who do not exist.")
         else:
             mqtt = pointed_at(config, None, broker).mqtt
-        tell(replace(config, mqtt=mqtt), Path(folder), picture, click.echo)
+        tell(replace(config, mqtt=mqtt), Path(folder), picture, click.echo, slowly)
 
 
 def pointed_at(config: Config, source: str | None, broker: str | None) -> Config:

@@ -41,17 +41,23 @@ def visit(first_look: float) -> list[Pose]:
 class Film:
     """Ten frames a second, fewer where that is too many, of an empty porch and of whoever is sent there.
 
-    People come and go by the clock on the wall, however many frames are seen of them.
+    People come and go by the film's own clock, however many frames are seen of them.
+
+    slowness: how many seconds one of the film's takes, for a machine (or an emulator) that is too slow for the story
     """
 
-    def __init__(self) -> None:
+    def __init__(self, slowness: float = 1.0) -> None:
+        self.slowness = slowness
         self.ended = False
         self.dropped = 0
         self._rng = np.random.default_rng(5)
         self._visits: deque[tuple[int, float]] = deque()  # who, and their first look
         self._came_at: float | None = None  # the first of them
         self._kept: deque[tuple[float, np.ndarray]] = deque(maxlen=FRAMES_KEPT)
-        self._next_at = time.monotonic()
+        self._next_at = self._now()
+
+    def _now(self) -> float:
+        return time.monotonic() / self.slowness
 
     def send(self, person: int, first_look: float) -> None:
         """Somebody comes, after whoever was sent before."""
@@ -59,11 +65,11 @@ class Film:
 
     def read(self, timeout_seconds: float) -> Frame | None:
         """The frame of now; None where the next one is not due in time."""
-        wait = self._next_at - time.monotonic()
+        wait = (self._next_at - self._now()) * self.slowness
         time.sleep(min(timeout_seconds, max(0.0, wait)))
         if wait > timeout_seconds or self.ended:
             return None
-        at = time.monotonic()
+        at = self._now()
         self._next_at = max(self._next_at + 1 / FRAMES_PER_SECOND, at)
         image = with_noise(self._picture(at), self._rng)
         self._kept.append((time.time(), image))

@@ -31,10 +31,10 @@ class StoryError(LimenError):
     """The demo did not go as it should have: something is wrong with this installation."""
 
 
-def tell(config: Config, folder: Path, picture: Path, say: Callable[[str], None]) -> None:
+def tell(config: Config, folder: Path, picture: Path, say: Callable[[str], None], slowness: float = 1.0) -> None:
     """Play the story against the broker of that configuration.
 
-    folder: for the gallery of these few seconds; picture: where the annotated frame is written.
+    folder: for the gallery of these few seconds; picture: where the annotated frame is written; slowness: see Film.
     Raises StoryError where the door does not say what it should.
     """
     if not cv2.haveImageWriter(str(picture)) or not picture.parent.is_dir():
@@ -46,7 +46,7 @@ def tell(config: Config, folder: Path, picture: Path, say: Callable[[str], None]
         home_assistant=HomeAssistantConfig(discovery=False),
     )
     device = Device.of(config)
-    film, stop = Film(), threading.Event()
+    film, stop = Film(slowness), threading.Event()
     story = Story(config, film, picture, say)
     # The gallery belongs to the thread that opened it, so the door has this one and the story one of its own.
     teller = threading.Thread(target=story.run, args=(stop,), name="story", daemon=True)
@@ -122,10 +122,11 @@ class Story:
 
     def expect(self, kind: str, name: str | None, phase: str = "new") -> dict:
         """The next event, which must be this one. Raises StoryError."""
+        patience_seconds = VERDICT_SECONDS * self.film.slowness
         try:
-            event = self._events.get(timeout=VERDICT_SECONDS)
+            event = self._events.get(timeout=patience_seconds)
         except queue.Empty:
-            raise StoryError(f"the door said nothing for {VERDICT_SECONDS:g} s; expected was {kind} {phase}") from None
+            raise StoryError(f"the door said nothing for {patience_seconds:g} s; expected was {kind} {phase}") from None
         if event is None:
             raise StoryError("the door was stopped")
         self.say(sentence(event))

@@ -11,7 +11,7 @@ from edge.config import Config, load_config
 DEPLOY = Path(__file__).parents[2] / "deploy"
 
 
-@pytest.mark.parametrize("script", ["install", "demo", "wheels", "need.sh"])
+@pytest.mark.parametrize("script", ["install", "rehearse", "demo", "wheels", "need.sh"])
 def test_a_script_is_one_that_bash_reads(script):
     assert subprocess.run(["bash", "-n", DEPLOY / script], check=False).returncode == 0
 

@@ -66,16 +66,19 @@ def test_somebody_comes_nearer_stays_and_goes():
     assert poses[-1].x > 1.1  # out of the picture
 
 
-def test_a_film_shows_who_is_sent_and_then_the_porch(monkeypatch):
+@pytest.mark.parametrize("slowness", [1.0, 10.0])
+def test_a_film_shows_who_is_sent_and_then_the_porch(monkeypatch, slowness):
     clock = [100.0]
     monkeypatch.setattr("edge.demo.film.time.monotonic", lambda: clock[0])
     monkeypatch.setattr("edge.demo.film.time.sleep", lambda seconds: clock.append(clock.pop() + seconds))
-    film = Film()
+    film = Film(slowness)
     film.send(2, 0.0)
     first = film.read(0.0)
-    assert film.read(0.05) is None  # not due yet
-    assert film.read(0.1).at == pytest.approx(first.at + 1 / FRAMES_PER_SECOND)
-    clock[0] += COME_SECONDS + STAY_SECONDS + GO_SECONDS  # a machine that is slow sees fewer frames of the same visit
+    assert film.read(0.05 * slowness) is None  # not due yet
+    assert film.read(0.1 * slowness).at == pytest.approx(first.at + 1 / FRAMES_PER_SECOND)
+    clock[0] += slowness * (
+        COME_SECONDS + STAY_SECONDS + GO_SECONDS
+    )  # a machine that is slow sees fewer frames of the same visit
     empty = film.read(0.0)
     assert np.abs(empty.image.astype(int) - porch()).max() < 20  # the sensor's noise
     assert np.abs(first.image.astype(int) - porch()).max() > 50
