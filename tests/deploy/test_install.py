@@ -1,4 +1,4 @@
-"""The installer, as far as it goes without being root: installing, upgrading and going back are rehearsed by hand."""
+"""The installer, as far as it goes without being root: deploy/rehearse installs, upgrades and goes back."""
 
 import re
 import subprocess
@@ -21,6 +21,12 @@ def test_it_explains_itself_to_whoever_asks_for_something_else():
     assert done.returncode == 2
     for option in ("--rollback", "--uninstall", "--purge"):
         assert f"sudo deploy/install {option}" in done.stdout
+
+
+def test_the_rehearsal_explains_itself_before_it_touches_anything():
+    done = subprocess.run([DEPLOY / "rehearse"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "sudo deploy/rehearse FOLDER [trixie|bookworm]" in done.stdout
 
 
 def test_the_unit_runs_what_the_installer_installs():
