@@ -117,7 +117,7 @@ def test_the_sections_that_go_into_the_systems_files_can_be_read():
 
 
 def test_what_the_page_says_of_settings_and_messages_is_so():
-    for setting in set(re.findall(r"`((?:camera|gallery|mqtt|models|decision)\.\w+)", PAGE)):
+    for setting in set(re.findall(r"`((?:camera|gallery|mqtt|models|decision|strangers)\.\w+)", PAGE)):
         section, name = setting.split(".")
         if (section, name) != ("gallery", "db"):
             assert name in vars(getattr(Config(), section)), setting
