@@ -439,6 +439,6 @@ def test_a_new_model_embeds_everybody_again(door, path):
     enrolled(door, alice=RED)
     newer = open_door(path, TurnedEmbedder(), "b" * 64, strangers=False)
     assert said(watch(newer, walking(RED), 2)) == [("unknown", "new", None)]
-    assert newer.handle(RebuildGallery()).data == {"templates": 1}
+    assert newer.handle(RebuildGallery()).data == {"templates": 1, "without_picture": 0}
     assert said(watch(newer, [], 3, start=5)) == [("unknown", "end", None)]
     assert said(watch(newer, walking(RED), 2, start=10)) == [("recognized", "new", "alice")]
