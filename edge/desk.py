@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from edge.config import MqttConfig
-from edge.core.types import CancelEnrollment, Command, FinishEnrollment, Progress, RemovePerson, Reply
+from edge.core.types import (
+    CancelEnrollment,
+    Command,
+    FinishEnrollment,
+    ListPeople,
+    ListStrangers,
+    Progress,
+    RecognizeImage,
+    RemovePerson,
+    Reply,
+    SwitchRecognition,
+)
 from edge.device import Device
 from edge.errors import GalleryError, RefusedError
 from edge.herald import Herald
@@ -102,6 +113,8 @@ class Desk:
             return answer_json(command, asked.transaction)  # how things are now: nothing was changed, nor is it kept
         if isinstance(request, EnrollStartRequest):
             return self._start(request, command, asked, address)
+        if changes_nothing(command):
+            return self._looked_up(command, asked)
         payload = self._handled(command, asked)
         if isinstance(command, CancelEnrollment) and self._live is not None:
             self._end_live(Reply(code="cancelled", error="enroll/cancel was asked"))
@@ -122,6 +135,14 @@ class Desk:
         said = progress_json(Progress(0, request.shots), asked.transaction)
         self._live = Live(asked, address, time.monotonic() + request.timeout_seconds, said)
         return said
+
+    def _looked_up(self, command: Command, asked: Asked) -> bytes:
+        """How things are is told also where the disk cannot be written, and the answer not be kept."""
+        reply = self._device.door.handle(command)
+        with suppress(GalleryError), self._device.store.transaction():
+            self._signatures.spend(asked.stamp)
+            self._keep(reply, asked)
+        return answer_json(reply, asked.transaction)
 
     def _handled(self, command: Command | Reply, asked: Asked) -> bytes:
         """The answer, and what it answers, are on disk together or not at all. A reply is its own answer."""
@@ -176,6 +197,11 @@ class Desk:
         with suppress(GalleryError):  # what was not written is not known, if it can be read what was
             self._device.door.reload()
         return answer_json(Reply(code="storage", error=str(error)), transaction)
+
+
+def changes_nothing(command: Command) -> bool:
+    """It only asks."""
+    return isinstance(command, ListPeople | ListStrangers | RecognizeImage) or command == SwitchRecognition()
 
 
 def said_again(asked: Asked, digest: str, said: bytes) -> bytes:

@@ -13,6 +13,7 @@ from skimage.data import astronaut
 from edge.capture import open_source
 from edge.cli import main
 from edge.device import Device
+from edge.errors import GalleryError
 from tests.household import base64_of, portrait_jpeg, running, until
 
 BASE = "limen/porch"
@@ -203,3 +204,20 @@ def test_the_commands_ask_a_running_device(porch, household, tmp_path):
     ):
         assert again.exit_code == 1
         assert again.output.startswith(said)
+
+
+def test_how_things_are_is_told_also_where_the_disk_cannot_be_written(porch, household, monkeypatch):
+    enroll = {"transaction": "1", "name": "Eileen", "images": [portrait_jpeg()]}
+    assert household.ask("enroll/image", enroll)["status"] == "ok"
+
+    def fail(*_):
+        raise GalleryError("disk full")
+
+    monkeypatch.setattr(porch.device.store.answers, "keep", fail)
+    assert household.ask("person/list", {"transaction": "2"})["data"]["people"][0]["name"] == "Eileen"
+    assert household.ask("config/get", {"transaction": "3"})["data"] == {"recognition": True}
+    rename = {"transaction": "4", "name": "Eileen", "new_name": "Colonel"}
+    assert household.ask("person/rename", rename)["code"] == "storage"
+    assert household.ask("config/set", {"transaction": "5", "recognition": False})["code"] == "storage"
+    monkeypatch.undo()
+    assert household.ask("person/list", {"transaction": "6"})["data"]["people"][0]["name"] == "Eileen"
