@@ -155,7 +155,7 @@ class Climb:
             wanted = self.ladder.newcomers, self.ladder.newcomer_steps
             return asdict(compare(*sides, self.workspace.runs_dir, *wanted))
 
-        return self._once(classifier, f"newcomer-{chosen.name}.json", tried)
+        return self._once(classifier, f"newcomer-{chosen.name}-{chosen.fingerprint()}.json", tried)
 
     def cpu_minutes(self, rows: list[Row]) -> float:
         """What training these rows took."""
