@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import math
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -28,6 +29,7 @@ HEARING_SECONDS = 0.1  # of others, and then a frame: whoever says much must not
 UNDERWAY_MAX = 4  # messages at once: each may have a megabyte
 SETTLE_SECONDS = 1.0  # after a connection, and after what the broker kept: who is up to date need not say so
 AGAIN_SECONDS = 1.0  # between two corrections of what was heard of one person
+UNSETTLED_SECONDS = 60.0  # until what is forgotten is tried again to be overwritten
 WAIT_SECONDS = 5.0  # until what could not be written is tried again
 PACKET_HEAD_BYTES = 300  # topic, properties and seal
 
@@ -50,6 +52,7 @@ class Fleet:
         self._missed: dict[str, None] = {}  # topics of what there was no room for
         self._makers: dict[str, tuple[str, str]] = {}  # of templates that are of no use here: which camera, which model
         self._settled_at = self._try_at = 0.0
+        self._settle_at = math.inf  # when the file's log is to be cut off
         self._connections = 0
         self._dropped = self._too_large = 0
         self._problem: str | None = None
@@ -101,8 +104,11 @@ class Fleet:
     def _settle(self, revisions: Iterable[Revision]) -> None:
         """Nothing of who is forgotten stays on the disk, in what was said of them neither."""
         if any(revision.forgotten for revision in revisions):
+            self._settle_at = 0.0
+        if self._settle_at <= time.monotonic() and not self._device.store.writing:
+            self._settle_at = time.monotonic() + UNSETTLED_SECONDS  # somebody else may be reading the file
             with suppress(GalleryError):
-                self._device.store.settle_unless_writing()
+                self._settle_at = math.inf if self._device.store.settle() else self._settle_at
 
     def _hear(self) -> None:
         """What the others say, for a while."""

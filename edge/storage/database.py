@@ -75,9 +75,14 @@ class Database:
             busy, *_ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         return not busy
 
+    @property
+    def writing(self) -> bool:
+        """A transaction is open."""
+        return self._db.in_transaction
+
     def settle_unless_writing(self) -> bool:
         """The same, where no transaction is open around this one; whoever opened one settles after it."""
-        return self._db.in_transaction or self.settle()
+        return self.writing or self.settle()
 
     def changed_elsewhere(self) -> bool:
         """Another process wrote to the file since this was last asked, or since it was opened."""
