@@ -21,8 +21,9 @@ from edge.device import Device
 from edge.doctor import examine
 from edge.errors import ConfigError, ImageError, LimenError
 from edge.people import People, done, people_of
+from edge.sealed import new_key
 from edge.service import Service
-from edge.storage.carry import export_to, take_in
+from edge.storage.carry import check, read, write_new
 
 SYSTEM_CONFIG = Path("/etc/limen/limen.toml")
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -117,8 +118,6 @@ def enroll(
 def people(context: click.Context, broker: str | None, device: str | None) -> None:
     """Who is known. With export or import: to and from a file."""
     if context.invoked_subcommand is not None:
-        if broker is not None or device is not None:
-            raise ConfigError("people are exported and imported on the device's own disk, not over MQTT")
         return
     with asked(context.obj, broker, device) as people:
         known = people.list()
@@ -129,22 +128,43 @@ def people(context: click.Context, broker: str | None, device: str | None) -> No
 
 @people.command("export")
 @click.argument("file", type=FILE)
-@click.pass_obj
-def export_people(config: Config, file: Path) -> None:
-    """Write everybody, with templates and pictures, into FILE. It is biometric data and not encrypted: keep it safe."""
-    click.echo(f"{file}: {export_to(Device.of(config).store, file)} people")
+@click.pass_context
+def export_people(context: click.Context, file: Path) -> None:
+    """Write everybody, with templates and pictures, into FILE. It is biometric data and not encrypted: keep it safe.
+
+    From a device that is asked over MQTT (limen people --broker HOST export FILE) it comes sealed under the household's
+    key, and is opened here.
+    """
+    with asked(context.obj, **context.parent.params) as people:
+        data, count = people.exported()
+    write_new(file, data)
+    click.echo(f"{file}: {count} people")
 
 
 @people.command("import")
 @click.argument("file", type=FILE)
-@click.pass_obj
-def import_people(config: Config, file: Path) -> None:
+@click.pass_context
+def import_people(context: click.Context, file: Path) -> None:
     """Know everybody in FILE, an export, too. Who is known already gets the templates that are new."""
-    store = Device.of(config).store
-    new_people, new_templates = take_in(store, file)
-    foreign = store.foreign()
-    wait = f"; {foreign} of another model wait for `limen rebuild`" if foreign else ""
-    click.echo(f"{new_people} people and {new_templates} templates are new{wait}")
+    data = read(file)
+    check(data, str(file))
+    with asked(context.obj, **context.parent.params) as people:
+        new = people.take_in(data)
+    wait = f"; {new['waiting']} of another model wait for `limen rebuild`" if new["waiting"] else ""
+    click.echo(f"{new['people']} people and {new['templates']} templates are new{wait}")
+
+
+@main.group()
+def fleet() -> None:
+    """One gallery for all cameras of a household."""
+
+
+@fleet.command()
+@click.argument("file", type=FILE)
+def key(file: Path) -> None:
+    """Make a household's key and write it into FILE. Whoever has it can read everybody's templates."""
+    write_new(file, f"{new_key()}\n".encode())
+    click.echo(f"{file}: a new key; copy it to every camera of the household, and name it there as fleet.key_file")
 
 
 @main.command()

@@ -13,7 +13,9 @@ from edge.core.quality import QualityRules
 from edge.core.tracker import TrackRules
 from edge.errors import ConfigError
 
-DeviceName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=63)]  # it is part of every topic
+Level = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=63)]
+# It is part of every topic; below limen/household is what all devices share.
+DeviceName = Annotated[str, msgspec.Meta(pattern=r"^(?!household$)[a-z0-9][a-z0-9-]*$", max_length=63)]
 LABEL = r"[A-Za-z0-9_-]{1,63}"
 Host = Annotated[
     str, msgspec.Meta(pattern=rf"^({LABEL}(\.{LABEL})*\.?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)$", max_length=253)
@@ -27,6 +29,7 @@ Count = Annotated[int, msgspec.Meta(ge=1)]
 PASSWORD_VARIABLE = "LIMEN_MQTT_PASSWORD"  # noqa: S105 -- the variable's name, not what is in it
 SIGNING_KEY_VARIABLE = "LIMEN_MQTT_SIGNING_KEY"
 SIGNING_KEY_BYTES_MIN = 32
+HOUSEHOLD_KEY_VARIABLE = "LIMEN_HOUSEHOLD_KEY"
 SECRET = "********"  # noqa: S105 -- what is printed in place of one
 
 
@@ -143,6 +146,26 @@ class MqttConfig:
 
 
 @dataclass(frozen=True)
+class FleetConfig:
+    """One gallery for all cameras of a household that have its key.
+
+    The key comes from the environment (LIMEN_HOUSEHOLD_KEY) or from a file, never from here; without it, none of this.
+
+    household: part of the topics that they share
+    message_bytes_max: of all that is said of one person; if it is more, their crops are left out, and if that does not
+        help, nothing is said. A broker that takes less (MQTT 5 says so) gets less
+    """
+
+    household: Level = "home"
+    key_file: Path | None = None
+    message_bytes_max: Annotated[int, msgspec.Meta(ge=10_000, le=4_000_000)] = 1_000_000
+
+    def key(self) -> str | None:
+        """In base64: from the environment, else from the file. Raises ConfigError where the file cannot be read."""
+        return secret(HOUSEHOLD_KEY_VARIABLE, "fleet.key_file", self.key_file)
+
+
+@dataclass(frozen=True)
 class HomeAssistantConfig:
     """Whether Home Assistant is told of the device, and below which prefix it looks and says that it has started."""
 
@@ -166,6 +189,7 @@ class Config:
     strangers: StrangersConfig = field(default_factory=StrangersConfig)
     mqtt: MqttConfig = field(default_factory=MqttConfig)
     home_assistant: HomeAssistantConfig = field(default_factory=HomeAssistantConfig)
+    fleet: FleetConfig = field(default_factory=FleetConfig)
 
 
 def secret(variable: str, key: str, file: Path | None) -> str | None:
@@ -238,6 +262,7 @@ def printable(config: Config) -> dict[str, object]:
     values["camera"]["location"] = masked(config.camera.location)
     values["mqtt"]["password"] = SECRET if config.mqtt.password() else None
     values["mqtt"]["signing_key"] = SECRET if config.mqtt.signing_key() else None
+    values["fleet"]["key"] = SECRET if config.fleet.key() else None
     return values
 
 

@@ -10,6 +10,7 @@ LimenError                 anything a user can cause; its text is one line that 
 +-- GalleryError           a gallery file that cannot be opened, read or written
 +-- OutboxError            an outbox that cannot be opened, or that another process has
 +-- BrokerError            a broker that cannot be reached, or a device that does not answer through it
++-- SealError              something that was not sealed under the household's key, or was changed since
 +-- RefusedError           a command that the door will not carry out; it has a code for programs
 """
 
@@ -52,6 +53,10 @@ class OutboxError(LimenError):
 
 class BrokerError(LimenError):
     """A broker that cannot be reached, or a device that does not answer through it."""
+
+
+class SealError(LimenError):
+    """Something that was not sealed under the household's key for this place, or was changed since."""
 
 
 class RefusedError(LimenError):

@@ -9,10 +9,12 @@ import cv2
 import numpy as np
 
 from edge.config import Config
-from edge.core.types import Command, EnrollImages, ListPeople, RebuildGallery, RemovePerson, Reply
+from edge.core.types import Command, EnrollImages, ImportGallery, ListPeople, RebuildGallery, RemovePerson, Reply
 from edge.device import Device
-from edge.errors import BrokerError, LimenError, RefusedError
+from edge.errors import BrokerError, ConfigError, LimenError, RefusedError
 from edge.mqtt.controller import Controller
+from edge.sealed import CARRIED, Seal
+from edge.storage.carry import exported
 
 PICTURE_PX_MAX = 1280  # of a longer side: a phone's picture is ten times what a face needs, and a message has a limit
 JPEG_QUALITY = 92
@@ -33,6 +35,12 @@ class People(Protocol):
 
     def rebuild(self) -> dict:
         """Make every template anew from its picture, as the present embedder sees it."""
+
+    def exported(self) -> tuple[bytes, int]:
+        """Everybody, as edge.storage.carry makes it, and how many they are."""
+
+    def take_in(self, data: bytes) -> dict:
+        """Know everybody of an export too."""
 
 
 class Here:
@@ -57,15 +65,23 @@ class Here:
         """See People."""
         return self._done(RebuildGallery())
 
+    def exported(self) -> tuple[bytes, int]:
+        """See People."""
+        return exported(self.device.store)
+
+    def take_in(self, data: bytes) -> dict:
+        """See People."""
+        return self._done(ImportGallery(data))
+
     def _done(self, command: Command) -> dict:
         return done(self.device.door.handle(command))
 
 
 class There:
-    """A device that answers through the broker."""
+    """A device that answers through the broker. key: the household's, under which galleries are sealed on the way."""
 
-    def __init__(self, controller: Controller) -> None:
-        self.controller = controller
+    def __init__(self, controller: Controller, key: str | None) -> None:
+        self.controller, self._key = controller, key
 
     def enroll(self, name: str, pictures: list[np.ndarray]) -> dict:
         """See People."""
@@ -94,13 +110,28 @@ class There:
         """See People."""
         return self.controller.ask("gallery/rebuild", {})
 
+    def exported(self) -> tuple[bytes, int]:
+        """See People."""
+        seal, answer = self._seal(), self.controller.ask("gallery/export", {})
+        return seal.open(base64.b64decode(answer["gallery"]), CARRIED), answer["people"]
+
+    def take_in(self, data: bytes) -> dict:
+        """See People."""
+        sealed = base64.b64encode(self._seal().seal(data, CARRIED)).decode()
+        return self.controller.ask("gallery/import", {"gallery": sealed})
+
+    def _seal(self) -> Seal:
+        if self._key is None:
+            raise ConfigError("a gallery crosses MQTT sealed alone: set fleet.key_file or LIMEN_HOUSEHOLD_KEY here too")
+        return Seal(self._key, CARRIED)
+
 
 @contextmanager
 def people_of(config: Config, *, over_mqtt: bool) -> Iterator[People]:
     """The people of the configured device. Raises LimenError that names what is missing."""
     if over_mqtt:
         with Controller(config.mqtt, config.device) as controller:
-            yield There(controller)
+            yield There(controller, config.fleet.key())
     else:
         device = Device.of(config)
         try:

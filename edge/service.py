@@ -1,6 +1,7 @@
 """The device: builds the adapters from the configuration and turns the loop; one thread owns all but their insides."""
 
 import base64
+import binascii
 import logging
 import shutil
 import threading
@@ -15,7 +16,8 @@ from edge.core.ports import FrameSource
 from edge.core.types import Event, ForgetExpired, Frame
 from edge.desk import Desk
 from edge.device import Device
-from edge.errors import GalleryError, RefusedError
+from edge.errors import GalleryError, RefusedError, SealError
+from edge.fleet import Fleet
 from edge.herald import Herald
 from edge.meters import Stopwatch, rss_mb, temp_c, throttled
 from edge.mqtt.discovery import birth_topic
@@ -23,8 +25,10 @@ from edge.mqtt.link import Link
 from edge.mqtt.messages import Health
 from edge.mqtt.pictures import face_jpeg, small_jpeg
 from edge.mqtt.requests import DAY_SECONDS, Limits
-from edge.mqtt.topics import Topics
+from edge.mqtt.topics import SharedTopics, Topics
 from edge.notify import Watchdog, notify
+from edge.sealed import CARRIED, REVISIONS, Seal
+from edge.storage.carry import check, exported
 from edge.storage.outbox import Outbox
 
 log = logging.getLogger("limen")
@@ -34,6 +38,7 @@ REQUESTS_SECONDS = 0.2  # of requests, and then a frame: whoever asks much must 
 CAMERA_SILENT_SECONDS = 10.0
 TIDY_SECONDS = 60.0
 SNAPSHOT_PX_MAX = 640
+ANSWER_BYTES = 1000  # of an answer besides what it is about
 SHOWN = ("recognized", "unknown")
 NOTHING = np.zeros((240, 320, 3), np.uint8)
 
@@ -45,8 +50,11 @@ class Service:
         self.config, self.device = config, device
         self.topics = Topics(config.device)
         self._birth = birth_topic(config.home_assistant.prefix)
-        self.link = Link(config.mqtt, self.topics, (self._birth,) if config.home_assistant.discovery else ())
-        mqtt = config.mqtt
+        mqtt, key = config.mqtt, config.fleet.key()
+        shared = None if key is None else SharedTopics(config.fleet.household).people
+        self.link = Link(mqtt, self.topics, (self._birth,) if config.home_assistant.discovery else (), shared)
+        self.fleet = None if key is None else Fleet(config, device, self.link, Seal(key, REVISIONS))
+        self._carried = None if key is None else Seal(key, CARRIED)
         self.outbox = Outbox(mqtt.outbox_path or config.gallery.path.with_name("outbox.db"), mqtt.outbox_events_max)
         self.herald = Herald(config, device, self.link, self.topics, self.outbox)
         self.desk = Desk(mqtt, device, self.link, self.topics, self.herald, self)
@@ -70,6 +78,8 @@ class Service:
                 self.turn_to_requests()
                 self.desk.go_on()
                 self._forget_expired()
+                if self.fleet is not None and self.fleet.turn():
+                    self._know_again()
                 self.herald.deliver()
                 newest = source.read(READ_SECONDS)
                 if newest is not None:
@@ -118,8 +128,7 @@ class Service:
     def turn_to_requests(self) -> None:
         """Answer what came in, for a while; and know whom `limen enroll` on this disk made known meanwhile."""
         if self.device.store.changed_elsewhere():
-            self.device.door.reload()
-            self.herald.say_who_is_known()
+            self._know_again()
         until = time.monotonic() + REQUESTS_SECONDS
         while time.monotonic() < until and (came := self.link.pending(1)):
             (incoming,) = came
@@ -130,6 +139,11 @@ class Service:
                 self.desk.answer(incoming)
             elif incoming.size:
                 self.herald.heard_of(slug)
+
+    def _know_again(self) -> None:
+        """Others wrote into the gallery."""
+        self.device.door.reload()
+        self.herald.say_who_is_known()
 
     def _forget_expired(self) -> None:
         """Guests whose time is over, and strangers who did not come again."""
@@ -174,6 +188,38 @@ class Service:
             raise RefusedError("no_frame", "the camera gives no frames")
         return {"image": base64.b64encode(small_jpeg(self._frame.best, SNAPSHOT_PX_MAX)).decode()}
 
+    def exported(self, *, crops: bool) -> dict[str, object]:
+        """See edge.mqtt.requests.Around."""
+        data, people = exported(self.device.store, crops=crops)
+        sealed = base64.b64encode(self._seal.seal(data, CARRIED)).decode()
+        most = self.limits.request_bytes_max - ANSWER_BYTES
+        if len(sealed) > most:
+            raise RefusedError(
+                "too_large",
+                f"the gallery has {len(sealed)} bytes; at most {most} cross MQTT: without crops it has less, and "
+                "`limen people export` on the device takes any number",
+            )
+        return {"people": people, "gallery": sealed}
+
+    def opened(self, gallery: str) -> bytes:
+        """See edge.mqtt.requests.Around."""
+        try:
+            data = self._seal.open(base64.b64decode(gallery, validate=True), CARRIED)
+            check(data, "the gallery")
+        except binascii.Error as error:
+            raise RefusedError("not_base64", f"the gallery is not base64: {error}") from error
+        except SealError as error:
+            raise RefusedError("not_authentic", str(error)) from error
+        except GalleryError as error:
+            raise RefusedError("invalid", str(error)) from error
+        return data
+
+    @property
+    def _seal(self) -> Seal:
+        if self._carried is None:
+            raise RefusedError("no_household_key", "a gallery crosses MQTT sealed alone: fleet.key_file is not set")
+        return self._carried
+
     def health(self) -> dict[str, object]:
         """See edge.mqtt.requests.Around."""
         return msgspec.to_builtins(self._health())
@@ -205,4 +251,5 @@ class Service:
             dropped_events=self.outbox.dropped,
             dropped_answers=self.link.dropped,
             refused_requests=self.link.refused,
+            fleet=None if self.fleet is None else self.fleet.health(),
         )

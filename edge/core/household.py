@@ -11,6 +11,7 @@ from edge.core.types import (
     CorrectEvent,
     ForgetExpired,
     IgnoreStranger,
+    ImportGallery,
     LabelStranger,
     ListPeople,
     ListStrangers,
@@ -39,6 +40,7 @@ class Household:
             SetPerson: self._set,
             RemovePerson: self._remove,
             ForgetExpired: self._forget_expired,
+            ImportGallery: self._take_in,
             ListStrangers: self._list_strangers,
             LabelStranger: self._label,
             IgnoreStranger: self._ignore,
@@ -142,6 +144,11 @@ class Household:
         if gone or purged:
             self.reload()
         return Reply({"people": [person.name for person in gone], "strangers": purged})
+
+    def _take_in(self, command: ImportGallery) -> Reply:
+        people, templates = self.store.take_in(command.data)
+        self.reload()
+        return Reply({"people": people, "templates": templates, "waiting": self.store.foreign()})
 
     def _kept_strangers(self) -> Strangers:
         if self.strangers is None:

@@ -70,6 +70,9 @@ class GalleryStore(Protocol):
     def crops(self) -> Iterable[tuple[str, np.ndarray]]:
         """The template id and the (112, 112, 3) crop of every stored crop."""
 
+    def take_in(self, data: bytes) -> tuple[int, int]:
+        """Everybody of an export; returns how many people and templates are new."""
+
     def foreign(self) -> int:
         """How many templates are of another model: nobody is recognized by them."""
 

@@ -309,6 +309,13 @@ class RecognizeImage:
 
 
 @dataclass(frozen=True)
+class ImportGallery:
+    """Know everybody of another gallery too. data: an export, as the store makes it"""
+
+    data: bytes
+
+
+@dataclass(frozen=True)
 class RebuildGallery:
     """Embed every stored crop again with the present model."""
 
@@ -337,6 +344,7 @@ Command = (
     | PurgeStrangers
     | CorrectEvent
     | RecognizeImage
+    | ImportGallery
     | RebuildGallery
     | SwitchRecognition
 )

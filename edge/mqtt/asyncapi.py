@@ -22,6 +22,7 @@ from edge.mqtt.messages import (
 )
 from edge.mqtt.requests import REQUESTS
 from edge.mqtt.signature import Envelope
+from edge.mqtt.topics import SharedTopics
 
 SCHEMAS = "#/components/schemas/{name}"
 DEVICE = {"device": {"description": "The device's name: a to z, digits and dashes."}}
@@ -87,6 +88,22 @@ def document() -> dict[str, object]:
             "channel": {"$ref": f"#/channels/{key}"},
             "summary": said.summary,
             "bindings": {"mqtt": {"qos": said.qos, "retain": said.retain}},
+        }
+    sealed = {"name": "shared-person", "payload": {"type": "string", "format": "binary"}}
+    channels["shared-person"] = {
+        "address": SharedTopics("{household}").person("{opaque}"),
+        "parameters": {
+            "household": {"description": "The household's name, fleet.household."},
+            "opaque": {"description": "Stands for one person; whose it is, nobody knows without the household's key."},
+        },
+        "messages": {"message": sealed | {"contentType": "application/octet-stream"}},
+    }
+    for action in ("send", "receive"):
+        operations[f"{action}-shared-person"] = {
+            "action": action,
+            "channel": {"$ref": "#/channels/shared-person"},
+            "summary": "What the household's cameras know of one person, sealed under its key; see edge.sealed.",
+            "bindings": {"mqtt": {"qos": 1, "retain": True}},
         }
     for verb, kind in REQUESTS.items():
         key = verb.replace("/", "-")

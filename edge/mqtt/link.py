@@ -11,9 +11,8 @@ import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, topic_matches_sub
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -21,31 +20,16 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge.config import MqttConfig
 from edge.mqtt.account import client_of
+from edge.mqtt.inbox import COUNT_MAX, Inbox, Incoming
 from edge.mqtt.topics import Topics
 
 log = logging.getLogger("limen")
 
 INFLIGHT_MAX = 16
-INBOX_MAX = 256
-INBOX_BYTES_MAX = 16_000_000
+SHARED_COUNT_MAX = 10_000
 RECONNECT_SECONDS = (1, 30)
 CONNACK_SECONDS = 5.0
 NO_VERSION_5 = {1, 0x84}  # "unacceptable protocol version": as a broker of 3.1.1 says it, and as one of 5 does
-
-
-class Incoming(NamedTuple):
-    """A message as it came, not read yet.
-
-    size: of the payload; one that is too large to be read is not kept; busy: nor is one for which there was no room
-    """
-
-    topic: str
-    payload: bytes
-    size: int
-    retain: bool
-    response_topic: str | None
-    correlation: bytes | None
-    busy: bool = False
 
 
 @dataclass
@@ -53,6 +37,7 @@ class Outgoing:
     """A message that waits to be delivered.
 
     expires_at: on the monotonic clock; later it goes to late_topic; token: by which the sender knows it when delivered
+    retain: the broker keeps it; with a lost connection it is lost too, and whoever sent it has a newer one by then
     """
 
     topic: str
@@ -61,19 +46,26 @@ class Outgoing:
     late_topic: str | None = None
     correlation: bytes | None = None
     token: int | None = None
+    retain: bool = False
 
 
 class Link:
     """The device's side of the broker; every method is for the thread that owns the door.
 
     also_hear: topics of others
-    dropped: how many messages the full queue lost, oldest first; refused: requests that did not fit the inbox
+    share: filter of what is shared with others; it waits apart, in `shared`, and one's own words come back there too
+    dropped: how many messages the full queue lost, oldest first
+    packet_bytes_max: what the broker takes at most, where it says so
     delivered: tokens of messages that the broker acknowledged, for the sender to take out
     """
 
-    def __init__(self, config: MqttConfig, topics: Topics, also_hear: tuple[str, ...] = ()) -> None:
-        self.config, self.topics, self.also_hear = config, topics, also_hear
-        self.dropped = self.refused = self.connections = 0
+    def __init__(
+        self, config: MqttConfig, topics: Topics, also_hear: tuple[str, ...] = (), share: str | None = None
+    ) -> None:
+        self.config, self.topics, self.also_hear, self.share = config, topics, also_hear, share
+        self.dropped = self.connections = 0
+        self.packet_bytes_max: int | None = None
+        self.shared = Inbox(config.request_bytes_max, SHARED_COUNT_MAX)
         self.why_not: str | None = "not connected yet"
         self.version_5 = config.version != "3.1.1"
         self.delivered: deque[int] = deque()
@@ -82,12 +74,12 @@ class Link:
         self._states: dict[str, tuple[bytes, int]] = {}
         self._connected = False
         # Filled by the network thread, emptied by ours.
-        self._inbox: deque[Incoming] = deque()
+        self._inbox = Inbox(config.request_bytes_max)
         self._acknowledged: deque[tuple[int, str | None]] = deque()  # which, and why the broker refused it
         self._changes: deque[str | None] = deque()  # connected (None), or why not any more
-        self._bytes_in = self._bytes_out = 0  # each written by one thread alone
         self._opened_at: float | None = None  # when a connection was made that the broker has not answered yet
         self._other_version = self._refused = False
+        self._shares = () if share is None else (share,)
         self._client = self._make_client()
 
     def start(self) -> None:
@@ -117,11 +109,16 @@ class Link:
         return self._connected
 
     @property
+    def refused(self) -> int:
+        """Requests that did not fit the inbox."""
+        return self._inbox.refused
+
+    @property
     def depth(self) -> int:
         """Messages that wait or were not acknowledged yet."""
         return len(self._waiting) + len(self._inflight)
 
-    def pending(self, count: int = INBOX_MAX) -> list[Incoming]:
+    def pending(self, count: int = COUNT_MAX) -> list[Incoming]:
         """What came in since the last call, at most so many. To be called again and again: it also sends what waits."""
         while self._changes:
             before, self.why_not = self.why_not, self._changes.popleft()
@@ -140,11 +137,7 @@ class Link:
             self._try_the_other_version()  # after what came of the last one was noted and logged
         self._note_acknowledged()
         self._pump()
-        messages = []
-        while self._inbox and len(messages) < count:
-            messages.append(self._inbox.popleft())
-            self._bytes_out += len(messages[-1].payload)
-        return messages
+        return self._inbox.take(count)
 
     def say(self, name: str, payload: bytes, qos: int = 1) -> None:
         """A state: retained, the newest alone counts, said again at every connect."""
@@ -171,8 +164,13 @@ class Link:
         if self._connected:
             self._client.publish(self.topics.of(name), b"", qos=1, retain=True)
 
+    def hear_again(self, topic: str) -> None:
+        """Have the broker, to which there is a connection, say once more what it keeps of one of the shared topics."""
+        self._client.subscribe(topic, qos=1)
+        self._client.unsubscribe(topic)  # the filter of them all stays: or all that comes would come twice
+
     def send(self, message: Outgoing) -> None:
-        """An event or an answer: delivered in order, at least once, when there is a broker; QoS 1, not retained."""
+        """Delivered in order, at least once, when there is a broker; QoS 1."""
         if len(self._waiting) >= self.config.queue_answers_max:
             self._waiting.popleft()
             self.dropped += 1
@@ -201,7 +199,7 @@ class Link:
         self._client.loop_stop()
         self._note_acknowledged()
         waiting = [*self._inflight.values(), *self._waiting]
-        self._waiting = deque(message for message in waiting if message.token is None)
+        self._waiting = deque(message for message in waiting if message.token is None and not message.retain)
         self._inflight.clear()
         self._changes.clear()
         self._other_version, self._opened_at, self._refused, self._connected = False, None, False, False
@@ -213,7 +211,7 @@ class Link:
         while self._connected and self._waiting and len(self._inflight) < INFLIGHT_MAX:
             message = self._waiting.popleft()
             topic, properties = self._addressed(message)
-            info = self._client.publish(topic, message.payload, qos=1, properties=properties)
+            info = self._client.publish(topic, message.payload, qos=1, retain=message.retain, properties=properties)
             self._inflight[info.mid] = message
 
     def _addressed(self, message: Outgoing) -> tuple[str, Properties | None]:
@@ -262,9 +260,10 @@ class Link:
         _userdata: object,
         _flags: ConnectFlags,
         reason: ReasonCode,
-        _properties: Properties | None,
+        properties: Properties | None,
     ) -> None:
         self._opened_at = None
+        self.packet_bytes_max = getattr(properties, "MaximumPacketSize", None)
         if reason.is_failure:  # never "connected" on a refusal
             self._other_version = self.version_5 and reason.value in NO_VERSION_5
             self._refused = True
@@ -276,9 +275,10 @@ class Link:
         if self.version_5:
             options = SubscribeOptions(qos=1, retainAsPublished=True, retainHandling=2)
             others = [(topic, SubscribeOptions(qos=1, noLocal=True)) for topic in (people, *self.also_hear)]
-            client.subscribe([(self.topics.requests, options), *others])
+            shared = [(topic, SubscribeOptions(qos=1)) for topic in self._shares]
+            client.subscribe([(self.topics.requests, options), *others, *shared])
         else:
-            client.subscribe([(topic, 1) for topic in (self.topics.requests, people, *self.also_hear)])
+            client.subscribe([(topic, 1) for topic in (self.topics.requests, people, *self.also_hear, *self._shares)])
         client.publish(self.topics.of("status"), b"online", qos=1, retain=True)
         self._changes.append(None)
 
@@ -306,22 +306,11 @@ class Link:
     def _on_subscribe(
         self, _client: Client, _userdata: object, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
     ) -> None:
-        for topic, reason in zip(
-            (self.topics.requests, self.topics.of("person/+"), *self.also_hear), reasons, strict=False
-        ):
+        filters = self.topics.requests, self.topics.of("person/+"), *self.also_hear, *self._shares
+        for topic, reason in zip(filters if len(reasons) > 1 else (), reasons, strict=False):
             if reason.is_failure:
                 log.error("%s: the broker does not let us hear it: %s", topic, reason)
 
     def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
-        if len(self._inbox) >= INBOX_MAX:
-            self.refused += 1
-            return
-        size = len(message.payload)
-        kept = message.payload if size <= self.config.request_bytes_max else b""
-        busy = self._bytes_in - self._bytes_out + len(kept) > INBOX_BYTES_MAX
-        if busy:
-            kept = b""
-        self._bytes_in += len(kept)
-        properties = message.properties
-        answer_to = getattr(properties, "ResponseTopic", None), getattr(properties, "CorrelationData", None)
-        self._inbox.append(Incoming(message.topic, kept, size, message.retain, *answer_to, busy=busy))
+        shared = self.share is not None and topic_matches_sub(self.share, message.topic)
+        (self.shared if shared else self._inbox).put(message)

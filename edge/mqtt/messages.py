@@ -96,12 +96,28 @@ class Info(Message, frozen=True):
     runtime: str
 
 
+class FleetHealth(Message, frozen=True):
+    """How the gallery is that the household's cameras share.
+
+    unsaid: people of whom the broker has not yet what is known here; refused: messages that did not authenticate or
+    could not be kept; too_large: what was not said for its size; unusable_templates: of another model, with no crop
+    """
+
+    people: int
+    unsaid: int
+    refused: int
+    too_large: int
+    unusable_templates: int
+    problems: list[str]
+
+
 class Health(Message, frozen=True):
     """How the device is.
 
     ms: by stage; throttled: what holds a Raspberry Pi back, edge.meters
     outbox_problem: why events wait in memory alone, or null
     clock_set: whether the time of day can be believed; until then no signed request is carried out and nothing expires
+    fleet: null where the gallery is shared with nobody
     """
 
     fps: float
@@ -118,6 +134,7 @@ class Health(Message, frozen=True):
     dropped_events: int
     dropped_answers: int
     refused_requests: int
+    fleet: FleetHealth | None
 
 
 class Known(Message, frozen=True):

@@ -17,6 +17,7 @@ from edge.core.types import (
     EnrollImages,
     Event,
     IgnoreStranger,
+    ImportGallery,
     LabelStranger,
     ListPeople,
     ListStrangers,
@@ -68,6 +69,12 @@ class Around(Protocol):
 
     def snapshot(self) -> dict[str, object]:
         """What the camera sees. Raises RefusedError where that is not to be had."""
+
+    def exported(self, *, crops: bool) -> dict[str, object]:
+        """Everybody, sealed under the household's key. Raises RefusedError where there is none, or with too_large."""
+
+    def opened(self, gallery: str) -> bytes:
+        """What was sealed. Raises RefusedError where there is no key, or the gallery was not sealed under it."""
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -257,6 +264,26 @@ class RecognizeImageRequest(Request, frozen=True, forbid_unknown_fields=True, kw
         return RecognizeImage(picture_in(self.image, "image", around.limits.image_pixels_max))
 
 
+class GalleryExportRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """gallery/export: everybody with templates and crops, sealed under the household's key, in base64."""
+
+    crops: bool = True
+
+    def command(self, around: Around) -> Reply:
+        """See Request."""
+        return Reply(around.exported(crops=self.crops))
+
+
+class GalleryImportRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """gallery/import: know everybody of an export, too."""
+
+    gallery: str
+
+    def command(self, around: Around) -> Command:
+        """See Request."""
+        return ImportGallery(around.opened(self.gallery))
+
+
 class GalleryRebuildRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """gallery/rebuild: embed every stored crop again."""
 
@@ -300,6 +327,8 @@ REQUESTS: dict[str, type[Request]] = {
     "recognize/image": RecognizeImageRequest,
     "snapshot/get": SnapshotGetRequest,
     "health/check": HealthCheckRequest,
+    "gallery/export": GalleryExportRequest,
+    "gallery/import": GalleryImportRequest,
     "gallery/rebuild": GalleryRebuildRequest,
     "config/get": ConfigGetRequest,
     "config/set": ConfigSetRequest,

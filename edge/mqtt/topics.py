@@ -43,3 +43,19 @@ class Topics:
         if len(verb) > VERB_MAX:
             verb = "unknown"
         return f"{self.base}/response/{verb}".rstrip("/")
+
+
+@dataclass(frozen=True)
+class SharedTopics:
+    """The topics below `limen/household/<household>`, which all its cameras share."""
+
+    household: str
+
+    @property
+    def people(self) -> str:
+        """The filter of everybody's."""
+        return self.person("+")
+
+    def person(self, opaque: str) -> str:
+        """One person's. opaque: nothing that says who it is."""
+        return f"limen/household/{self.household}/person/{opaque}"

@@ -1,79 +1,123 @@
-"""People carried from one device to another, as a file of their own."""
+"""People carried from one device to another: a SQLite file of their own, in memory until somebody writes it."""
 
+import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
+from urllib.parse import quote
 
 from edge.errors import GalleryError
+from edge.storage.audit import Audit
+from edge.storage.blobs import is_embedding
 from edge.storage.database import Database
-from edge.storage.gallery_db import GalleryDb, is_embedding
+from edge.storage.migrations import migrate
 
 PERSON = "id, name, key, tau, added, expires, notify"
+TEMPLATE = "id, person, model, embedding, crop, added"
 OWNED = ("template", "negative")
 
 
-def export_to(db: Database, path: Path) -> int:
-    """Write everybody, with templates and crops of every model, into a new file that its owner alone can read.
+def exported(db: Database, *, crops: bool = True) -> tuple[bytes, int]:
+    """Everybody, with templates of every model, and how many they are. Strangers stay where they were seen."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as other, db.reading():
+        migrate(other)
+        people = db.execute(f"SELECT {PERSON} FROM person").fetchall()  # noqa: S608 -- our names
+        other.executemany(f"INSERT INTO person ({PERSON}) VALUES (?, ?, ?, ?, ?, ?, ?)", people)  # noqa: S608 -- ours
+        columns = TEMPLATE if crops else TEMPLATE.replace("crop", "NULL")
+        for table in OWNED:
+            rows = db.execute(f"SELECT {columns} FROM {table}")  # noqa: S608 -- our names
+            other.executemany(f"INSERT INTO {table} ({TEMPLATE}) VALUES (?, ?, ?, ?, ?, ?)", rows)  # noqa: S608 -- ours
+        return other.serialize(), len(people)
 
-    Strangers stay where they were seen. Returns the number of people. Raises GalleryError where the file is there
-    already or cannot be written.
+
+def write_new(path: Path, data: bytes) -> None:
+    """An export as a file that its owner alone can read: all of it, or none.
+
+    Raises GalleryError where the file is there already or cannot be written.
     """
     if path.exists():
-        raise GalleryError(f"{path} is there already; an export is never written over another file")
+        raise GalleryError(f"{path} is there already and is not written over")
     if not path.parent.is_dir():
         raise GalleryError(f"there is no folder {path.parent} to export to")
     partial = path.with_name(f".{path.name}.partial")
     try:
         partial.unlink(missing_ok=True)
-        Database(partial).close()
-        with db.attached(partial), db.transaction():
-            for table in ("person", *OWNED):
-                db.execute(f"INSERT INTO other.{table} SELECT * FROM main.{table}")  # noqa: S608 -- our names
-            people = db.execute("SELECT count(*) FROM other.person").fetchone()[0]
-        single = sqlite3.connect(partial)
-        single.execute("PRAGMA journal_mode = DELETE")  # one file, with no log beside it
-        single.close()
+        partial.touch(mode=0o600)
+        with partial.open("wb") as file:
+            file.write(data)
+            os.fsync(file.fileno())
         partial.rename(path)
-    except (OSError, sqlite3.Error) as error:
+    except OSError as error:
         raise GalleryError(f"{path} cannot be written: {error}") from error
-    return people
 
 
-def take_in(db: GalleryDb, path: Path) -> tuple[int, int]:
-    """Everybody of an exported gallery: who is known here gets their templates too; what is here stays.
-
-    Returns how many people and templates are new. Raises GalleryError where it is no gallery of this version.
-    """
+def read(path: Path) -> bytes:
+    """An export, or another gallery as it is now. Raises GalleryError where there is none."""
     if not path.is_file():
         raise GalleryError(f"there is no gallery {path}")
-    with db.attached(path, "?mode=ro"):
-        version, own = (db.execute(f"PRAGMA {of}.user_version").fetchone()[0] for of in ("other", "main"))
-        if version != own:
-            raise GalleryError(f"{path} is no gallery of version {own} but {version}; export it with this limen")
-        for table in OWNED:
-            for template_id, blob in db.execute(f"SELECT id, embedding FROM other.{table}"):  # noqa: S608 -- our names
-                if not is_embedding(blob):
-                    raise GalleryError(f"{path}: template {template_id} is damaged; nothing was taken in")
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as file:
+            file.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            data = bytearray(file.serialize())
+    except sqlite3.Error as error:
+        raise GalleryError(f"{path} cannot be used as a gallery: {error}") from error
+    data[18:20] = b"\x01\x01"  # what is in memory has no log (https://www.sqlite.org/fileformat.html, 1.3.3)
+    return bytes(data)
+
+
+def check(data: bytes, what: str) -> None:
+    """Raise GalleryError, which says of what, where it is no export of this version."""
+    with closing(sqlite3.connect(":memory:")) as other:
+        open_in(other, data, what)
+
+
+def take_in(db: Database, audit: Audit, data: bytes, what: str) -> tuple[int, int]:
+    """Everybody of an export: who is known here gets their templates too; what is here stays.
+
+    Returns how many people and templates are new. Raises GalleryError where it is no export of this version.
+    """
+    with closing(sqlite3.connect(":memory:")) as other:
+        open_in(other, data, what)
         with db.transaction():
-            return _taken_in(db)
+            return _taken_in(db, audit, other)
 
 
-def _taken_in(db: GalleryDb) -> tuple[int, int]:
+def open_in(other: sqlite3.Connection, data: bytes, what: str) -> None:
+    """Let a connection to no file read an export. Raises GalleryError, which says of what, where it is none."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as newest:
+        migrate(newest)
+        own = newest.execute("PRAGMA user_version").fetchone()[0]
+    try:
+        other.deserialize(data)
+        version = other.execute("PRAGMA user_version").fetchone()[0]
+        if version != own:
+            raise GalleryError(f"{what} is no gallery of version {own} but {version}; export it with this limen")
+        for table in OWNED:
+            for template_id, blob in other.execute(f"SELECT id, embedding FROM {table}"):  # noqa: S608 -- our names
+                if not is_embedding(blob):
+                    raise GalleryError(f"{what}: template {template_id} is damaged; nothing was taken in")
+    except sqlite3.Error as error:
+        raise GalleryError(f"{what} cannot be used as a gallery: {error}") from error
+
+
+def _taken_in(db: Database, audit: Audit, other: sqlite3.Connection) -> tuple[int, int]:
     new_people = new_templates = 0
-    for person in db.execute(f"SELECT {PERSON} FROM other.person").fetchall():  # noqa: S608 -- our names
+    for person in other.execute(f"SELECT {PERSON} FROM person").fetchall():  # noqa: S608 -- our names
         person_id, _, key, *_ = person
-        known = db.execute("SELECT id FROM main.person WHERE id = ? OR key = ?", (person_id, key)).fetchone()
+        known = db.execute("SELECT id FROM person WHERE id = ? OR key = ?", (person_id, key)).fetchone()
         if known is None:
-            db.execute(f"INSERT INTO main.person ({PERSON}) VALUES (?, ?, ?, ?, ?, ?, ?)", person)  # noqa: S608 -- our names
+            db.execute(f"INSERT INTO person ({PERSON}) VALUES (?, ?, ?, ?, ?, ?, ?)", person)  # noqa: S608 -- our names
             new_people += 1
         added = 0
         for table in OWNED:
-            taken = db.execute(
-                f"INSERT OR IGNORE INTO main.{table} SELECT id, ?, model, embedding, crop, added "  # noqa: S608 -- our names
-                f"FROM other.{table} WHERE person = ?",
-                (known[0] if known else person_id, person_id),
-            ).rowcount
-            new_templates += taken if table == "template" else 0
-            added += taken
+            rows = other.execute(f"SELECT {TEMPLATE} FROM {table} WHERE person = ?", (person_id,))  # noqa: S608 -- ours
+            for template_id, _, *rest in rows:
+                taken = db.execute(
+                    f"INSERT OR IGNORE INTO {table} ({TEMPLATE}) VALUES (?, ?, ?, ?, ?, ?)",  # noqa: S608 -- our names
+                    (template_id, known[0] if known else person_id, *rest),
+                ).rowcount
+                new_templates += taken if table == "template" else 0
+                added += taken
         if added or known is None:
-            db.audit.note("import", known[0] if known else person_id, f"{added} template(s)")
+            audit.note("import", known[0] if known else person_id, f"{added} template(s)")
     return new_people, new_templates

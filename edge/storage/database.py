@@ -75,9 +75,14 @@ class Database:
             busy, *_ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         return not busy
 
+    @property
+    def writing(self) -> bool:
+        """A transaction is open."""
+        return self._db.in_transaction
+
     def settle_unless_writing(self) -> bool:
         """The same, where no transaction is open around this one; whoever opened one settles after it."""
-        return self._db.in_transaction or self.settle()
+        return self.writing or self.settle()
 
     def changed_elsewhere(self) -> bool:
         """Another process wrote to the file since this was last asked, or since it was opened."""
@@ -85,18 +90,10 @@ class Database:
             before, self._version = self._version, self._data_version()
         return before != self._version
 
-    @contextmanager
-    def attached(self, path: Path, options: str = "") -> Iterator[None]:
-        """Another file's tables, as `other`. Raises GalleryError."""
-        try:
-            self._db.execute("ATTACH DATABASE ? AS other", (f"file:{quote(str(path))}{options}",))
-            try:
-                self._db.execute("SELECT count(*) FROM other.sqlite_master").fetchone()
-                yield
-            finally:
-                self._db.execute("DETACH DATABASE other")
-        except sqlite3.Error as error:
-            raise GalleryError(f"{path} cannot be used as a gallery: {error}") from error
+    def written(self) -> tuple[int, int]:
+        """Another value after every write, by other processes (first) or here (second)."""
+        with self.reading():
+            return self._data_version(), self._db.total_changes
 
     def _data_version(self) -> int:
         return self._db.execute("PRAGMA data_version").fetchone()[0]

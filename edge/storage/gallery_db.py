@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from edge.clock import Clock
@@ -13,6 +12,8 @@ from edge.core.types import Person, Removed, Template
 from edge.errors import GalleryError
 from edge.storage.answers import Answers
 from edge.storage.audit import Audit, utc
+from edge.storage.blobs import blob_of, decoded, encoded
+from edge.storage.carry import take_in
 from edge.storage.database import Database
 from edge.storage.nonces import Nonces
 
@@ -80,7 +81,7 @@ class GalleryDb(Database):
                 )
             if expires is not None:
                 person = replace(person, expires=expires)
-                self._put(person)
+                self.put(person)
             for embedding, crop in zip(embeddings, crops, strict=True):
                 self.keep_template("template", "person", person.person_id, embedding, crop)
             self.audit.note("enroll", person.person_id, f"{len(embeddings)} template(s)")
@@ -104,7 +105,7 @@ class GalleryDb(Database):
         """Keep somebody's name, tau, expiry and whether they are told of, as they are now."""
         with self.transaction():
             before = self._called(person.name)
-            self._put(person)
+            self.put(person)
             if before is None or before.name != person.name or before.person_id != person.person_id:
                 self.audit.note("rename", person.person_id)
             else:
@@ -114,13 +115,17 @@ class GalleryDb(Database):
     def merge(self, person: Person, into: Person) -> None:
         """Give somebody another's templates; the other is no more."""
         with self.transaction():
-            for table in ("template", "negative"):
-                self.execute(
-                    f"UPDATE {table} SET person = ? WHERE person = ?",  # noqa: S608 -- two names
-                    (into.person_id, person.person_id),
-                )
+            self.hand_over(person.person_id, into.person_id)
             self.execute("DELETE FROM person WHERE id = ?", (person.person_id,))
             self.audit.note("merge", person.person_id, f"into {into.person_id}")
+
+    def hand_over(self, person_id: str, to: str) -> None:
+        """Make all templates of one person another's, within a transaction. Their ids are new: each is of one alone."""
+        for table in ("template", "negative"):
+            self.execute(
+                f"UPDATE {table} SET id = 'e_' || lower(hex(randomblob(16))), person = ? WHERE person = ?",  # noqa: S608 -- two names
+                (to, person_id),
+            )
 
     def remove(self, person: Person) -> Removed:
         """Forget somebody, so that nothing of them can be read from the disk, nor from answers that are kept.
@@ -152,6 +157,10 @@ class GalleryDb(Database):
         for template_id, blob in rows:
             yield template_id, decoded(blob, f"{self.path}: crop of {template_id}")
 
+    def take_in(self, data: bytes) -> tuple[int, int]:
+        """Everybody of an export; see edge.storage.carry. Returns how many people and templates are new."""
+        return take_in(self, self.audit, data, "the gallery")
+
     def rebuild(self, embeddings: dict[str, np.ndarray]) -> None:
         """Put these embeddings, by template id, in the place of all others, in one transaction."""
         with self.transaction():
@@ -174,7 +183,8 @@ class GalleryDb(Database):
         with self.transaction():
             self.execute("INSERT OR REPLACE INTO setting VALUES (?, ?)", (name, value))
 
-    def _put(self, person: Person) -> None:
+    def put(self, person: Person) -> None:
+        """Write how somebody is now, within a transaction that says on record who it is that writes."""
         self.execute(
             "UPDATE person SET name = ?, key = ?, tau = ?, expires = ?, notify = ? WHERE id = ?",
             (person.name, person.name.casefold(), person.tau, person.expires, person.notify, person.person_id),
@@ -185,28 +195,3 @@ class GalleryDb(Database):
             "SELECT id, name, tau, expires, notify FROM person WHERE key = ?", (name.casefold(),)
         ).fetchone()
         return None if row is None else Person(*row[:4], bool(row[4]))
-
-
-def blob_of(embedding: np.ndarray) -> bytes:
-    """(D,) float32 as little-endian bytes."""
-    return np.ascontiguousarray(embedding, dtype="<f4").tobytes()
-
-
-def is_embedding(blob: bytes) -> bool:
-    """Numbers, and of unit length."""
-    if not blob or len(blob) % 4:
-        return False
-    return bool(np.isclose(np.linalg.norm(np.frombuffer(blob, dtype="<f4")), 1.0, atol=0.01))
-
-
-def encoded(crop: np.ndarray) -> bytes:
-    """(112, 112, 3) uint8 RGB as PNG: the very pixels, so that the same model answers the same again."""
-    return cv2.imencode(".png", crop[..., ::-1])[1].tobytes()
-
-
-def decoded(blob: bytes, what: str) -> np.ndarray:
-    """The crop again. Raises GalleryError where it cannot be read."""
-    crop = cv2.imdecode(np.frombuffer(blob, dtype=np.uint8), cv2.IMREAD_COLOR_RGB)
-    if crop is None:
-        raise GalleryError(f"{what} is not a readable image")
-    return crop

@@ -87,6 +87,12 @@ STEPS = (
         ) STRICT""",
     ),
     (*AUDIT, *NONCES),
+    (
+        """CREATE TABLE revision ( -- what the household's cameras agree on; see edge.core.fleet
+            person TEXT PRIMARY KEY,
+            said BLOB NOT NULL -- MessagePack; of somebody who is forgotten, that alone
+        ) STRICT""",
+    ),
 )
 
 

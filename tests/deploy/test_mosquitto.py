@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import threading
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,15 +15,16 @@ import trustme
 from click.testing import CliRunner
 
 from edge.cli import main
-from edge.config import Config, GalleryConfig, MqttConfig
+from edge.config import Config, FleetConfig, GalleryConfig, MqttConfig
 from edge.core.types import Event
 from edge.errors import BrokerError, ConfigError
 from edge.mqtt.controller import Controller
 from edge.mqtt.discovery import discovery_topic
 from edge.mqtt.link import Link
 from edge.mqtt.topics import Topics
+from edge.sealed import new_key
 from edge.storage.outbox import Outbox
-from tests.household import MOSQUITTO, Nothing, free_port, running, until
+from tests.household import MOSQUITTO, Nothing, free_port, portrait_jpeg, running, until
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "mosquitto"
 OWN_TOPICS = [
@@ -37,7 +39,13 @@ OWN_TOPICS = [
     "config",
     "image/last",
 ]
-PASSWORDS = {"porch": "of the porch", "back": "of the back door", "controller": "of the house", "visitor": "of a guest"}
+PASSWORDS = {
+    "porch": "of the porch",
+    "back": "of the back door",
+    "garden": "of the garden",
+    "controller": "of the house",
+    "visitor": "of a guest",
+}
 
 
 @pytest.fixture(scope="module")
@@ -243,3 +251,47 @@ def test_files_that_cannot_be_used_are_named(account, tmp_path):
     ):
         with pytest.raises(ConfigError, match=said):
             Link(account("porch", **changes), Topics("porch"))
+
+
+def test_the_cameras_of_a_household_share_its_topics_and_nobody_else_does(account):
+    topic, another = (f"limen/household/{name}/person/1f" for name in ("home", "neighbours"))
+    with ExitStack() as stack:
+        people = {name: stack.enter_context(Person(account(name))) for name in PASSWORDS}
+        for one in people.values():
+            for wanted in ("limen/#", "limen/household/#", topic):
+                one.client.subscribe(wanted, qos=1)
+        time.sleep(0.3)
+        assert people["porch"].may_write(topic)
+        assert not people["porch"].may_write(another)
+        assert not people["porch"].may_write("limen/household/home")
+        for name in ("garden", "controller", "visitor"):  # the garden's camera is of another household
+            assert not people[name].may_write(topic)
+        until(lambda: topic in people["back"].heard)
+        assert people["porch"].may_write("limen/porch/config")
+        until(lambda: "limen/porch/config" in people["controller"].heard)
+        heard = {name for name, one in people.items() if any("household" in topic for topic in one.heard)}
+        assert heard == {"porch", "back"}
+
+
+def test_two_cameras_share_a_gallery_at_a_broker_that_lets_them(account, tmp_path):
+    (tmp_path / "household.key").write_text(new_key())
+    configs = [
+        Config(
+            device=device,
+            gallery=GalleryConfig(tmp_path / device / "gallery.db"),
+            mqtt=account(device),
+            fleet=FleetConfig(key_file=tmp_path / "household.key"),
+        )
+        for device in ("porch", "back")
+    ]
+    with ExitStack() as stack:
+        for config in configs:
+            stack.enter_context(running(config, Nothing))
+        porch, back = (stack.enter_context(Controller(account("controller"), name)) for name in ("porch", "back"))
+        porch.wait_until_online(10)
+        back.wait_until_online(10)
+        assert porch.ask("enroll/image", {"name": "Eileen", "images": [portrait_jpeg()]})["templates"] == 1
+        until(lambda: [person["name"] for person in back.ask("person/list", {})["people"]] == ["Eileen"])
+        exported = porch.ask("gallery/export", {})
+        assert exported["people"] == 1
+        assert back.ask("gallery/import", {"gallery": exported["gallery"]})["templates"] == 0  # it has them

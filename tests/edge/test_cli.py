@@ -2,6 +2,7 @@
 
 import base64
 import sqlite3
+import stat
 import sys
 
 import cv2
@@ -11,8 +12,11 @@ from click.testing import CliRunner
 from skimage.data import astronaut
 
 from edge.cli import main
+from edge.config import Config, FleetConfig, GalleryConfig, MqttConfig
 from edge.inference.runtime import interpreter_class
+from edge.sealed import new_key
 from tests.faults.malformed import png_that_claims
+from tests.household import Household, Nothing, running, until
 
 
 @pytest.fixture
@@ -74,7 +78,35 @@ def test_people_are_carried_to_another_device_in_a_file(limen, pictures, tmp_pat
     assert limen("identify", pictures / "again.jpg").output.startswith("Eileen  d 0.")
     one_line(limen("people", "export", file), "people.limen is there already")
     one_line(limen("people", "import", pictures / "wall.png"), "wall.png cannot be used as a gallery")
-    one_line(limen("people", "--broker", "localhost", "export", tmp_path / "x"), "own disk, not over MQTT")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_people_are_carried_to_another_device_over_mqtt(limen, pictures, broker, monkeypatch):
+    assert "a new key" in limen("fleet", "key", pictures / "household.key").output
+    one_line(limen("fleet", "key", pictures / "household.key"), "household.key is there already")
+    assert stat.S_IMODE((pictures / "household.key").stat().st_mode) == 0o600
+    assert len(base64.b64decode((pictures / "household.key").read_text(), validate=False)) == 32
+    at = ["--broker", f"127.0.0.1:{broker.port}", "--device", "porch"]
+    file = pictures / "people.limen"
+    config = Config(
+        device="porch",
+        gallery=GalleryConfig(pictures / "porch.db"),
+        mqtt=MqttConfig(host="127.0.0.1", port=broker.port),
+        fleet=FleetConfig(key_file=pictures / "household.key"),
+    )
+    with running(config, Nothing), Household(broker.port) as household:
+        until(lambda: household.newest("status") == b"online")
+        limen("enroll", "Eileen", pictures / "portrait.png", *at)
+        one_line(limen("people", *at, "export", file), "set fleet.key_file or LIMEN_HOUSEHOLD_KEY here too")
+        monkeypatch.setenv("LIMEN_HOUSEHOLD_KEY", new_key())
+        assert limen("people", *at, "export", file).exit_code == 1  # another household's
+        monkeypatch.setenv("LIMEN_HOUSEHOLD_KEY", (pictures / "household.key").read_text())
+        assert limen("people", *at, "export", file).output == f"{file}: 1 people\n"
+        assert limen("people", "import", file).output == "1 people and 1 templates are new\n"
+        limen("forget", "Eileen", *at)
+        assert limen("people", *at, "import", file).output == "1 people and 1 templates are new\n"
+        assert limen("people", *at).output.startswith("Eileen  1 template(s)  p_")
+    assert limen("identify", pictures / "again.jpg").output.startswith("Eileen  d 0.")
 
 
 def test_after_another_embedder_people_are_known_again_from_their_pictures(limen, pictures, tmp_path):
@@ -175,7 +207,7 @@ def test_a_runtime_that_fails_with_numpy_2_is_named_before_it_fails(limen, pictu
 
 
 @pytest.mark.parametrize(
-    "command", ["bench", "demo", "doctor", "run", "enroll", "people", "forget", "identify", "verify", "audit"]
+    "command", ["bench", "demo", "doctor", "run", "enroll", "people", "fleet", "forget", "identify", "verify", "audit"]
 )
 def test_every_command_explains_itself(limen, command):
     result = limen(command, "--help")

@@ -3,10 +3,12 @@ from pathlib import Path
 import pytest
 
 from edge.config import (
+    HOUSEHOLD_KEY_VARIABLE,
     PASSWORD_VARIABLE,
     SECRET,
     Config,
     DecisionConfig,
+    FleetConfig,
     GalleryConfig,
     MqttConfig,
     broker_at,
@@ -109,6 +111,30 @@ def test_the_password_comes_from_the_environment_or_a_file_and_is_never_shown(tm
     assert Config().mqtt.password() is None
     with pytest.raises(ConfigError, match=r"mqtt\.password_file .*gone cannot be read"):
         MqttConfig(password_file=tmp_path / "gone").password()
+
+
+def test_the_households_key_comes_from_the_environment_or_a_file_and_is_never_shown(tmp_path, monkeypatch):
+    monkeypatch.delenv(HOUSEHOLD_KEY_VARIABLE, raising=False)
+    (tmp_path / "household.key").write_text("b3BlbiBzZXNhbWU=\n")
+    config = Config(fleet=FleetConfig(key_file=tmp_path / "household.key"))
+    assert config.fleet.key() == "b3BlbiBzZXNhbWU="
+    monkeypatch.setenv(HOUSEHOLD_KEY_VARIABLE, "from outside")
+    assert config.fleet.key() == "from outside"
+    assert printable(config)["fleet"]["key"] == SECRET
+    assert "outside" not in str(printable(config))
+    monkeypatch.delenv(HOUSEHOLD_KEY_VARIABLE)
+    assert Config().fleet.key() is None
+    with pytest.raises(ConfigError, match=r"fleet\.key_file .*gone cannot be read"):
+        FleetConfig(key_file=tmp_path / "gone").key()
+    (tmp_path / "household.key").write_bytes(b"\xff")
+    with pytest.raises(ConfigError, match="cannot be read: it is not text in UTF-8"):
+        config.fleet.key()
+
+
+def test_no_device_has_the_name_below_which_all_of_them_share(written):
+    with pytest.raises(ConfigError, match="household"):
+        load_config(written('device = "household"'))
+    assert load_config(written('device = "household-2"')).device == "household-2"
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,12 @@ class Elsewhere:
     def snapshot(self):
         raise RefusedError("snapshot_off", "no pictures are given away")
 
+    def exported(self, *, crops):
+        raise RefusedError("no_household_key", f"nothing to seal it with, crops {crops}")
+
+    def opened(self, gallery):
+        raise RefusedError("no_household_key", f"nothing to open {gallery} with")
+
 
 def ask(verb, data):
     return read_request(verb, data, len(data), LIMITS).command(Elsewhere())
@@ -68,7 +74,7 @@ def refused(verb, data):
     return found.value.code, str(found.value)
 
 
-CODES_ELSEWHERE = {"no_such_event", "snapshot_off"}
+CODES_ELSEWHERE = {"no_such_event", "snapshot_off", "no_household_key"}
 CODES = {
     None,
     *CODES_ELSEWHERE,
@@ -117,7 +123,12 @@ def test_every_verb_has_a_command():
         "recognize/image": {"image": text(PNG)},
         "config/set": {"recognition": False},
     }
-    elsewhere = {"event/correct": {"id": "e1", "name": None}, "snapshot/get": {}}  # where there is such an event, ...
+    elsewhere = {  # where there is such an event, ...
+        "event/correct": {"id": "e1", "name": None},
+        "snapshot/get": {},
+        "gallery/export": {},
+        "gallery/import": {"gallery": "AA=="},
+    }
     assert {refused(verb, payload(**fields))[0] for verb, fields in elsewhere.items()} == CODES_ELSEWHERE
     commands = {verb: ask(verb, payload(**values.get(verb, {}))) for verb in REQUESTS if verb not in elsewhere}
     kinds = {verb: type(command).__name__ for verb, command in commands.items()}

@@ -9,7 +9,7 @@ import pytest
 
 from edge.core.types import Person
 from edge.errors import GalleryError
-from edge.storage.carry import take_in
+from edge.storage.carry import read
 from edge.storage.gallery_db import GalleryDb
 from edge.storage.strangers_db import StrangersDb
 
@@ -46,8 +46,8 @@ def test_every_write_is_in_it_and_no_name(db, tmp_path):
     other.close()
     with db.audit.on_behalf_of("mqtt person/remove, unsigned"):
         db.remove(alice)
-    take_in(db, other.path)
-    take_in(db, other.path)  # nothing new
+    db.take_in(read(other.path))
+    db.take_in(read(other.path))  # nothing new
     a, b, c, d = alice.person_id, bob.person_id, carol.person_id, dave.person_id
     records = db.audit.records()
     assert [(record.verb, record.person_id, record.detail) for record in records] == [

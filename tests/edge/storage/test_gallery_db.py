@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from edge.errors import GalleryError
-from edge.storage.carry import export_to, take_in
+from edge.storage.carry import exported, read, take_in, write_new
 from edge.storage.gallery_db import GalleryDb
 from edge.storage.migrations import STEPS
 
@@ -150,6 +150,16 @@ def test_a_write_that_fails_leaves_all_as_it_was(db):
     assert len(templates) == 1
 
 
+def export_to(db, path):
+    data, people = exported(db)
+    write_new(path, data)
+    return people
+
+
+def take_file(db, path):
+    return take_in(db, db.audit, read(path), str(path))
+
+
 @pytest.fixture
 def other(tmp_path):
     store = GalleryDb(tmp_path / "other camera?" / "gallery.db", MODEL)
@@ -166,8 +176,8 @@ def test_everybody_goes_to_another_gallery_and_what_is_there_stays(db, other, tm
     assert export_to(db, file) == 2
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert [found.name for found in tmp_path.iterdir() if found.is_file()] == ["people.limen"]
-    assert take_in(other, file) == (1, 3)
-    assert take_in(other, file) == (0, 0)
+    assert take_file(other, file) == (1, 3)
+    assert take_file(other, file) == (0, 0)
     people, templates = other.load()
     assert {(person.name, person.person_id == here.person_id) for person in people} == {("ALICE", True), ("Bob", False)}
     assert sum(template.person_id == here.person_id for template in templates) == 3
@@ -189,12 +199,12 @@ def test_what_is_no_export_is_named_and_changes_nothing(db, tmp_path):
     db.add("Alice", [embedding()], [crop()])
     (tmp_path / "notes.txt").write_text("not a gallery at all " * 100)
     with pytest.raises(GalleryError, match=r"notes\.txt cannot be used as a gallery: file is not a database"):
-        take_in(db, tmp_path / "notes.txt")
+        take_file(db, tmp_path / "notes.txt")
     with pytest.raises(GalleryError, match="there is no gallery"):
-        take_in(db, tmp_path / "gone")
+        take_file(db, tmp_path / "gone")
     sqlite3.connect(tmp_path / "empty.db").execute("CREATE TABLE t (x)").connection.close()
     with pytest.raises(GalleryError, match=f"no gallery of version {len(STEPS)} but 0"):
-        take_in(db, tmp_path / "empty.db")
+        take_file(db, tmp_path / "empty.db")
     assert len(db.load()[1]) == 1
 
 
@@ -206,7 +216,7 @@ def test_a_damaged_template_is_not_taken_in_and_stops_nothing_where_it_is(db, ot
     file = tmp_path / "people.limen"
     export_to(db, file)
     with pytest.raises(GalleryError, match=r"template e_.* is damaged; nothing was taken in"):
-        take_in(other, file)
+        take_file(other, file)
     assert other.load() == ([], [])
     if len(damage) != 512:  # it counts as another model's: its crop can be embedded again
         assert len(db.load()[1]) == 1
@@ -215,7 +225,7 @@ def test_a_damaged_template_is_not_taken_in_and_stops_nothing_where_it_is(db, ot
 
 def test_a_gallery_in_use_is_taken_in_as_it_is_now(db, other):
     db.add("Alice", [embedding()], [crop()])  # in the log of writes, not in the file yet
-    assert take_in(other, db.path) == (1, 1)
+    assert take_file(other, db.path) == (1, 1)
 
 
 def test_what_another_process_wrote_is_noticed(db, path):
@@ -233,9 +243,7 @@ WRITER = """
 import sys
 from pathlib import Path
 import numpy as np
-from edge.storage.carry import export_to, take_in
 from edge.storage.gallery_db import GalleryDb
-from edge.storage.migrations import STEPS
 db = GalleryDb(Path(sys.argv[1]), "a" * 64)
 vector, crop = np.ones(128, dtype=np.float32), np.full((112, 112, 3), 7, dtype=np.uint8)
 for number in range(10_000):
