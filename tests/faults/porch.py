@@ -4,15 +4,16 @@ import base64
 import json
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
+from paho.mqtt.client import MQTTMessage
 
 from edge.config import Config, GalleryConfig, MqttConfig, StrangersConfig
 from edge.core.types import Frame
 from edge.demo.story import portrait
 from edge.device import Device
-from edge.mqtt.link import Incoming
 from edge.service import Service
 
 STATUSES = {"ok", "error", "progress"}
@@ -65,9 +66,11 @@ class Porch:
         """What it answers to a message. Raises AssertionError where that is not one answer, and the gallery whole."""
         link, desk = self.service.link, self.service.desk
         live = desk._live is not None
-        kept = payload if len(payload) <= self.config.mqtt.request_bytes_max else b""
-        link._inbox.append(Incoming(topic, kept, len(payload), retain, answer_to, b"\x07"))
-        while link._inbox:
+        message = MQTTMessage(topic=topic.encode())
+        message.payload, message.retain = payload, retain
+        message.properties = SimpleNamespace(ResponseTopic=answer_to, CorrelationData=b"\x07")
+        link._on_message(None, None, message)
+        while len(link._inbox):
             self.service.turn_to_requests()
         answers = [json.loads(message.payload) for message in link._waiting]
         assert all(len(message.topic.encode()) < 65_536 for message in link._waiting)

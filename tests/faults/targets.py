@@ -70,6 +70,14 @@ class Nowhere:
         """It shows nothing."""
         raise RefusedError("snapshot_off", "nothing is shown")
 
+    def exported(self, *, crops: bool) -> dict[str, object]:
+        """It has no key."""
+        raise RefusedError("no_household_key", f"nothing is given away, crops {crops}")
+
+    def opened(self, gallery: str) -> bytes:
+        """It has no key."""
+        raise RefusedError("no_household_key", f"{len(gallery)} characters stay sealed")
+
 
 def read(asked: tuple[str, bytes]) -> str:
     """A request, to the command that it is, or to the answer that says why not."""
