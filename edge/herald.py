@@ -168,14 +168,15 @@ class Herald:
             self.introduce(gone=gone)
         if before.keys() - self._known.keys():
             self._withhold()
+            self._told.clear()  # of whom each look is, nobody can say
         for person_id, (name, templates) in self._known.items():
-            new = templates - before.get(person_id, (name, 0))[1]
-            if new > 0:
+            _, had = before.get(person_id, (name, 0))
+            new = templates - had
+            if new > 0 and (had or person_id not in before):  # not where another model's were made anew
                 why = f"{new} template{'s' if new > 1 else ''} more"
                 self._send(changed("enrolled", Person(person_id, name), time.monotonic(), why))
         for person_id in before.keys() - self._known.keys():
             name, _ = before[person_id]
-            self._told = {key: told for key, told in self._told.items() if not is_of(told, person_id)}
             self._send(changed("forgotten", Person(person_id, name), time.monotonic(), "not known any more"))
         self.say_what_is()
 
@@ -229,11 +230,6 @@ class Herald:
         known = self._device.door.gallery.people
         people = sorted({known[who].name if who in known else UNKNOWN for who in self._present.values()})
         self._link.say("presence", Presence(state=", ".join(people) or "nobody", people=people, last=self._last).json())
-
-
-def is_of(event: Event, person_id: str) -> bool:
-    """That person was named."""
-    return event.person is not None and event.person.person_id == person_id
 
 
 def drained(queue: deque) -> list:

@@ -1,6 +1,6 @@
 """The door: frames in, events out; commands in, replies out. No clock, thread, network or topic is in it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from edge.core.align import align
 from edge.core.enrollment import SHOTS_MAX, LiveEnrollment, shots_of
@@ -108,7 +108,9 @@ class Door:
         """Is it the stranger who came before?"""
         verdict, strangers = track.verdict, self.household.strangers
         track.stranger = None
-        if verdict.identity is None and verdict.shot is not None and strangers is not None:
+        if strangers is None or verdict.identity is not None or verdict.shot is None:
+            return
+        if self.gallery.identify(verdict.shot.embedding).person is None:  # not of somebody who was named too rarely
             track.stranger = strangers.meet(verdict.shot)
 
     def handle(self, command: Command) -> Reply:
@@ -184,7 +186,7 @@ class Door:
 
     def _forget_who_is_gone(self) -> None:
         for track in self.tracker.tracks:
-            track.forget(set(self.gallery.people))
+            track.know(self.gallery.people)
 
     def _recognize(self, command: RecognizeImage) -> Reply:
         faces = []
@@ -204,6 +206,10 @@ class Door:
         return Reply({"faces": faces})
 
     def _rebuild(self, _command: RebuildGallery) -> Reply:
+        """With another model, distances have another scale: a tau of one's own is nobody's any more."""
+        if self.store.foreign():
+            for person in self.gallery.people.values():
+                self.store.update(replace(person, tau=None))
         embeddings = {template_id: self.embedder.embed(crop) for template_id, crop in self.store.crops()}
         self.store.rebuild(embeddings)
         self.reload()

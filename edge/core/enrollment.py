@@ -34,13 +34,13 @@ def shots_of(
             f"d {distances[one, other]:.2f}, tau {gallery.tau:.2f}",
         )
     for number, shot in enumerate(shots, 1):
-        refuse_another(f"image {number}", name, shot, gallery)
+        refuse_another(f"image {number}", name, shot.embedding, gallery)
     return shots
 
 
-def refuse_another(what: str, name: str, shot: Shot, gallery: Gallery) -> None:
-    """Raise RefusedError with conflicts_with where a shot is of somebody known under another name."""
-    match = gallery.identify(shot.embedding)
+def refuse_another(what: str, name: str, look: np.ndarray, gallery: Gallery) -> None:
+    """Raise RefusedError with conflicts_with where a look, (D,), is of somebody known under another name."""
+    match = gallery.identify(look)
     if match.person is not None and match.person.name.casefold() != name.casefold():
         raise RefusedError(
             "conflicts_with", f"{what} is {match.person.name}: d {match.distance:.2f}, tau {match.tau:.2f}"
@@ -80,7 +80,7 @@ class LiveEnrollment:
         if quality.problem is not None:
             return quality.problem
         shot = Shot(crop, embedder.embed(crop))
-        refuse_another("whoever is there", self.name, shot, gallery)
+        refuse_another("whoever is there", self.name, shot.embedding, gallery)
         distances = [float(np.square(shot.embedding - kept.embedding).sum()) for kept in self.shots]
         if distances and max(distances) > gallery.tau:
             return "different_people"

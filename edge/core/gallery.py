@@ -45,12 +45,22 @@ class Gallery:
                 )
             if template.person_id not in order:
                 raise ValueError(f"template {template.template_id} belongs to nobody: {template.person_id}")
-        if self.templates:
-            self._matrix = np.stack([template.embedding for template in self.templates]).astype(np.float32)
+        self._matrix = stacked(self.templates)
         self._owners = np.array([order[template.person_id] for template in self.templates], dtype=np.int64)
         self._negative = np.array([template.negative for template in self.templates], dtype=bool)
         # A stranger is compared with everybody: FPIR = 1 - (1 - FMR)^N.
         self.tau = self._tau_at_fmr(1 - (1 - self.fpir) ** (1 / max(1, len(self.people))))
+
+    def near(self, looks: np.ndarray, distance: float) -> list[Template]:
+        """Templates, negative ones too, at most that far from one of the looks, (L, D) float32 of unit length."""
+        if not self.templates or not len(looks):
+            return []
+        nearest = (2 - 2 * self._matrix @ looks.T).min(axis=1)  # (N, D) @ (D, L) -> (N,)
+        return [template for template, d in zip(self.templates, nearest, strict=True) if d <= distance]
+
+    def looks_of(self, person_id: str) -> np.ndarray:
+        """(L, D): their templates without the negative ones."""
+        return stacked([template for template in self.templates if template.is_of(person_id)])
 
     def find(self, name: str) -> Person | None:
         """The person of that name; upper and lower case are the same."""
@@ -78,3 +88,10 @@ class Gallery:
         if not others or not np.isfinite(nearest[others[0]]):
             return match
         return Match(match.nearest, match.distance, match.tau, people[others[0]], float(nearest[others[0]]))
+
+
+def stacked(templates: list[Template]) -> np.ndarray:
+    """(N, D) float32; (0, 0) where there are none."""
+    if not templates:
+        return np.zeros((0, 0), dtype=np.float32)
+    return np.stack([template.embedding for template in templates]).astype(np.float32)

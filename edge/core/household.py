@@ -1,9 +1,11 @@
 """The household: whom it knows, and what is asked about them. What was answered with ok is on disk."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, replace
 
-from edge.core.gallery import Gallery
+from edge.core.enrollment import APART_MIN, refuse_another
+from edge.core.gallery import Gallery, stacked
 from edge.core.names import clean_name, slug_of
 from edge.core.ports import GalleryStore, StrangerStore
 from edge.core.strangers import Strangers
@@ -18,13 +20,17 @@ from edge.core.types import (
     MergePeople,
     Person,
     PurgeStrangers,
+    Removed,
     RemovePerson,
     RenamePerson,
     Reply,
     SetPerson,
     Shot,
+    Template,
 )
-from edge.errors import RefusedError
+from edge.errors import GalleryError, RefusedError
+
+SAME_LOOK = 1e-4  # d of a look from itself, whatever the arithmetic
 
 
 class Household:
@@ -49,10 +55,17 @@ class Household:
         }
 
     def reload(self) -> None:
-        """Know what the store knows."""
+        """Know what the store knows; of whoever was forgotten, here or elsewhere, nothing stays as a stranger."""
+        before, people = self.gallery.templates, self.gallery.people
         self.gallery.fill(*self.store.load())
-        if self.strangers is not None:
-            self.strangers.reload()
+        if self.strangers is None:
+            return
+        self.strangers.reload()
+        kept = {template.template_id for template in self.gallery.templates}
+        gone = people.keys() - self.gallery.people.keys()
+        lost = [one for one in before if one.person_id in gone and one.template_id not in kept and not one.negative]
+        with suppress(GalleryError):
+            self.strangers.forget_like(stacked(lost))
 
     def people(self) -> list[dict[str, object]]:
         """Who is known, and by how many templates."""
@@ -62,8 +75,30 @@ class Household:
         """Make templates of shots."""
         embeddings, crops = [shot.embedding for shot in shots], [shot.crop for shot in shots]
         person = self.store.add(name, embeddings, crops, expires)
-        self.reload()
+        self._agree(person)
         return Reply({"name": person.name, "person_id": person.person_id, "templates": len(shots)})
+
+    def _agree(self, person: Person) -> None:
+        """What is a template of theirs does not speak against them, nor is it a stranger's."""
+        self.reload()
+        looks = self.gallery.looks_of(person.person_id)
+        near = self.gallery.near(looks, APART_MIN)
+        self._drop([one for one in near if one.negative and one.person_id == person.person_id])
+        if self.strangers is not None:
+            self.strangers.forget_like(looks)
+
+    def _drop(self, templates: list[Template]) -> None:
+        if templates:
+            self.store.drop([template.template_id for template in templates])
+            self.reload()
+
+    def _forget(self, person: Person) -> Removed:
+        """Somebody, and every look of theirs that others were told apart by, or that a stranger had."""
+        looks = self.gallery.looks_of(person.person_id)
+        self._drop([template for template in self.gallery.near(looks, self.gallery.tau) if template.negative])
+        if self.strangers is not None:
+            self.strangers.forget_like(looks)
+        return self.store.remove(person)
 
     def free_name(self, name: str, but: Person | None = None) -> str:
         """The name, clean, if nobody's other name is written like it in a topic: Zoe, where there is a Zoë.
@@ -117,7 +152,7 @@ class Household:
         if person == into:
             raise RefusedError("invalid", f"{into.name} is one person already")
         self.store.merge(person, into)
-        self.reload()
+        self._agree(into)
         return Reply({"name": into.name, "person_id": into.person_id, "templates": self._templates_of(into)})
 
     def _set(self, command: SetPerson) -> Reply:
@@ -130,14 +165,14 @@ class Household:
         person = self.gallery.find(clean_name(command.name))
         if person is None:  # the answer is kept for a day: not with a name of somebody who was forgotten before
             raise RefusedError("no_such_person", "nobody has the name that is to be forgotten")
-        removed = self.store.remove(person)
+        removed = self._forget(person)
         self.reload()
         return Reply({"person_id": person.person_id, **asdict(removed), "overwritten": True})
 
     def _forget_expired(self, command: ForgetExpired) -> Reply:
         gone = [person for person in self.gallery.people.values() if (person.expires or command.now) < command.now]
         for person in gone:
-            self.store.remove(person)
+            self._forget(person)
         purged = 0
         if self.strangers is not None:
             purged = self.strangers.store.purge(unseen_since=command.strangers_unseen_since)
@@ -161,8 +196,10 @@ class Household:
     def _label(self, command: LabelStranger) -> Reply:
         strangers = self._kept_strangers()
         stranger, name = strangers.find(command.stranger_id), self.free_name(command.name)
+        for look in strangers.looks_of(stranger.stranger_id):
+            refuse_another(stranger.stranger_id, name, look, self.gallery)
         person = strangers.store.adopt(stranger.stranger_id, name)
-        self.reload()
+        self._agree(person)
         return Reply({"name": person.name, "person_id": person.person_id, "templates": self._templates_of(person)})
 
     def _ignore(self, command: IgnoreStranger) -> Reply:
@@ -187,11 +224,14 @@ class Household:
         named = None if event.person is None else self.gallery.people.get(event.person.person_id)
         name = None if command.name is None else self.free_name(command.name)
         right = None if name is None else self.gallery.find(name)
-        if name is None and named is None:
+        same = self.gallery.near(shot.embedding[None], SAME_LOOK)  # of an earlier correction
+        wrong = [one for one in same if not one.negative and (right is None or not one.is_of(right.person_id))]
+        if name is None and named is None and not wrong:
             raise RefusedError("not_named", "that event named nobody who is known now")
+        self._drop(wrong)
         if named is not None and named != right:
             self.store.deny(named, shot.embedding, shot.crop)
         if name is None:
             self.reload()
-            return Reply({"name": None, "not": named.name})
+            return Reply({"name": None, "not": None if named is None else named.name})
         return self.keep(name, [shot])

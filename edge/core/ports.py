@@ -55,6 +55,9 @@ class GalleryStore(Protocol):
     def deny(self, person: Person, embedding: np.ndarray, crop: np.ndarray) -> None:
         """Keep what is not them, although it looks like them."""
 
+    def drop(self, template_ids: list[str]) -> None:
+        """Forget these templates, negative ones too."""
+
     def merge(self, person: Person, into: Person) -> None:
         """Give somebody another's templates; the other is no more."""
 

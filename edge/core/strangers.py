@@ -1,5 +1,7 @@
 """Strangers: nobody the household knows, and still the same one who came before."""
 
+import numpy as np
+
 from edge.core.enrollment import APART_MIN
 from edge.core.gallery import Gallery
 from edge.core.ports import StrangerStore
@@ -35,7 +37,17 @@ class Strangers:
             self.reload()
         except GalleryError:
             return None
-        return self._known[met]
+        return self._known.get(met)  # gone already, where another process purged them
+
+    def forget_like(self, looks: np.ndarray) -> None:
+        """Of somebody who has a name now, or is to be forgotten, nothing stays as a stranger; looks: (L, D)."""
+        for stranger_id in {template.person_id for template in self._gallery.near(looks, self._gallery.tau)}:
+            self.store.purge(stranger_id)
+        self.reload()
+
+    def looks_of(self, stranger_id: str) -> np.ndarray:
+        """(L, D)."""
+        return self._gallery.looks_of(stranger_id)
 
     def find(self, stranger_id: str) -> Stranger:
         """Raises RefusedError where there is none of that id."""

@@ -1,6 +1,7 @@
 """Faces over frames: who stays the same face, what the looks at it say, and one verdict for each."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -36,11 +37,6 @@ class Vote:
         """The person's id, or None for nobody we know."""
         return None if self.match.person is None else self.match.person.person_id
 
-    @property
-    def name(self) -> str:
-        """For people."""
-        return UNKNOWN if self.match.person is None else self.match.person.name
-
 
 @dataclass(frozen=True)
 class Verdict:
@@ -51,9 +47,14 @@ class Verdict:
 
     identity: str | None
     best: Vote
-    votes: dict[str, int]
+    looks: tuple[Match, ...]
     why: str
     shot: Shot | None = None
+
+    @property
+    def votes(self) -> dict[str, int]:
+        """How many looks spoke for whom."""
+        return dict(Counter(name_of(match) for match in self.looks))
 
     @property
     def person(self) -> Person | None:
@@ -84,7 +85,23 @@ class Evidence:
         side = "within tau" if identity is not None else "beyond tau of everybody"
         why = f"{agreeing} of {len(self.votes)} votes {side}" if agreeing else "too few votes to name anybody"
         clearest = max(speaking, key=lambda vote: vote.quality.score)
-        return Verdict(identity, best, dict(Counter(vote.name for vote in self.votes)), why, clearest.shot)
+        return Verdict(identity, best, tuple(vote.match for vote in self.votes), why, clearest.shot)
+
+
+def name_of(match: Match) -> str:
+    """For people."""
+    return UNKNOWN if match.person is None else match.person.name
+
+
+def as_known(match: Match, people: Mapping[str, Person]) -> Match:
+    """The same comparison, with people as they are now, by id; of who is not known any more nothing is said."""
+    nearest = None if match.nearest is None else people.get(match.nearest.person_id)
+    if nearest is None:
+        return Match(None, float("inf"), match.tau)
+    runner_up = None if match.runner_up is None else people.get(match.runner_up.person_id)
+    if runner_up is None:
+        return Match(nearest, match.distance, match.tau)
+    return replace(match, nearest=nearest, runner_up=runner_up)
 
 
 class Track:
@@ -137,12 +154,21 @@ class Track:
             leader = None
         return self._decide(leader)
 
-    def forget(self, known: set[str]) -> None:
-        """Whoever is not known any more was nobody we know."""
-        if any(vote.identity is not None and vote.identity not in known for vote in self._evidence.votes):
+    def know(self, people: Mapping[str, Person]) -> None:
+        """People are as they are now, by id: whoever is not known any more was nobody we know, and is not named."""
+        if any(vote.identity is not None and vote.identity not in people for vote in self._evidence.votes):
             self._evidence = Evidence()
-        if self.verdict is not None and self.verdict.identity is not None and self.verdict.identity not in known:
-            self.verdict = replace(self.verdict, identity=None, votes={}, why="who it was was forgotten")
+        votes = self._evidence.votes
+        self._evidence = Evidence([replace(vote, match=as_known(vote.match, people)) for vote in votes])
+        verdict = self.verdict
+        if verdict is None:
+            return
+        best = replace(verdict.best, match=as_known(verdict.best.match, people))
+        self.verdict = replace(verdict, best=best, looks=tuple(as_known(match, people) for match in verdict.looks))
+        if verdict.identity is not None and verdict.identity not in people:
+            self.verdict = replace(
+                self.verdict, identity=None, looks=(), why="who it was was forgotten", shot=None, best=best
+            )
 
     def conclude(self) -> Verdict | None:
         """It is gone. Returns the verdict if there was none yet and there are votes.

@@ -107,6 +107,10 @@ class Template:
     model: str
     negative: bool = False
 
+    def is_of(self, person_id: str) -> bool:
+        """It speaks for them."""
+        return self.person_id == person_id and not self.negative
+
 
 @dataclass(frozen=True, eq=False)
 class Shot:

@@ -63,7 +63,10 @@ class GalleryDb(Database):
     def foreign(self) -> int:
         """How many templates were made by another model."""
         with self.reading():
-            return self.execute(f"SELECT count(*) FROM template WHERE NOT ({self.usable})").fetchone()[0]  # noqa: S608 -- ours
+            return sum(
+                self.execute(f"SELECT count(*) FROM {table} WHERE NOT ({self.usable})").fetchone()[0]  # noqa: S608 -- ours
+                for table in ("template", "negative")
+            )
 
     def add(
         self, name: str, embeddings: list[np.ndarray], crops: list[np.ndarray], expires: float | None = None
@@ -111,6 +114,15 @@ class GalleryDb(Database):
             else:
                 particular = f"tau {person.tau}, expires {person.expires}, notify {person.notify}"
                 self.audit.note("set", person.person_id, particular)
+
+    def drop(self, template_ids: list[str]) -> None:
+        """Forget these templates, negative ones too."""
+        with self.transaction():
+            for table in ("template", "negative"):
+                for template_id in template_ids:
+                    self.execute(f"DELETE FROM {table} WHERE id = ?", (template_id,))  # noqa: S608 -- two names
+            self.audit.note("drop", detail=f"{len(template_ids)} template(s)")
+        self.settle_unless_writing()
 
     def merge(self, person: Person, into: Person) -> None:
         """Give somebody another's templates; the other is no more."""
