@@ -22,6 +22,7 @@ from edge.mqtt.topics import Topics
 CONNECT_SECONDS = 5.0
 LARGE_BYTES = 100_000
 SETTLE_SECONDS = 0.5
+SIGNED_AGAIN_MAX = 3
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -102,8 +103,24 @@ class Controller:
     ) -> dict[str, object]:
         """What the device answers. hear_progress: called with what it says until then of how far it has come.
 
+        Signed again where somebody else's request, signed later, came first.
         Raises RefusedError with its code and reason where it refuses, BrokerError where it does not answer in time.
         """
+        for _ in range(SIGNED_AGAIN_MAX):
+            try:
+                return self._asked(verb, fields, timeout_seconds, hear_progress)
+            except RefusedError as refusal:
+                if refusal.code != "out_of_order":
+                    raise
+        return self._asked(verb, fields, timeout_seconds, hear_progress)
+
+    def _asked(
+        self,
+        verb: str,
+        fields: dict[str, object],
+        timeout_seconds: float,
+        hear_progress: Callable[[dict[str, object]], None],
+    ) -> dict[str, object]:
         transaction, topic = uuid.uuid4().hex, f"{self.topics.base}/request/{verb}"
         payload = msgspec.json.encode({"transaction": transaction, **fields})
         if self._key is not None:

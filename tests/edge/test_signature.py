@@ -2,6 +2,7 @@
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 
@@ -256,3 +257,15 @@ def test_a_put_back_clock_makes_nothing_old_new_again(config):
     late = signed("person/list", {}, key=ANOTHER, later_ms=-50_000)
     another.admit(another.opened(topic, json.dumps(late).encode()).stamp)  # another key begins anew
     device.store.close()
+
+
+@pytest.mark.usefixtures("porch")
+def test_of_several_who_ask_at_once_each_is_served(config):
+    """What was signed first may come last: it is signed again."""
+
+    def asked(_number):
+        with Controller(config.mqtt, "porch") as controller:
+            return [controller.ask("config/get", {})["recognition"] for _ in range(8)]
+
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(asked, range(3))) == [[True] * 8] * 3
