@@ -128,12 +128,12 @@ def test_what_waits_for_the_broker_does_not_name_them_when_it_is_delivered(
             del contents["mosquitto.db"]  # of a broker that is not there
             assert_nothing_in(contents, pieces)
             broker.start()
-            until(lambda: household.newest("person/eileen-unmistakable") == b"")
+            until(lambda: household.newest("person/eileen-unmistakable") == b"", 60)  # it tries again ever more rarely
     if meanwhile == "it does not run":
         forget_here(config)
         broker.start()
         with running(config, Nothing):
-            until(lambda: household.newest("person/eileen-unmistakable") == b"")
+            until(lambda: household.newest("person/eileen-unmistakable") == b"", 60)  # it tries again ever more rarely
     until(lambda: household.newest("status") == b"offline")
     # dup: the broker had it before and says it to us again, as it may.
     named = [message for message in household.heard[before:] if b"Unmistakable" in message.payload and not message.dup]
