@@ -60,7 +60,20 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Raises GalleryError where what is asked for cannot be read."""
+        """What is read within is of one moment, whatever another process writes meanwhile. Raises GalleryError."""
+        with self._readable():
+            if self._db.in_transaction:
+                yield
+                return
+            self._db.execute("BEGIN")
+            try:
+                yield
+            finally:
+                if self._db.in_transaction:  # some errors end it
+                    self._db.execute("COMMIT")
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:
@@ -71,7 +84,7 @@ class Database:
 
         False where somebody else reads the file and so keeps the log as it is.
         """
-        with self.reading():
+        with self._readable():  # in no transaction: within one there is no checkpoint
             busy, *_ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         return not busy
 
@@ -86,13 +99,13 @@ class Database:
 
     def changed_elsewhere(self) -> bool:
         """Another process wrote to the file since this was last asked, or since it was opened."""
-        with self.reading():
+        with self._readable():
             before, self._version = self._version, self._data_version()
         return before != self._version
 
     def written(self) -> tuple[int, int]:
         """Another value after every write, by other processes (first) or here (second)."""
-        with self.reading():
+        with self._readable():
             return self._data_version(), self._db.total_changes
 
     def _data_version(self) -> int:

@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import time
+import uuid
 from dataclasses import replace
 
 import numpy as np
@@ -237,6 +238,35 @@ def test_what_another_process_wrote_is_noticed(db, path):
     command.close()
     assert db.changed_elsewhere()
     assert not db.changed_elsewhere()
+
+
+def test_people_and_templates_are_read_as_of_one_moment(db, path, monkeypatch):
+    """Though another process enrolls somebody in between."""
+    command = GalleryDb(path, MODEL)
+    read_templates = db.templates
+
+    def templates(table, owner):
+        command.add(f"Bob {uuid.uuid4()}", [embedding()], [crop()])
+        return read_templates(table, owner)
+
+    db.add("Alice", [embedding()], [crop()])
+    monkeypatch.setattr(db, "templates", templates)
+    people, found = db.load()
+    assert [person.name for person in people] == ["Alice"]
+    assert {template.person_id for template in found} == {people[0].person_id}
+    assert db.changed_elsewhere()
+    assert not db.writing
+    assert len(command.load()[0]) == 3
+    command.close()
+
+
+def test_what_cannot_be_read_leaves_no_transaction_open(db):
+    with pytest.raises(GalleryError, match="cannot be read: no such table"), db.reading():
+        db.execute("SELECT id FROM nobody")
+    assert not db.writing
+    with pytest.raises(KeyError), db.reading(), db.reading():
+        raise KeyError
+    assert not db.writing
 
 
 WRITER = """
