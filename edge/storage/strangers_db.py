@@ -25,11 +25,12 @@ class StrangersDb:
 
     def meet(self, stranger_id: str | None, embedding: np.ndarray | None, crop: np.ndarray | None) -> str:
         """One more sighting, of somebody new where there is no id; returns the id. What looks new is kept."""
+        pushed_out = 0
         with self._db.transaction():
             if stranger_id is None:
                 stranger_id = f"u_{uuid.uuid4().hex[:8]}"
                 self._db.execute("INSERT INTO stranger (id) VALUES (?)", (stranger_id,))
-                self._push_out()
+                pushed_out = self._push_out(stranger_id)
             self._db.execute(
                 "UPDATE stranger SET sightings = sightings + 1, last_seen = strftime('%Y-%m-%dT%H:%M:%fZ', 'now') "
                 "WHERE id = ?",
@@ -37,6 +38,8 @@ class StrangersDb:
             )
             if embedding is not None and crop is not None:
                 self._db.keep_template("stranger_template", "stranger", stranger_id, embedding, crop)
+        if pushed_out:
+            self._db.settle_unless_writing()
         return stranger_id
 
     def ignore(self, stranger_id: str, *, ignored: bool) -> None:
@@ -72,8 +75,10 @@ class StrangersDb:
             self._db.settle_unless_writing()
         return purged
 
-    def _push_out(self) -> None:
-        self._db.execute(
-            "DELETE FROM stranger WHERE id NOT IN (SELECT id FROM stranger ORDER BY last_seen DESC LIMIT ?)",
-            (self.strangers_max,),
-        )
+    def _push_out(self, newcomer: str) -> int:
+        """Never the newcomer, whose time is before all others' where the clock was set back."""
+        return self._db.execute(
+            "DELETE FROM stranger WHERE id != ?1 AND id NOT IN "
+            "(SELECT id FROM stranger WHERE id != ?1 ORDER BY last_seen DESC LIMIT ?2)",
+            (newcomer, self.strangers_max - 1),
+        ).rowcount
