@@ -151,10 +151,11 @@ class Desk:
             self._signatures.spend(asked.stamp)
             reply = command if isinstance(command, Reply) else self._device.door.handle(command)
             self._keep(reply, asked)
+        self._herald.say_who_is_known()
         if not store.settle() and isinstance(command, RemovePerson) and reply.ok:
             reply = Reply(code="not_overwritten", error=f"removed, but {NOT_OVERWRITTEN}")
-            self._keep(reply, asked)
-        self._herald.say_who_is_known()
+            with suppress(GalleryError):  # it was removed, whatever becomes of the answer
+                self._keep(reply, asked)
         return answer_json(reply, asked.transaction)
 
     def _keep(self, reply: Reply, asked: Asked) -> None:

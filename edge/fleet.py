@@ -80,7 +80,10 @@ class Fleet:
 
     def health(self) -> FleetHealth:
         """How it is."""
-        unusable = self._db.unusable()
+        try:
+            unusable = self._db.unusable()
+        except GalleryError as error:
+            unusable, self._problem = set[str](), str(error)
         models = {self._makers[template_id] for template_id in unusable & self._makers.keys()}
         own = self._device.embedder.card.sha256
         return FleetHealth(
@@ -107,8 +110,7 @@ class Fleet:
             self._settle_at = 0.0
         if self._settle_at <= time.monotonic() and not self._device.store.writing:
             self._settle_at = time.monotonic() + UNSETTLED_SECONDS  # somebody else may be reading the file
-            with suppress(GalleryError):
-                self._settle_at = math.inf if self._device.store.settle() else self._settle_at
+            self._settle_at = math.inf if self._device.store.settle() else self._settle_at
 
     def _hear(self) -> None:
         """What the others say, for a while."""

@@ -30,6 +30,7 @@ from edge.notify import Watchdog, notify
 from edge.sealed import CARRIED, REVISIONS, Seal
 from edge.storage.carry import check, exported
 from edge.storage.outbox import Outbox
+from edge.storage.strangers_db import StrangersDb
 
 log = logging.getLogger("limen")
 
@@ -58,6 +59,8 @@ class Service:
         self.outbox = Outbox(mqtt.outbox_path or config.gallery.path.with_name("outbox.db"), mqtt.outbox_events_max)
         self.herald = Herald(config, device, self.link, self.topics, self.outbox)
         self.desk = Desk(mqtt, device, self.link, self.topics, self.herald, self)
+        if not config.strangers.keep_days:
+            self._keep_no_strangers()
         self.limits = Limits(mqtt.request_bytes_max, mqtt.image_pixels_max)
         self.watch = Stopwatch()
         self.watchdog = Watchdog()
@@ -66,7 +69,18 @@ class Service:
         self._frame: Frame | None = None
         self._frame_at = float("-inf")
         self._tidy_at = 0.0
+        self._stale = False  # others wrote into the gallery since it was read
+        self._unreadable: str | None = None
         self._source: FrameSource | None = None
+
+    def _keep_no_strangers(self) -> None:
+        """Those of before go."""
+        try:
+            strangers = StrangersDb(self.device.store)
+            if strangers.load()[0]:
+                strangers.purge()
+        except GalleryError as error:
+            log.warning("the strangers that were kept are kept still: %s", error)
 
     def run(self, source: FrameSource, stop: threading.Event) -> None:
         """Until told to stop, or the source of frames ends; it is closed then. Raises CameraError if it fails."""
@@ -79,6 +93,7 @@ class Service:
                 self.desk.go_on()
                 self._forget_expired()
                 if self.fleet is not None and self.fleet.turn():
+                    self._stale = True
                     self._know_again()
                 self.herald.deliver()
                 newest = source.read(READ_SECONDS)
@@ -127,8 +142,7 @@ class Service:
 
     def turn_to_requests(self) -> None:
         """Answer what came in, for a while; and know whom `limen enroll` on this disk made known meanwhile."""
-        if self.device.store.changed_elsewhere():
-            self._know_again()
+        self._know_again()
         until = time.monotonic() + REQUESTS_SECONDS
         while time.monotonic() < until and (came := self.link.pending(1)):
             (incoming,) = came
@@ -141,8 +155,18 @@ class Service:
                 self.herald.heard_of(slug)
 
     def _know_again(self) -> None:
-        """Others wrote into the gallery."""
-        self.device.door.reload()
+        """Where others wrote into the gallery. While it cannot be read, whoever was known is known."""
+        try:
+            self._stale |= self.device.store.changed_elsewhere()
+            if not self._stale:
+                return
+            self.device.door.reload()
+        except GalleryError as error:
+            if str(error) != self._unreadable:
+                log.warning("what others wrote is not known yet: %s", error)
+            self._unreadable = str(error)
+            return
+        self._stale, self._unreadable = False, None
         self.herald.say_who_is_known()
 
     def _forget_expired(self) -> None:
@@ -151,6 +175,8 @@ class Service:
             return
         self._tidy_at = time.monotonic() + TIDY_SECONDS
         store = self.device.store
+        if store.unsettled:
+            store.settle()
         try:
             store.clock.keep()
             now = store.clock.now()
@@ -160,8 +186,8 @@ class Service:
             with store.transaction():
                 gone = self.device.door.handle(command).data
             if gone["people"] or gone["strangers"]:
-                store.settle()
                 self.herald.say_who_is_known()
+                store.settle()
         except GalleryError as error:
             log.warning("nobody's time is over yet: %s", error)
             with suppress(GalleryError):  # who was not forgotten on the disk is known
@@ -232,6 +258,12 @@ class Service:
         self.herald.say_health(self._health())
         self._health_said_at, self._health_frames = now, self.watch.count
 
+    def _clock_set(self) -> bool:
+        """As far as can be read."""
+        with suppress(GalleryError):
+            return self.device.store.clock.now() is not None
+        return False
+
     def _health(self) -> Health:
         """Frames a second are those since it was last said."""
         fps = (self.watch.count - self._health_frames) / max(1e-6, time.monotonic() - self._health_said_at)
@@ -243,7 +275,7 @@ class Service:
             temp_c=temp_c(),
             throttled=throttled(),
             camera_ok=self._camera_ok(),
-            clock_set=self.device.store.clock.now() is not None,
+            clock_set=self._clock_set(),
             disk_free_mb=shutil.disk_usage(self.config.gallery.path.parent).free // 1_000_000,
             dropped_frames=0 if self._source is None else self._source.dropped,
             outbox=self.outbox.depth,

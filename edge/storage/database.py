@@ -30,6 +30,7 @@ class Database:
             self._db.execute("PRAGMA foreign_keys = ON")
             migrate(self._db)
             self._version = self._data_version()
+            self.unsettled = False  # what was deleted may still be in the log of writes
         except (OSError, sqlite3.Error) as error:
             raise GalleryError(f"gallery {path} cannot be opened: {error}") from error
 
@@ -82,10 +83,14 @@ class Database:
     def settle(self) -> bool:
         """Fold the log of writes into the file and cut it off: until then it still holds what was deleted.
 
-        False where somebody else reads the file and so keeps the log as it is.
+        False, and `unsettled`, where that has to be tried again: somebody else reads the file and so keeps the log as
+        it is, or the disk cannot be written. What was committed is committed.
         """
-        with self._readable():  # in no transaction: within one there is no checkpoint
+        try:
             busy, *_ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error:
+            busy = 1
+        self.unsettled = bool(busy)
         return not busy
 
     @property

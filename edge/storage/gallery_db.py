@@ -17,7 +17,7 @@ from edge.storage.carry import take_in
 from edge.storage.database import Database
 from edge.storage.nonces import Nonces
 
-NOT_OVERWRITTEN = "somebody else reads the gallery, whose log holds what was removed until they are done"
+NOT_OVERWRITTEN = "somebody else reads the gallery, or its disk is full: until then its log holds what was removed"
 TEMPLATES = ("template", "negative", "stranger_template")  # the tables of one shape but for whose they are
 
 

@@ -193,8 +193,9 @@ def test_what_was_delivered_by_an_older_limen_leaves_its_free_pages_too(tmp_path
     outbox.close()
 
 
-def test_a_removal_whose_traces_cannot_be_overwritten_yet_says_so(config, household, tmp_path):
+def test_a_removal_whose_traces_cannot_be_overwritten_yet_says_so(config, household, tmp_path, monkeypatch):
     """Somebody else is in the middle of reading the gallery."""
+    monkeypatch.setattr("edge.service.TIDY_SECONDS", 0.1)
     with running(config, Nothing) as porch:
         until(lambda: household.newest("status") == b"online")
         household.ask("enroll/image", {"transaction": "1", "name": NAME, "images": [portrait_jpeg()]})
@@ -207,8 +208,27 @@ def test_a_removal_whose_traces_cannot_be_overwritten_yet_says_so(config, househ
         assert household.ask("person/remove", {"transaction": "2", "name": NAME}) == answer
         assert porch.device.door.gallery.people == {}
         reader.close()
-        household.ask("person/list", {"transaction": "3"})
-        assert b"Unmistakable" not in b"".join(on_disk(tmp_path)[f"gallery.db{end}"] for end in ("", "-wal"))
+        until(lambda: b"Unmistakable" not in b"".join(on_disk(tmp_path)[f"gallery.db{end}"] for end in ("", "-wal")))
+
+
+def test_who_was_removed_is_told_of_also_where_nothing_can_be_overwritten(config, household, monkeypatch):
+    """The disk became full after the commit: neither the log can be cut off nor the answer be kept."""
+    with running(config, Nothing) as porch:
+        until(lambda: household.newest("status") == b"online")
+        household.ask("enroll/image", {"transaction": "1", "name": NAME, "images": [portrait_jpeg()]})
+        store = porch.device.store
+
+        def settle():
+            monkeypatch.setattr(store.answers, "keep", full)
+            return False
+
+        def full(*_):
+            raise GalleryError("disk full")
+
+        monkeypatch.setattr(store, "settle", settle)
+        assert household.ask("person/remove", {"transaction": "2", "name": NAME})["code"] == "not_overwritten"
+        household.next_event(0, event_type="forgotten")
+        until(lambda: json.loads(household.newest("gallery"))["people"] == [])
 
 
 def test_the_command_on_the_devices_own_disk_says_so_too(config):

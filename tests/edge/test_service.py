@@ -14,10 +14,11 @@ from edge.core.types import EnrollImages, Frame, RemovePerson
 from edge.demo.scene import Pose, with_person
 from edge.demo.scene import porch as porch_without_people
 from edge.device import Device
+from edge.errors import GalleryError
 from edge.inference.detector import Detector
 from edge.meters import throttled
 from edge.mqtt.discovery import discovery_topic
-from tests.household import portrait_jpeg, running, until
+from tests.household import Nothing, portrait_jpeg, running, until
 
 BASE = "limen/porch"
 
@@ -117,6 +118,29 @@ def test_who_is_enrolled_on_the_devices_own_disk_is_known_at_once(porch, househo
     elsewhere.store.close()
     until(lambda: b"Eileen" in household.newest("gallery"))
     assert household.next_event(1, event_type="recognized", phase="new")["name"] == "Eileen"
+
+
+def test_a_gallery_that_cannot_be_read_for_a_while_stops_nothing(config, household, monkeypatch, caplog):
+    with running(config, Nothing) as service:
+        until(lambda: household.newest("status") == b"online")
+        store, tried = service.device.store, []
+
+        def unreadable(*_):
+            tried.append("once more")
+            raise GalleryError("a page is unreadable")
+
+        with monkeypatch.context() as damaged:
+            damaged.setattr(store, "load", unreadable)
+            damaged.setattr(store.clock, "now", unreadable)
+            elsewhere = Device.of(config)
+            elsewhere.store.add("Eileen", [np.eye(1, 128, dtype=np.float32)[0]], [np.zeros((112, 112, 3), np.uint8)])
+            elsewhere.store.close()
+            until(lambda: len(tried) > 5)
+            before = len(household.on("health"))
+            until(lambda: len(household.on("health")) > before)
+            assert json.loads(household.newest("health"))["clock_set"] is False
+        until(lambda: b"Eileen" in household.newest("gallery"))
+    assert caplog.text.count("what others wrote is not known yet: a page is unreadable") == 1
 
 
 class Stalling:

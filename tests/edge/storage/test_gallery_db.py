@@ -269,6 +269,15 @@ def test_what_cannot_be_read_leaves_no_transaction_open(db):
     assert not db.writing
 
 
+def test_what_cannot_be_overwritten_yet_is_known(db):
+    """SQLite folds no log within a transaction."""
+    with db.transaction():
+        assert not db.settle()
+        assert db.unsettled
+    assert db.settle()
+    assert not db.unsettled
+
+
 WRITER = """
 import sys
 from pathlib import Path
