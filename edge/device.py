@@ -58,16 +58,13 @@ class Device:
                 f"decision.fpir {decision.fpir:g}: {card.name} is measured down to {card.fmr_min:g}, not below"
             )
         watches = {"detect": Stopwatch(), "embed": Stopwatch()}
-        strangers = StrangersDb(store)
-        if not config.strangers.keep_days and strangers.load()[0]:
-            strangers.purge()
         door = Door(
             TimedDetector(detector, watches["detect"]),
             TimedEmbedder(embedder, watches["embed"]),
             Gallery(card.sha256, card.tau_within, decision.fpir),
             store,
             DoorRules(decision.quality, decision.tracks, motion_gate=decision.motion_gate),
-            strangers if config.strangers.keep_days else None,
+            StrangersDb(store) if config.strangers.keep_days else None,
         )
         return cls(detector, embedder, store, door, watches)
 

@@ -13,7 +13,8 @@ import pytest
 from edge.capture import open_source
 from edge.config import StrangersConfig
 from edge.device import Device
-from tests.household import portrait_jpeg, running, until
+from edge.storage.strangers_db import StrangersDb
+from tests.household import Nothing, portrait_jpeg, running, until
 
 
 def ask(household, verb, **fields):
@@ -151,7 +152,23 @@ def test_what_was_kept_of_strangers_goes_when_it_is_not_wanted_any_more(config, 
     with running(wanted, lambda: open_source(wanted.camera, loop=True)):
         household.next_event(0, event_type="unknown", phase="new")
         assert len(ask(household, "unknown/list")["data"]["strangers"]) == 1
-    Device.of(config).store.close()
+        Device.of(config).store.close()  # a command whose configuration does not say that they are kept
+        assert len(ask(household, "unknown/list")["data"]["strangers"]) == 1
+    with running(config, Nothing):
+        pass
     again = Device.of(wanted)
     assert again.door.household.strangers.list() == []
+    assert (again.store.audit.records()[-1].verb, again.store.audit.records()[-1].who) == ("purge", "limen itself")
     again.store.close()
+
+
+def test_strangers_that_cannot_be_purged_do_not_stop_the_start(config, household, caplog):
+    first = Device.of(config)
+    StrangersDb(first.store).meet(None, None, None)
+    first.store.close()
+    with closing(sqlite3.connect(config.gallery.path)) as raw:
+        raw.execute("CREATE TRIGGER stays BEFORE DELETE ON stranger BEGIN SELECT RAISE(ABORT, 'no room'); END")
+    with running(config, Nothing):
+        until(lambda: household.newest("status") == b"online")
+    assert "kept still: " in caplog.text
+    assert "no room" in caplog.text
