@@ -193,9 +193,14 @@ class Config:
 
 
 def secret(variable: str, key: str, file: Path | None) -> str | None:
-    """From the environment, else from the file, else None. Raises ConfigError where the file cannot be read."""
+    """From the environment, else from the file, else None. Raises ConfigError where either cannot be read."""
     if variable in os.environ:
-        return os.environ[variable].strip()
+        value = os.environ[variable].strip()
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:  # its text holds what could not be read
+            raise ConfigError(f"{variable} cannot be used: it is not text in UTF-8") from error
+        return value
     if file is None:
         return None
     try:

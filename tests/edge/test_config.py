@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ from edge.config import (
     HOUSEHOLD_KEY_VARIABLE,
     PASSWORD_VARIABLE,
     SECRET,
+    SIGNING_KEY_VARIABLE,
     Config,
     DecisionConfig,
     FleetConfig,
@@ -129,6 +131,14 @@ def test_the_households_key_comes_from_the_environment_or_a_file_and_is_never_sh
     (tmp_path / "household.key").write_bytes(b"\xff")
     with pytest.raises(ConfigError, match="cannot be read: it is not text in UTF-8"):
         config.fleet.key()
+
+
+@pytest.mark.parametrize("variable", [PASSWORD_VARIABLE, SIGNING_KEY_VARIABLE, HOUSEHOLD_KEY_VARIABLE])
+def test_a_secret_in_the_environment_that_is_no_text_is_named_and_not_shown(variable, monkeypatch):
+    monkeypatch.setenv(variable, os.fsdecode(b"hidden \xff" * 8))
+    with pytest.raises(ConfigError, match=f"{variable} cannot be used: it is not text in UTF-8") as refused:
+        printable(Config())
+    assert "hidden" not in str(refused.value)
 
 
 def test_no_device_has_the_name_below_which_all_of_them_share(written):
