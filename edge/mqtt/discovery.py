@@ -114,6 +114,8 @@ def discovery_json(
         }
     for key, component in components.items():
         component["uniq_id"] = f"{identity}_{key}"
+    if not image:
+        components["image"] = {"p": "image"}  # it may have been published before
     for slug in gone:
         components[f"seen_{slug}"] = {"p": "sensor"}  # nothing but the platform takes a component away
     if not asks:

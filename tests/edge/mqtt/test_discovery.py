@@ -77,8 +77,8 @@ def test_every_entity_has_what_its_platform_requires_and_nothing_it_does_not_kno
     assert told["cmps"]["seen_zoe-oz"]["stat_t"] == "limen/porch/person/zoe-oz"
 
 
-def test_without_pictures_there_is_no_picture():
-    assert "image" not in json.loads(discovery_json(TOPICS, "1", []))["cmps"]
+def test_without_pictures_there_is_no_picture_and_one_of_before_goes():
+    assert json.loads(discovery_json(TOPICS, "1", []))["cmps"]["image"] == {"p": "image"}
 
 
 @pytest.mark.parametrize("phase", ["new", "update", "end"])
