@@ -18,7 +18,7 @@ from edge.config import CameraConfig, Config, MqttConfig, broker_at, device_name
 from edge.core.align import align
 from edge.core.types import Face, RecognizeImage
 from edge.device import Device
-from edge.doctor import examine
+from edge.doctor import examine, reset_clock
 from edge.errors import ConfigError, ImageError, LimenError
 from edge.people import People, done, people_of
 from edge.sealed import new_key
@@ -268,9 +268,12 @@ def verify(config: Config, first: Path, second: Path) -> None:
 @main.command()
 @click.option("--source", help="Another source of frames than the configured one.")
 @click.option("--broker", help="HOST or HOST:PORT, another broker than the configured one.")
+@click.option("--reset-clock", "reset", is_flag=True, help="The time of day is right, though an earlier one was later.")
 @click.pass_obj
-def doctor(config: Config, source: str | None, broker: str | None) -> None:
+def doctor(config: Config, source: str | None, broker: str | None, *, reset: bool) -> None:
     """Is everything there? Runs a real inference, looks at camera, broker and disk; status 1 if anything is amiss."""
+    if reset:
+        reset_clock(config)
     findings = []
     for finding in examine(pointed_at(config, source, broker)):
         click.echo(f"{'good' if finding.good else 'AMISS'}  {finding.what}: {finding.said}")

@@ -50,8 +50,18 @@ class Clock:
             return now
         if not self._trusted and not hardware_clock_agrees(now):
             return None
-        last_known = float(self._settings.setting(LAST_KNOWN) or 0.0)
-        return now if now > last_known - BACKWARDS_SECONDS else None
+        return now if now > self._last_known() - BACKWARDS_SECONDS else None
+
+    def gone_back_from(self) -> float | None:
+        """The last time that was known, where it is all that speaks against the time of day. Raises GalleryError."""
+        now = time.time()
+        if now < EARLIEST or self.now() is not None or not (self._trusted or hardware_clock_agrees(now)):
+            return None
+        return self._last_known()
+
+    def forget(self) -> None:
+        """The last time that was known was wrong: without it the time of day is believed again. Raises GalleryError."""
+        self._settings.set(LAST_KNOWN, "0")
 
     def keep(self) -> None:
         """Note the time for the next boot, where it is set, once an hour. Raises GalleryError."""
@@ -59,6 +69,9 @@ class Clock:
             return
         self._settings.set(LAST_KNOWN, f"{now:.0f}")
         self._keep_at = time.monotonic() + KEEP_EVERY_SECONDS
+
+    def _last_known(self) -> float:
+        return float(self._settings.setting(LAST_KNOWN) or 0.0)
 
     def _synchronized(self) -> bool:
         """Once it was, it is for as long as the machine runs: a clock goes on without a network."""

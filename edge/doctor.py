@@ -5,6 +5,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
@@ -118,10 +119,29 @@ def broker(config: Config) -> str:
 
 
 def clock(config: Config) -> str:
-    """The time of day is set, where somebody's signature depends on it. Raises OSError."""
+    """The time of day is set, where somebody's signature depends on it, and did not go back. Raises OSError."""
     device = Device.of(config)
-    now = device.store.clock.now()
+    now, before = device.store.clock.now(), device.store.clock.gone_back_from()
     device.store.close()
+    if before is not None:
+        raise OSError(
+            f"the time of day is before the last one known, {utc(before)}, and is not believed; if it is right, "
+            f"{utc(time.time())}, `limen doctor --reset-clock` forgets the last one known"
+        )
     if now is None and config.mqtt.signing_key() is not None:
         raise OSError("the time of day is not set (timedatectl), so no signed request is carried out")
     return "the time of day is set" if now is not None else "the time of day is not set: expiries wait"
+
+
+def reset_clock(config: Config) -> None:
+    """Believe the time of day although it is before the last one known. Raises GalleryError."""
+    device = Device.of(config)
+    with device.store.transaction():
+        device.store.clock.forget()
+        device.store.audit.note("clock", detail="the last time known was forgotten")
+    device.store.close()
+
+
+def utc(seconds: float) -> str:
+    """Since 1970 -> for people, as RFC 3339."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

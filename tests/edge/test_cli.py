@@ -11,10 +11,12 @@ import pytest
 from click.testing import CliRunner
 from skimage.data import astronaut
 
+from edge import clock
 from edge.cli import main
 from edge.config import Config, FleetConfig, GalleryConfig, MqttConfig
 from edge.inference.runtime import interpreter_class
 from edge.sealed import new_key
+from edge.storage.gallery_db import GalleryDb
 from tests.faults.malformed import png_that_claims
 from tests.household import Household, Nothing, running, until
 
@@ -186,6 +188,22 @@ def test_the_doctor_finds_what_is_good_and_what_is_amiss(limen, pictures):
 def test_the_doctor_is_content_when_all_is_there(limen, pictures, broker):
     result = limen("doctor", "--source", pictures, "--broker", f"127.0.0.1:{broker.port}")
     assert result.exit_code == 0, result.output
+
+
+def test_the_doctor_says_that_a_clock_was_once_ahead_and_resets_it(limen, pictures, monkeypatch):
+    monkeypatch.setattr(clock, "synchronized", lambda: False)
+    store = GalleryDb(pictures / "gallery.db", "a" * 64)
+    store.set(clock.LAST_KNOWN, "4102444800")
+    config = pictures / "limen.toml"
+    config.write_text('clock = "trusted"\n')
+    doctor = ["--config", config, "doctor", "--source", pictures, "--broker", "127.0.0.1:1"]
+    said = limen(*doctor).output
+    assert "AMISS  clock: the time of day is before the last one known, 2100-01-01T00:00:00Z" in said
+    assert "`limen doctor --reset-clock`" in said
+    for again in ([*doctor, "--reset-clock"], doctor):
+        assert "good  clock: the time of day is set" in limen(*again).output
+    assert [record.verb for record in store.audit.records()] == ["clock"]
+    store.close()
 
 
 def test_a_runtime_that_fails_with_numpy_2_is_named_before_it_fails(limen, pictures, monkeypatch):

@@ -82,6 +82,19 @@ def test_what_is_only_vouched_for_does_not_go_backwards(system, monkeypatch):
     assert float(kept[LAST_KNOWN]) == NOW - 90
 
 
+@pytest.mark.usefixtures("system")
+def test_a_clock_that_was_once_far_ahead_is_believed_again_when_told_so(monkeypatch):
+    kept = Kept()
+    monkeypatch.setattr(time, "time", lambda: NOW + 1e8)
+    Clock(kept, trusted=True).keep()
+    monkeypatch.setattr(time, "time", lambda: NOW)
+    clock_now = Clock(kept, trusted=True)
+    assert (clock_now.now(), clock_now.gone_back_from()) == (None, NOW + 1e8)
+    assert Clock(kept).gone_back_from() is None  # nothing vouches for it: that is why
+    clock_now.forget()
+    assert (clock_now.now(), clock_now.gone_back_from()) == (NOW, None)
+
+
 def test_a_year_before_limen_is_not_believed_whoever_says_it(system, monkeypatch):
     monkeypatch.setattr(time, "time", lambda: 86_400.0)
     (system / "synchronized").touch()
