@@ -107,7 +107,8 @@ class Desk:
         if earlier is not None:
             return said_again(asked, *earlier)
         self._signatures.admit(asked.stamp)  # not before: QoS 1 may bring the very same bytes twice
-        command = request.command(self._around)
+        with self._device.store.audit.on_behalf_of(asked.who):
+            command = request.command(self._around)
         if isinstance(command, Reply):
             self._signatures.spend(asked.stamp)
             return answer_json(command, asked.transaction)  # how things are now: nothing was changed, nor is it kept

@@ -14,7 +14,6 @@ from edge.device import Device
 from edge.errors import BrokerError, ConfigError, LimenError, RefusedError
 from edge.mqtt.controller import Controller
 from edge.sealed import CARRIED, Seal
-from edge.storage.carry import exported
 
 PICTURE_PX_MAX = 1280  # of a longer side: a phone's picture is ten times what a face needs, and a message has a limit
 JPEG_QUALITY = 92
@@ -67,7 +66,7 @@ class Here:
 
     def exported(self) -> tuple[bytes, int]:
         """See People."""
-        return exported(self.device.store)
+        return self.device.store.exported()
 
     def take_in(self, data: bytes) -> dict:
         """See People."""

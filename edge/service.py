@@ -28,7 +28,7 @@ from edge.mqtt.requests import DAY_SECONDS, Limits
 from edge.mqtt.topics import SharedTopics, Topics
 from edge.notify import Watchdog, notify
 from edge.sealed import CARRIED, REVISIONS, Seal
-from edge.storage.carry import check, exported
+from edge.storage.carry import check
 from edge.storage.outbox import Outbox
 from edge.storage.strangers_db import StrangersDb
 
@@ -216,15 +216,16 @@ class Service:
 
     def exported(self, *, crops: bool) -> dict[str, object]:
         """See edge.mqtt.requests.Around."""
-        data, people = exported(self.device.store, crops=crops)
-        sealed = base64.b64encode(self._seal.seal(data, CARRIED)).decode()
-        most = self.limits.request_bytes_max - ANSWER_BYTES
-        if len(sealed) > most:
-            raise RefusedError(
-                "too_large",
-                f"the gallery has {len(sealed)} bytes; at most {most} cross MQTT: without crops it has less, and "
-                "`limen people export` on the device takes any number",
-            )
+        with self.device.store.transaction():  # what is refused leaves no record
+            data, people = self.device.store.exported(crops=crops)
+            sealed = base64.b64encode(self._seal.seal(data, CARRIED)).decode()
+            most = self.limits.request_bytes_max - ANSWER_BYTES
+            if len(sealed) > most:
+                raise RefusedError(
+                    "too_large",
+                    f"the gallery has {len(sealed)} bytes; at most {most} cross MQTT: without crops it has less, and "
+                    "`limen people export` on the device takes any number",
+                )
         return {"people": people, "gallery": sealed}
 
     def opened(self, gallery: str) -> bytes:

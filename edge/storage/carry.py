@@ -6,7 +6,8 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
-from edge.errors import GalleryError
+from edge.core.names import slug_of
+from edge.errors import GalleryError, RefusedError
 from edge.storage.audit import Audit
 from edge.storage.blobs import is_embedding
 from edge.storage.database import Database
@@ -74,11 +75,13 @@ def check(data: bytes, what: str) -> None:
 def take_in(db: Database, audit: Audit, data: bytes, what: str) -> tuple[int, int]:
     """Everybody of an export: who is known here gets their templates too; what is here stays.
 
-    Returns how many people and templates are new. Raises GalleryError where it is no export of this version.
+    Returns how many people and templates are new. Raises GalleryError where it is no export of this version, and
+    RefusedError with name_taken where somebody new would be written in a topic like somebody who is here.
     """
     with closing(sqlite3.connect(":memory:")) as other:
         open_in(other, data, what)
         with db.transaction():
+            _refuse_too_like(db, other)
             return _taken_in(db, audit, other)
 
 
@@ -98,6 +101,19 @@ def open_in(other: sqlite3.Connection, data: bytes, what: str) -> None:
                     raise GalleryError(f"{what}: template {template_id} is damaged; nothing was taken in")
     except sqlite3.Error as error:
         raise GalleryError(f"{what} cannot be used as a gallery: {error}") from error
+
+
+def _refuse_too_like(db: Database, other: sqlite3.Connection) -> None:
+    """Zoë, where Zoe is; as edge.core.household.Household.free_name does. Before anything is written."""
+    here = {slug_of(name): name for (name,) in db.execute("SELECT name FROM person")}
+    for person_id, name, key in other.execute("SELECT id, name, key FROM person"):
+        known = db.execute("SELECT 1 FROM person WHERE id = ? OR key = ?", (person_id, key)).fetchone()
+        if known is None and (slug := slug_of(name)) in here:
+            raise RefusedError(
+                "name_taken",
+                f"{name} is too like {here[slug]}, who is known here: both would be person/{slug}; rename one of them "
+                "first; nothing was taken in",
+            )
 
 
 def _taken_in(db: Database, audit: Audit, other: sqlite3.Connection) -> tuple[int, int]:

@@ -149,7 +149,8 @@ class FleetDb:
     def _keep(self, revision: Revision) -> None:
         self.revisions[revision.person_id] = revision
         self._db.execute(
-            "INSERT OR REPLACE INTO revision VALUES (?, ?)", (revision.person_id, msgspec.msgpack.encode(revision))
+            "INSERT OR REPLACE INTO revision (person, said) VALUES (?, ?)",
+            (revision.person_id, msgspec.msgpack.encode(revision)),
         )
 
     def _mend(self, look: Look) -> None:

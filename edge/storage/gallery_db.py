@@ -13,7 +13,7 @@ from edge.errors import GalleryError
 from edge.storage.answers import Answers
 from edge.storage.audit import Audit, utc
 from edge.storage.blobs import blob_of, decoded, encoded
-from edge.storage.carry import take_in
+from edge.storage.carry import exported, take_in
 from edge.storage.database import Database
 from edge.storage.nonces import Nonces
 
@@ -169,6 +169,13 @@ class GalleryDb(Database):
         for template_id, blob in rows:
             yield template_id, decoded(blob, f"{self.path}: crop of {template_id}")
 
+    def exported(self, *, crops: bool = True) -> tuple[bytes, int]:
+        """Everybody, and how many they are; see edge.storage.carry. Nobody leaves without a record of it."""
+        with self.transaction():
+            data, people = exported(self, crops=crops)
+            self.audit.note("export", detail=f"{people} person(s)")
+        return data, people
+
     def take_in(self, data: bytes) -> tuple[int, int]:
         """Everybody of an export; see edge.storage.carry. Returns how many people and templates are new."""
         return take_in(self, self.audit, data, "the gallery")
@@ -193,7 +200,7 @@ class GalleryDb(Database):
     def set(self, name: str, value: str) -> None:
         """Keep a setting."""
         with self.transaction():
-            self.execute("INSERT OR REPLACE INTO setting VALUES (?, ?)", (name, value))
+            self.execute("INSERT OR REPLACE INTO setting (name, value) VALUES (?, ?)", (name, value))
 
     def put(self, person: Person) -> None:
         """Write how somebody is now, within a transaction that says on record who it is that writes."""

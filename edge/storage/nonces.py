@@ -23,7 +23,9 @@ class Nonces:
     def spend(self, key_id: str, nonce: str, timestamp_ms: int, window_ms: int) -> None:
         """From now on it was seen. Again does nothing."""
         with self._db.transaction():
-            self._db.execute("INSERT OR IGNORE INTO nonce VALUES (?, ?, ?)", (key_id, nonce, timestamp_ms))
+            self._db.execute(
+                "INSERT OR IGNORE INTO nonce (key, nonce, timestamp_ms) VALUES (?, ?, ?)", (key_id, nonce, timestamp_ms)
+            )
             self._db.execute(
                 "DELETE FROM nonce WHERE key = ?1 "
                 "AND timestamp_ms < (SELECT max(timestamp_ms) FROM nonce WHERE key = ?1) - ?2",

@@ -53,8 +53,8 @@ class StrangersDb:
         with self._db.transaction():
             person = self._db.add(name, [], [])
             self._db.execute(
-                "INSERT INTO template SELECT id, ?, model, embedding, crop, added FROM stranger_template "
-                "WHERE stranger = ?",
+                "INSERT INTO template (id, person, model, embedding, crop, added) "
+                "SELECT id, ?, model, embedding, crop, added FROM stranger_template WHERE stranger = ?",
                 (person.person_id, stranger_id),
             )
             self._db.execute("DELETE FROM stranger WHERE id = ?", (stranger_id,))

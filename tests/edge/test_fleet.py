@@ -4,7 +4,7 @@ import base64
 import json
 import sqlite3
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -417,6 +417,9 @@ def test_a_gallery_crosses_mqtt_sealed_and_not_without_a_key(broker, camera, fle
     assert b"Eileen" not in base64.b64decode(export["gallery"])
     small = porch.ask("gallery/export", {"transaction": "3", "crops": False})["data"]
     assert len(small["gallery"]) < len(export["gallery"])
+    with closing(sqlite3.connect(fleet.configs["porch"].gallery.path)) as raw:
+        records = raw.execute("SELECT who, person, detail FROM audit WHERE verb = 'export'").fetchall()
+    assert records == [("mqtt gallery/export, unsigned", None, "1 person(s)")] * 2
     assert alone.ask("gallery/import", {"transaction": "4", "gallery": export["gallery"]})["data"] == {
         "people": 1,
         "templates": 1,

@@ -48,6 +48,7 @@ def test_every_write_is_in_it_and_no_name(db, tmp_path):
         db.remove(alice)
     db.take_in(read(other.path))
     db.take_in(read(other.path))  # nothing new
+    assert db.exported()[1] == 2
     a, b, c, d = alice.person_id, bob.person_id, carol.person_id, dave.person_id
     records = db.audit.records()
     assert [(record.verb, record.person_id, record.detail) for record in records] == [
@@ -67,6 +68,7 @@ def test_every_write_is_in_it_and_no_name(db, tmp_path):
         ("label", d, records[13].detail),
         ("remove", a, "5 template(s), 5 crop(s)"),
         ("import", c, "1 template(s)"),
+        ("export", None, "2 person(s)"),
     ]
     me = f"command line, user {os.getuid()}"
     assert {record.who for record in records} == {me, "mqtt person/remove, unsigned"}

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edge.errors import GalleryError
+from edge.errors import GalleryError, RefusedError
 from edge.storage.carry import exported, read, take_in, write_new
 from edge.storage.gallery_db import GalleryDb
 from edge.storage.migrations import STEPS
@@ -185,6 +185,23 @@ def test_everybody_goes_to_another_gallery_and_what_is_there_stays(db, other, tm
     assert len(templates) == 4
     assert {image.tobytes() for _, image in db.crops()} < {image.tobytes() for _, image in other.crops()}
     assert other.answers.given("t1") is None
+
+
+def test_nobody_is_taken_in_where_one_would_be_written_like_somebody_here(db, other):
+    db.add("Bob", [embedding()], [crop()])
+    db.add("Zoë", [embedding()], [crop()])
+    other.add("Zoe", [embedding()], [crop()])
+    before, (data, _) = len(other.audit.records()), db.exported()
+    with pytest.raises(RefusedError, match=r"Zoë is too like Zoe, .*person/zoe.*nothing was taken in") as refused:
+        other.take_in(data)
+    assert refused.value.code == "name_taken"
+    people, templates = other.load()
+    assert [person.name for person in people] == ["Zoe"]
+    assert len(templates) == 1
+    assert len(other.audit.records()) == before
+    (zoe,) = people
+    other.update(replace(zoe, name="Zoe B"))
+    assert other.take_in(data) == (2, 2)
 
 
 def test_an_export_is_never_written_over_anything(db, tmp_path):
