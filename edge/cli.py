@@ -38,6 +38,8 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except LimenError as error:
             raise click.ClickException(" ".join(str(error).split())) from error
+        except PermissionError as error:  # Path.is_file and its like raise it, of a folder that may not be entered
+            raise click.ClickException(f"{error.filename} is not for this user to read or write") from error
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,9 +1,12 @@
 """The commands, on real pictures; a bad input gets one line that names it."""
 
 import base64
+import os
 import sqlite3
 import stat
 import sys
+import tempfile
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -152,6 +155,47 @@ def test_what_cannot_be_done_is_one_line(limen, pictures, tmp_path):
     one_line(limen("run", "--source", tmp_path / "gone.mp4"), "there is no video")
     one_line(limen("run", "--broker", "host:port"), "'host:port' is not HOST or HOST:PORT")
     one_line(limen("--config", tmp_path / "gone.toml", "people"), "gone.toml cannot be read")
+
+
+@pytest.fixture
+def closed():
+    """A folder that the user may not enter, in one of everybody's; root, who may enter any, is nobody meanwhile."""
+    interpreter_class()  # nobody may not be let in where it lies
+    with tempfile.TemporaryDirectory() as open_to_all:
+        folder = Path(open_to_all) / "closed"
+        folder.mkdir(mode=0)
+        folder.parent.chmod(0o777)
+        user = os.geteuid()
+        if user == 0:
+            os.seteuid(65534)
+        try:
+            yield folder
+        finally:
+            os.seteuid(user)
+            folder.chmod(0o700)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "enroll A {}/a.png",
+        "identify {}/a.png",
+        "verify {}/a.png {}/a.png",
+        "people export {}/people.limen",
+        "people import {}/people.limen",
+        "fleet key {}/household.key",
+        "run --source {}/a.mp4",
+        "run --source {}",
+        "run --source {}/*.png",
+        "--config {0.parent}/limen.toml people",
+    ],
+)
+def test_what_this_user_may_not_enter_is_one_line(closed, words):
+    beside = closed.parent
+    (beside / "limen.toml").write_text(f'[models]\nembedder = "{closed}/own.tflite"\n')
+    here = ["--gallery", str(beside / "gallery.db")]
+    result = CliRunner().invoke(main, [*here, *words.format(closed, closed).split()])
+    one_line(result, str(closed), "is not for this user to read or write")
 
 
 def test_a_configuration_is_read(limen, tmp_path):
