@@ -23,6 +23,13 @@ def test_it_explains_itself_to_whoever_asks_for_something_else():
         assert f"sudo deploy/install {option}" in done.stdout
 
 
+def test_where_nothing_is_installed_there_is_no_way_back():
+    if Path("/opt/limen").exists():
+        pytest.skip("limen is installed on this machine, which no test may touch")
+    done = subprocess.run([DEPLOY / "install", "--rollback"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "limen: nothing is installed in /opt/limen\n")
+
+
 def test_the_rehearsal_explains_itself_before_it_touches_anything():
     done = subprocess.run([DEPLOY / "rehearse"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
