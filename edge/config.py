@@ -3,7 +3,7 @@
 import difflib
 import os
 import re
-from dataclasses import asdict, dataclass, field, is_dataclass, replace
+from dataclasses import dataclass, field, is_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal, get_type_hints
 
@@ -254,16 +254,6 @@ def refuse_unknown(values: dict, kind: type, where: str, prefix: str = "") -> No
             raise ConfigError(f"{where}: unknown key `{prefix}{key}`{hint}")
         if is_dataclass(types[key]) and isinstance(value, dict):
             refuse_unknown(value, types[key], where, f"{prefix}{key}.")
-
-
-def printable(config: Config) -> dict[str, object]:
-    """Every value, for people; of a secret only that there is one."""
-    values = msgspec.to_builtins(asdict(config), enc_hook=str)
-    values["camera"]["location"] = masked(config.camera.location)
-    values["mqtt"]["password"] = SECRET if config.mqtt.password() else None
-    values["mqtt"]["signing_key"] = SECRET if config.mqtt.signing_key() else None
-    values["fleet"]["key"] = SECRET if config.fleet.key() else None
-    return values
 
 
 def masked(location: str) -> str:

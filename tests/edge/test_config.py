@@ -5,7 +5,6 @@ import pytest
 from edge.config import (
     HOUSEHOLD_KEY_VARIABLE,
     PASSWORD_VARIABLE,
-    SECRET,
     Config,
     DecisionConfig,
     FleetConfig,
@@ -13,7 +12,6 @@ from edge.config import (
     MqttConfig,
     broker_at,
     load_config,
-    printable,
 )
 from edge.device import Device
 from edge.errors import ConfigError
@@ -95,7 +93,7 @@ def test_a_missing_file_is_named(tmp_path):
         load_config(tmp_path / "nowhere.toml")
 
 
-def test_the_password_comes_from_the_environment_or_a_file_and_is_never_shown(tmp_path, monkeypatch):
+def test_the_password_comes_from_the_environment_or_a_file(tmp_path, monkeypatch):
     monkeypatch.delenv(PASSWORD_VARIABLE, raising=False)
     path = tmp_path / "secret"
     path.write_text("open sesame\n")
@@ -103,25 +101,19 @@ def test_the_password_comes_from_the_environment_or_a_file_and_is_never_shown(tm
     assert config.mqtt.password() == "open sesame"
     monkeypatch.setenv(PASSWORD_VARIABLE, "from outside")
     assert config.mqtt.password() == "from outside"
-    shown = printable(config)
-    assert shown["mqtt"]["password"] == SECRET
-    assert "sesame" not in str(shown)
-    assert "outside" not in str(shown)
     monkeypatch.delenv(PASSWORD_VARIABLE)
     assert Config().mqtt.password() is None
     with pytest.raises(ConfigError, match=r"mqtt\.password_file .*gone cannot be read"):
         MqttConfig(password_file=tmp_path / "gone").password()
 
 
-def test_the_households_key_comes_from_the_environment_or_a_file_and_is_never_shown(tmp_path, monkeypatch):
+def test_the_households_key_comes_from_the_environment_or_a_file(tmp_path, monkeypatch):
     monkeypatch.delenv(HOUSEHOLD_KEY_VARIABLE, raising=False)
     (tmp_path / "household.key").write_text("b3BlbiBzZXNhbWU=\n")
     config = Config(fleet=FleetConfig(key_file=tmp_path / "household.key"))
     assert config.fleet.key() == "b3BlbiBzZXNhbWU="
     monkeypatch.setenv(HOUSEHOLD_KEY_VARIABLE, "from outside")
     assert config.fleet.key() == "from outside"
-    assert printable(config)["fleet"]["key"] == SECRET
-    assert "outside" not in str(printable(config))
     monkeypatch.delenv(HOUSEHOLD_KEY_VARIABLE)
     assert Config().fleet.key() is None
     with pytest.raises(ConfigError, match=r"fleet\.key_file .*gone cannot be read"):
