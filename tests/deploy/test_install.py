@@ -36,6 +36,14 @@ def test_the_rehearsal_explains_itself_before_it_touches_anything():
     assert "sudo deploy/rehearse FOLDER [trixie|bookworm]" in done.stdout
 
 
+@pytest.mark.parametrize("script", ["rehearse", "wheels"])
+def test_a_script_that_is_asked_for_help_gives_it_and_does_nothing_else(script, tmp_path):
+    done = subprocess.run([DEPLOY / script, "--help"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"deploy/{script} " in done.stdout
+    assert "set -euo" not in done.stdout
+
+
 def test_the_unit_runs_what_the_installer_installs():
     home = re.search(r"^home=(\S+)", (DEPLOY / "install").read_text(), flags=re.MULTILINE)[1]
     unit = (DEPLOY / "limen.service").read_text()
