@@ -2,6 +2,7 @@
 
 import base64
 import os
+import socket
 import sqlite3
 import stat
 import sys
@@ -16,7 +17,9 @@ from skimage.data import astronaut
 
 from edge.cli import main
 from edge.config import Config, FleetConfig, GalleryConfig, MqttConfig
+from edge.errors import BrokerError
 from edge.inference.runtime import interpreter_class
+from edge.mqtt.controller import Controller
 from edge.sealed import new_key
 from tests.faults.malformed import png_that_claims
 from tests.household import Household, Nothing, running, until
@@ -70,6 +73,20 @@ def test_a_picture_with_more_pixels_than_can_be_read_is_one_line(limen, tmp_path
 @pytest.mark.parametrize("broker", ["a..b", "", ":1883", "host:0", "host:x", "host:70000", "a b", "x" * 64 + ".local"])
 def test_a_broker_that_cannot_be_is_one_line(limen, broker):
     one_line(limen("people", "--broker", broker), f"broker {broker!r} is not HOST or HOST:PORT")
+
+
+def test_of_a_silent_broker_and_of_a_device_not_heard_it_is_said_what_to_look_at(limen, broker, monkeypatch):
+    monkeypatch.setattr("edge.mqtt.controller.CONNECT_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        at = f"127.0.0.1:{silent.getsockname()[1]}"
+        one_line(limen("people", "--broker", at), "did not answer in time; does it want TLS (mqtt.ca_file)?")
+    monkeypatch.undo()
+    mqtt = MqttConfig(host="127.0.0.1", port=broker.port)
+    with (
+        Controller(mqtt, "nobody") as controller,
+        pytest.raises(BrokerError, match="never seen at this broker: another name, or this user may not hear it"),
+    ):
+        controller.ask("person/list", {}, timeout_seconds=0.2)
 
 
 def test_people_are_carried_to_another_device_in_a_file(limen, pictures, tmp_path):
