@@ -5,7 +5,7 @@ import os
 import re
 from dataclasses import dataclass, field, is_dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal, get_type_hints
+from typing import Annotated, Literal, get_args, get_type_hints
 
 import msgspec
 
@@ -221,7 +221,18 @@ def load_config(path: Path) -> Config:
     try:
         return msgspec.convert(values, Config, dec_hook=lambda kind, value: kind(value))  # paths
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {error}") from error
+        raise ConfigError(f"{path}: {error}{choices(str(error))}") from error
+
+
+def choices(said: str) -> str:
+    """What may stand where msgspec says that an enum value is invalid; nothing where it says something else."""
+    place = re.fullmatch(r"Invalid enum value .* - at `\$\.([\w.]+)`", said)
+    if place is None:
+        return ""
+    kind = Config
+    for key in place[1].split("."):
+        kind = get_type_hints(kind)[key]
+    return f"; expected {' or '.join(map(repr, get_args(kind)))}"
 
 
 def device_named(config: Config, name: str) -> Config:

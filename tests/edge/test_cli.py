@@ -221,6 +221,9 @@ def test_a_configuration_is_read(limen, tmp_path):
     one_line(
         limen("--config", path, "people"), "models.embedder 'tiny' is neither standard nor lite nor a .tflite file"
     )
+    for kind in ("video", "images"):
+        path.write_text(f'[camera]\nkind = "{kind}"\n')
+        one_line(limen("--config", path, "run"), f"camera.location is empty: camera.kind '{kind}' wants to know")
     path.write_text('[models]\nembedder = "lite"\n')
     assert limen("--config", path, "people").exit_code == 0
 

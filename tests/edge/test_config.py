@@ -73,7 +73,11 @@ def test_values_are_typed_and_reach_the_rules(written):
         ("[mqtt]\nport = 70000", r"Expected `int` <= 65535 - at `\$\.mqtt\.port`"),
         ("[mqtt]\nport = 'many'", r"Expected `int`, got `str` - at `\$\.mqtt\.port`"),
         ("device = 'Front Door'", r"matching regex .* - at `\$\.device`"),
-        ("[camera]\nkind = 'webcam'", r"Invalid enum value 'webcam' - at `\$\.camera\.kind`"),
+        (
+            "[camera]\nkind = 'webcam'",
+            r"Invalid enum value 'webcam' - at `\$\.camera\.kind`; expected 'picamera' or 'video' or 'images'$",
+        ),
+        ("clock = 'sun'", r"at `\$\.clock`; expected 'system' or 'trusted'$"),
         ("[decision]\nfpir = 0", r"Expected `float` > 0"),
         ("not toml", "limen.toml: "),
     ],
