@@ -7,6 +7,7 @@ import sqlite3
 import stat
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import cv2
@@ -15,8 +16,10 @@ import pytest
 from click.testing import CliRunner
 from skimage.data import astronaut
 
+from edge import clock
+from edge.capture import open_source
 from edge.cli import main
-from edge.config import Config, FleetConfig, GalleryConfig, MqttConfig
+from edge.config import CameraConfig, Config, FleetConfig, GalleryConfig, MqttConfig
 from edge.errors import BrokerError
 from edge.inference.runtime import interpreter_class
 from edge.mqtt.controller import Controller
@@ -61,6 +64,42 @@ def test_somebody_is_enrolled_identified_listed_and_forgotten(limen, pictures):
     assert limen("forget", "eileen").output.startswith(
         "eileen: forgotten; 1 template(s) and 1 picture(s) overwritten, p_"
     )
+    assert limen("people").output.startswith("0 people")
+
+
+def expiry_days(path):
+    with sqlite3.connect(path) as db:
+        ((expires,),) = db.execute("SELECT expires FROM person").fetchall()
+    return (expires - time.time()) / 86_400
+
+
+def test_a_guest_is_known_for_so_many_days(limen, pictures, broker, monkeypatch):
+    monkeypatch.setattr(clock, "synchronized", lambda: True)
+    result = limen("enroll", "Eileen", pictures / "portrait.png", "--days", "3")
+    assert result.output == "Eileen: 1 template(s) added; a guest, forgotten after 3 days\n"
+    assert expiry_days(pictures / "gallery.db") == pytest.approx(3, abs=0.1)
+    assert limen("enroll", "Eileen", pictures / "portrait.png", "--days", "0").exit_code == 2
+    cv2.imwrite(str(pictures / "footage.png"), astronaut()[..., ::-1])
+    config = Config(
+        device="porch",
+        camera=CameraConfig("images", str(pictures / "footage.png")),
+        gallery=GalleryConfig(pictures / "porch.db"),
+        mqtt=MqttConfig(host="127.0.0.1", port=broker.port),
+    )
+    at = ["--broker", f"127.0.0.1:{broker.port}", "--device", "porch"]
+    with running(config, lambda: open_source(config.camera, loop=True)), Household(broker.port) as household:
+        until(lambda: household.newest("status") == b"online")
+        assert "a guest" in limen("enroll", "Eileen", pictures / "portrait.png", *at, "--days", "2").output
+        assert expiry_days(pictures / "porch.db") == pytest.approx(2, abs=0.1)
+        result = limen("enroll", "Eileen", "--live", "--shots", "1", *at, "--days", "0.5")
+        assert "forgotten after 0.5 days" in result.output
+        assert expiry_days(pictures / "porch.db") == pytest.approx(0.5, abs=0.1)
+
+
+def test_nobody_is_made_a_guest_before_the_time_is_known(limen, pictures, monkeypatch):
+    monkeypatch.setattr(clock, "synchronized", lambda: False)
+    monkeypatch.setattr(clock, "hardware_clock_agrees", lambda _now: False)
+    one_line(limen("enroll", "Eileen", pictures / "portrait.png", "--days", "3"), "clock_not_set")
     assert limen("people").output.startswith("0 people")
 
 
