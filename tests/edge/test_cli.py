@@ -20,7 +20,7 @@ from edge import clock
 from edge.capture import open_source
 from edge.cli import main
 from edge.config import CameraConfig, Config, FleetConfig, GalleryConfig, MqttConfig
-from edge.errors import BrokerError
+from edge.errors import BrokerError, ConfigError
 from edge.inference.runtime import interpreter_class
 from edge.mqtt.controller import Controller
 from edge.sealed import new_key
@@ -260,9 +260,12 @@ def test_a_configuration_is_read(limen, tmp_path):
     one_line(
         limen("--config", path, "people"), "models.embedder 'tiny' is neither standard nor lite nor a .tflite file"
     )
-    for kind in ("video", "images"):
-        path.write_text(f'[camera]\nkind = "{kind}"\n')
-        one_line(limen("--config", path, "run"), f"camera.location is empty: camera.kind '{kind}' wants to know")
+    path.write_text('[camera]\nkind = "video"\n')
+    one_line(
+        limen("--config", path, "run"), "camera.location is empty: camera.kind 'video' wants to know where to look"
+    )
+    with pytest.raises(ConfigError, match=r"camera\.kind 'images' wants to know"):
+        open_source(CameraConfig("images"))
     path.write_text('[models]\nembedder = "lite"\n')
     assert limen("--config", path, "people").exit_code == 0
 
