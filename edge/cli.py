@@ -20,6 +20,7 @@ from edge.core.types import Face, RecognizeImage
 from edge.device import Device
 from edge.doctor import examine, reset_clock
 from edge.errors import ConfigError, ImageError, LimenError
+from edge.mqtt.requests import DAYS_MAX
 from edge.people import People, done, people_of
 from edge.sealed import new_key
 from edge.service import Service
@@ -38,6 +39,8 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except LimenError as error:
             raise click.ClickException(" ".join(str(error).split())) from error
+        except PermissionError as error:  # Path.is_file and its like raise it, of a folder that may not be entered
+            raise click.ClickException(f"{error.filename} is not for this user to read or write") from error
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -88,6 +91,9 @@ DEVICE = click.option("--device", help="The name of the device to ask over MQTT 
 @click.option("--live", is_flag=True, help="From looks at whoever stands before a running device's door, not PICTURES.")
 @click.option("--shots", type=click.IntRange(1, 20), default=5, show_default=True, help="With --live: how many looks.")
 @click.option("--seconds", type=click.FloatRange(5, 600), default=60, show_default=True, help="With --live: how long.")
+@click.option(
+    "--days", type=click.FloatRange(0, DAYS_MAX, min_open=True), help="A guest: forgotten after so many days."
+)
 @BROKER
 @DEVICE
 @click.pass_obj
@@ -101,14 +107,19 @@ def enroll(
     live: bool,
     shots: int,
     seconds: float,
+    days: float | None,
 ) -> None:
     """Know NAME from now on, from PICTURES with one face each; one is enough."""
     if live == bool(pictures):
         raise ConfigError("enroll takes PICTURES, or --live for whoever stands before the door")
     images = [read_picture(path) for path in pictures]
     with asked(config, broker, device or (config.device if live else None)) as people:
-        added = people.enroll_live(name, shots, seconds, say_progress) if live else people.enroll(name, images)
-    click.echo(f"{added['name']}: {added['templates']} template(s) added")
+        if live:
+            added = people.enroll_live(name, shots, seconds, say_progress, days)
+        else:
+            added = people.enroll(name, images, days)
+    guest = f"; a guest, forgotten after {days:g} days" if days else ""
+    click.echo(f"{added['name']}: {added['templates']} template(s) added{guest}")
 
 
 @main.group(invoke_without_command=True)

@@ -3,9 +3,9 @@
 import difflib
 import os
 import re
-from dataclasses import asdict, dataclass, field, is_dataclass, replace
+from dataclasses import dataclass, field, is_dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal, get_type_hints
+from typing import Annotated, Literal, get_args, get_type_hints
 
 import msgspec
 
@@ -226,7 +226,18 @@ def load_config(path: Path) -> Config:
     try:
         return msgspec.convert(values, Config, dec_hook=lambda kind, value: kind(value))  # paths
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {error}") from error
+        raise ConfigError(f"{path}: {error}{choices(str(error))}") from error
+
+
+def choices(said: str) -> str:
+    """What may stand where msgspec says that an enum value is invalid; nothing where it says something else."""
+    place = re.fullmatch(r"Invalid enum value .* - at `\$\.([\w.]+)`", said)
+    if place is None:
+        return ""
+    kind = Config
+    for key in place[1].split("."):
+        kind = get_type_hints(kind)[key]
+    return f"; expected {' or '.join(map(repr, get_args(kind)))}"
 
 
 def device_named(config: Config, name: str) -> Config:
@@ -259,16 +270,6 @@ def refuse_unknown(values: dict, kind: type, where: str, prefix: str = "") -> No
             raise ConfigError(f"{where}: unknown key `{prefix}{key}`{hint}")
         if is_dataclass(types[key]) and isinstance(value, dict):
             refuse_unknown(value, types[key], where, f"{prefix}{key}.")
-
-
-def printable(config: Config) -> dict[str, object]:
-    """Every value, for people; of a secret only that there is one."""
-    values = msgspec.to_builtins(asdict(config), enc_hook=str)
-    values["camera"]["location"] = masked(config.camera.location)
-    values["mqtt"]["password"] = SECRET if config.mqtt.password() else None
-    values["mqtt"]["signing_key"] = SECRET if config.mqtt.signing_key() else None
-    values["fleet"]["key"] = SECRET if config.fleet.key() else None
-    return values
 
 
 def masked(location: str) -> str:

@@ -13,6 +13,7 @@ from edge.core.types import Command, EnrollImages, ImportGallery, ListPeople, Re
 from edge.device import Device
 from edge.errors import BrokerError, ConfigError, LimenError, RefusedError
 from edge.mqtt.controller import Controller
+from edge.mqtt.requests import DAY_SECONDS
 from edge.sealed import CARRIED, Seal
 
 PICTURE_PX_MAX = 1280  # of a longer side: a phone's picture is ten times what a face needs, and a message has a limit
@@ -23,8 +24,8 @@ ANSWER_SECONDS = 20.0
 class People(Protocol):
     """Both ways do the same and answer the same. Raises RefusedError with a code and a reason."""
 
-    def enroll(self, name: str, pictures: list[np.ndarray]) -> dict:
-        """Know somebody from (H, W, 3) uint8 RGB pictures with one face each."""
+    def enroll(self, name: str, pictures: list[np.ndarray], days: float | None = None) -> dict:
+        """Know somebody from (H, W, 3) uint8 RGB pictures with one face each. days: a guest, for so long."""
 
     def list(self) -> dict:
         """Everybody, and tau."""
@@ -48,9 +49,9 @@ class Here:
     def __init__(self, device: Device) -> None:
         self.device = device
 
-    def enroll(self, name: str, pictures: list[np.ndarray]) -> dict:
+    def enroll(self, name: str, pictures: list[np.ndarray], days: float | None = None) -> dict:
         """See People."""
-        return self._done(EnrollImages(name, pictures))
+        return self._done(EnrollImages(name, pictures, None if days is None else self._now() + days * DAY_SECONDS))
 
     def list(self) -> dict:
         """See People."""
@@ -72,6 +73,12 @@ class Here:
         """See People."""
         return self._done(ImportGallery(data))
 
+    def _now(self) -> float:
+        now = self.device.store.clock.now()
+        if now is None:
+            raise RefusedError("clock_not_set", "clock_not_set: this machine does not know the time of day yet")
+        return now
+
     def _done(self, command: Command) -> dict:
         return done(self.device.door.handle(command))
 
@@ -82,14 +89,16 @@ class There:
     def __init__(self, controller: Controller, key: str | None) -> None:
         self.controller, self._key = controller, key
 
-    def enroll(self, name: str, pictures: list[np.ndarray]) -> dict:
+    def enroll(self, name: str, pictures: list[np.ndarray], days: float | None = None) -> dict:
         """See People."""
         images = [base64.b64encode(jpeg_of(picture)).decode() for picture in pictures]
-        return self.controller.ask("enroll/image", {"name": name, "images": images})
+        return self.controller.ask("enroll/image", {"name": name, "images": images, "ttl_days": days})
 
-    def enroll_live(self, name: str, shots: int, timeout_seconds: float, say: Callable[[dict], None]) -> dict:
+    def enroll_live(
+        self, name: str, shots: int, timeout_seconds: float, say: Callable[[dict], None], days: float | None = None
+    ) -> dict:
         """Know whoever stands before the device's door from now on; say: called with how far it has come."""
-        fields = {"name": name, "shots": shots, "timeout_seconds": timeout_seconds}
+        fields = {"name": name, "shots": shots, "timeout_seconds": timeout_seconds, "ttl_days": days}
         try:
             return self.controller.ask("enroll/start", fields, timeout_seconds + ANSWER_SECONDS, say)
         except (KeyboardInterrupt, BrokerError):  # or the next who passes by would be enrolled under this name

@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from contextlib import contextmanager
+from itertools import count, takewhile
 from pathlib import Path
 
 import cv2
@@ -18,6 +19,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from skimage.data import astronaut
 
+from edge.demo.film import FRAMES_PER_SECOND, pose_at
 from edge.device import Device
 from edge.service import Service
 
@@ -31,6 +33,12 @@ def until(condition, seconds=30.0):
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.01)
     return value
+
+
+def visit(first_look):
+    """The poses of one visit to the demo's porch, ten a second."""
+    times = (number / FRAMES_PER_SECOND for number in count())
+    return list(takewhile(lambda pose: pose is not None, (pose_at(seconds, first_look) for seconds in times)))
 
 
 def free_port():

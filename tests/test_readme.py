@@ -6,8 +6,6 @@ import re
 import shlex
 import subprocess
 import sys
-import time
-import types
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -20,7 +18,6 @@ from edge.config import CameraConfig, Config, GalleryConfig, MqttConfig, load_co
 from edge.core.types import Event, Match, Quality
 from edge.mqtt.messages import event_json
 from edge.mqtt.requests import REQUESTS, Limits, read_request
-from edge.mqtt.signature import Signatures
 from tests.household import Broker, Household, base64_of, running, until
 
 ROOT = Path(__file__).parent.parent
@@ -165,24 +162,6 @@ def test_a_python_block_of_the_readme_runs(block, tmp_path, monkeypatch):
     exec(compile(block, "README.md", "exec"), {})  # noqa: S102 -- the README is ours
 
 
-def test_what_the_readme_signs_is_signed():
-    (block,) = [block for language, block in BLOCKS if language == "python" and "hmac" in block]
-    values = {}
-    exec(compile(block, "README.md", "exec"), values)  # noqa: S102 -- the README is ours
-    clock = types.SimpleNamespace(now=time.time)
-    nonces = types.SimpleNamespace(seen=lambda *_: False, newest_ms=lambda _key: None)
-    signatures = Signatures(values["key"], clock, nonces)
-    signed = signatures.opened(values["topic"], values["payload"].encode())
-    signatures.admit(signed.stamp)
-    assert read_request("person/list", signed.request, len(signed.request), Limits(1000, 1000)).transaction
-
-
-def test_the_codes_of_a_signature_in_the_readme_are_all_there_are():
-    source = (ROOT / "edge" / "mqtt" / "signature.py").read_text()
-    rows = re.findall(r"^\| `(\w+)` \|", README.split("| refused with |")[1].split("\n\n")[0], flags=re.MULTILINE)
-    assert set(rows) == set(re.findall(r"RefusedError\(\s*\"(\w+)\"", source))
-
-
 @pytest.mark.parametrize("block", [block for language, block in BLOCKS if language == "toml" and "# limen" in block])
 def test_a_configuration_in_the_readme_holds(block, tmp_path):
     (tmp_path / "limen.toml").write_text(block)
@@ -211,6 +190,15 @@ def test_the_table_of_requests_is_complete():
         (row,) = [line for line in README.splitlines() if line.startswith(f"| `{verb}`")]
         for field in set(kind.__struct_fields__) - {"transaction"}:
             assert f"`{field}`" in row.split("|")[2]
+
+
+def test_every_code_of_a_refusal_is_told():
+    """Those of a signature on the operations page; no_image is `invalid` over MQTT, before the door is asked."""
+    told = set(re.findall(r"`(\w+)`", README + (ROOT / "deploy" / "OPERATIONS.md").read_text()))
+    sources = [path.read_text() for path in sorted((ROOT / "edge").rglob("*.py"))]
+    codes = {code for text in sources for code in re.findall(r"(?:RefusedError\(\s*|Reply\(code=)\"(\w+)\"", text)}
+    assert codes - told == {"no_image"}
+    assert len(codes) > 30
 
 
 def test_what_the_readme_says_of_the_demos_people_is_on_their_card():

@@ -21,6 +21,14 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except LimenError as error:
             raise click.ClickException(" ".join(str(error).split())) from error
+        except ModuleNotFoundError as error:
+            package = (error.name or "training").split(".")[0]
+            if package in {"edge", "training"}:
+                raise  # nothing that could be installed
+            raise click.ClickException(
+                f"{package} is not installed: pip install torch==2.13.0, then pip install -e '.[training]'; "
+                "tests/run makes an environment that has it"
+            ) from error
         except KeyboardInterrupt as stop:
             raise click.ClickException("stopped; a fit goes on from its last checkpoint when asked again") from stop
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tqdm import tqdm
-
 from edge.errors import ExperimentError
 from training.config import DetectorExperiment, Experiment, SiameseExperiment
 
@@ -64,6 +62,7 @@ class Workspace:
         """Fit to the end; answers the data, or None in every process but the first, which alone goes on from here."""
         import torch
         from lightning_fabric import Fabric
+        from tqdm import tqdm
 
         from training.trainer import RunPlan
 

@@ -6,6 +6,7 @@ from edge.capture.video import VideoFrames
 from edge.capture.zones import Masked
 from edge.config import CameraConfig
 from edge.core.ports import FrameSource
+from edge.errors import ConfigError
 
 
 def open_source(camera: CameraConfig, *, fast: bool = False, loop: bool = False) -> FrameSource:
@@ -19,12 +20,14 @@ def camera_frames(camera: CameraConfig, *, fast: bool = False, loop: bool = Fals
 
     fast: every frame of a file or folder, as soon as the last one is done with, instead of at its own pace
     loop: a file or folder begins again when it ends
-    Raises CameraError where it cannot be opened, with what to do about it.
+    Raises ConfigError where nothing says what to open, CameraError where it cannot be opened, with what to do about it.
     """
     if camera.kind == "picamera":
         from edge.capture.picamera import PicameraFrames  # its library is there only on a Pi
 
         return PicameraFrames(camera)
+    if not camera.location:
+        raise ConfigError(f"camera.location is empty: camera.kind '{camera.kind}' wants to know where to look")
     if camera.kind == "images":
         frames = ImageFrames(camera.location, camera.fps_max, loop=loop)
     else:

@@ -24,7 +24,6 @@ class VideoFrames:
 
     location: a file, an address such as rtsp://..., or a device such as /dev/video0
     fps_max:  frames beyond it are skipped
-    reconnects: how often a live source had to be opened again
 
     Raises CameraError where a file cannot be opened.
     """
@@ -32,7 +31,6 @@ class VideoFrames:
     def __init__(self, location: str, fps_max: float, *, loop: bool = False) -> None:
         self.location, self.fps_max, self.loop = location, fps_max, loop
         self.live = "://" in location or location.startswith("/dev/")
-        self.reconnects = 0
         self.dropped = 0
         self.ended = False
         self.frames_per_second = fps_max
@@ -104,7 +102,6 @@ class VideoFrames:
                 if not failing:
                     log.warning("%s; trying again until it is there", error)
                 failing = True
-                self.reconnects += 1
                 self._closed.wait(wait * random.uniform(0.5, 1.0))  # noqa: S311 -- jitter, not a secret
                 wait = min(2 * wait, BACKOFF_SECONDS[1])
 

@@ -3,7 +3,6 @@
 import math
 import time
 from collections import deque
-from itertools import count, takewhile
 
 import numpy as np
 
@@ -30,12 +29,6 @@ def pose_at(seconds: float, first_look: float) -> Pose | None:
         look=first_look + 0.3 * math.sin(1.7 * seconds) ** 2,
         light=0.92 + 0.08 * near,
     )
-
-
-def visit(first_look: float) -> list[Pose]:
-    """All of it, ten times a second."""
-    times = (number / FRAMES_PER_SECOND for number in count())
-    return list(takewhile(lambda pose: pose is not None, (pose_at(seconds, first_look) for seconds in times)))
 
 
 class Film:

@@ -1,6 +1,7 @@
 """The story that `limen demo` tells: a stranger, one picture, a friend; and another stranger."""
 
 import base64
+import os
 import queue
 import threading
 import time
@@ -39,6 +40,8 @@ def tell(config: Config, folder: Path, picture: Path, say: Callable[[str], None]
     """
     if not cv2.haveImageWriter(str(picture)) or not picture.parent.is_dir():
         raise StoryError(f"--picture {picture}: expected a name that ends in .jpg or .png, in a folder that is there")
+    if not os.access(picture if picture.exists() else picture.parent, os.W_OK, effective_ids=True):
+        raise StoryError(f"--picture {picture} is not for this user to write")
     config = replace(
         config,
         device="demo",
@@ -152,7 +155,7 @@ def sentence(event: dict) -> str:
     if event["event_type"] in ("enrolled", "forgotten"):
         return f"event {event['event_type']} {event['name']}: {event['why']}"
     nearest = (
-        "nobody is enrolled" if event["distance"] is None else f"d {event['distance']:.2f}, tau {event['tau']:.2f}"
+        "nobody is enrolled" if event["distance"] is None else f"d {event['distance']:.3f}, tau {event['tau']:.3f}"
     )
     name = f" {event['name']}" if event["name"] else ""
     return f"event {event['event_type']}{name}: {nearest}; {event['why']}"
@@ -179,7 +182,7 @@ def annotated(image: np.ndarray, event: dict) -> np.ndarray:
     )
     colour = GREEN if event["name"] else RED
     image = cv2.rectangle(image.copy(), corner, other, colour, 2, cv2.LINE_AA)
-    text = f"{event['name'] or 'unknown'}  d {event['distance']:.2f} <= tau {event['tau']:.2f}"
+    text = f"{event['name'] or 'unknown'}  d {event['distance']:.3f} <= tau {event['tau']:.3f}"
     (long, tall), _ = cv2.getTextSize(text, *FONT)
     x, y = min(corner[0], width - long - 8), max(corner[1] - 8, tall + 8)
     cv2.rectangle(image, (x - 5, y - tall - 6), (x + long + 5, y + 6), (24, 24, 28), -1)

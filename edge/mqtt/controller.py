@@ -68,6 +68,8 @@ class Controller:
         self._retained: set[str] = set()  # topics of what the broker kept from before
         self._settled = False
         self._why_not: str | None = "it did not answer in time"
+        if config.ca_file is None:
+            self._why_not += "; does it want TLS (mqtt.ca_file)?"
         self._key = config.signing_key()
         self._client = client_of(config)
         self._client.on_connect, self._client.on_subscribe = self._on_connect, self._on_subscribe
@@ -143,7 +145,7 @@ class Controller:
         self._client.publish(topic, payload, qos=1)
         with self._changed:
             self._changed.wait_for(answered, timeout_seconds)
-            status = self._status or "never seen at this broker"
+            status = self._status or "never seen at this broker: another name, or this user may not hear it"
         if answer is None:
             raise BrokerError(
                 f"device '{self.topics.device}' gave no answer to {verb} in {timeout_seconds:g} s at {self._broker}; "

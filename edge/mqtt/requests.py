@@ -35,13 +35,13 @@ from edge.core.types import (
 from edge.errors import RefusedError
 from edge.mqtt.pictures import decode_picture
 
-DAY_SECONDS = 86_400.0
+DAY_SECONDS, DAYS_MAX = 86_400.0, 3650
 Transaction = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_MAX)]
 Images = Annotated[list[str], msgspec.Meta(min_length=1, max_length=SHOTS_MAX)]
 
 
-Days = Annotated[float, msgspec.Meta(gt=0, le=3650)]
+Days = Annotated[float, msgspec.Meta(gt=0, le=DAYS_MAX)]
 StrangerId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 

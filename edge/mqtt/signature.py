@@ -74,7 +74,9 @@ class Signatures:
             if self._key is None:
                 return Signed(payload)
             raise RefusedError(
-                "unsigned", f"this device wants every request signed: expected {EXPECTED}: {error}"
+                "unsigned",
+                f"this device wants every request signed: expected {EXPECTED}: {error}; limen's own commands sign "
+                "where mqtt.signing_key_file is set",
             ) from error
         if self._key is None:
             raise RefusedError("no_key", "this device has no key to check a signature with: mqtt.signing_key_file")

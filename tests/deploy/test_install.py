@@ -23,10 +23,25 @@ def test_it_explains_itself_to_whoever_asks_for_something_else():
         assert f"sudo deploy/install {option}" in done.stdout
 
 
+def test_where_nothing_is_installed_there_is_no_way_back():
+    if Path("/opt/limen").exists():
+        pytest.skip("limen is installed on this machine, which no test may touch")
+    done = subprocess.run([DEPLOY / "install", "--rollback"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "limen: nothing is installed in /opt/limen\n")
+
+
 def test_the_rehearsal_explains_itself_before_it_touches_anything():
     done = subprocess.run([DEPLOY / "rehearse"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "sudo deploy/rehearse FOLDER [trixie|bookworm]" in done.stdout
+
+
+@pytest.mark.parametrize("script", ["rehearse", "wheels"])
+def test_a_script_that_is_asked_for_help_gives_it_and_does_nothing_else(script, tmp_path):
+    done = subprocess.run([DEPLOY / script, "--help"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"deploy/{script} " in done.stdout
+    assert "set -euo" not in done.stdout
 
 
 def test_the_unit_runs_what_the_installer_installs():
@@ -39,6 +54,8 @@ def test_the_configuration_that_is_installed_holds_also_with_every_line_of_it(tm
     text = (DEPLOY / "limen.toml").read_text()
     (tmp_path / "limen.toml").write_text(text)
     assert load_config(tmp_path / "limen.toml") == Config()
-    (tmp_path / "limen.toml").write_text(re.sub(r"^# (\w+ = )", r"\1", text, flags=re.MULTILINE))
+    (tmp_path / "limen.toml").write_text(re.sub(r"^# (\w+ = |\[)", r"\1", text, flags=re.MULTILINE))
     config = load_config(tmp_path / "limen.toml")
     assert (config.mqtt.port, config.mqtt.username) == (8883, "door")
+    assert (config.strangers.keep_days, config.mqtt.snapshot, len(config.camera.privacy_zones)) == (30, True, 1)
+    assert config.fleet.key_file == Path("/etc/limen/household.key")

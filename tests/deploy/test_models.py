@@ -149,6 +149,26 @@ def test_what_cannot_look_is_not_switched_to(installed, own_model, tmp_path):
         assert (installed.config.read_text(), installed.templates()) == (text, before)
 
 
+def test_where_limen_is_not_installed_or_the_disk_does_not_let_it_nothing_is_changed(installed):
+    text, before = installed.config.read_text(), installed.templates()
+    (installed.home / "models").write_text("in the way")
+    done = installed.models("embedder", "lite")
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert "File exists" in done.stderr or "Not a directory" in done.stderr
+    assert (installed.config.read_text(), installed.templates()) == (text, before)
+    (installed.home / "current" / "bin" / "limen").unlink()
+    done = installed.models("embedder", "lite")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "nothing is installed" in done.stderr
+    assert (installed.config.read_text(), installed.templates()) == (text, before)
+
+
+def test_it_explains_itself(installed):
+    done = installed.models("--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "sudo deploy/models --rollback" in done.stdout
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -7,6 +7,8 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
+import types
 from pathlib import Path
 
 import cv2
@@ -15,6 +17,8 @@ from skimage.data import astronaut
 
 from edge.config import CameraConfig, Config, GalleryConfig, MqttConfig
 from edge.meters import THROTTLED_BITS
+from edge.mqtt.requests import Limits, read_request
+from edge.mqtt.signature import Signatures
 from tests.household import Broker
 
 ROOT = Path(__file__).parents[2]
@@ -25,8 +29,9 @@ BLOCKS = [
 ]
 LINES = [line for language, block in BLOCKS if language == "sh" for line in block.splitlines()]
 SYSTEM = (  # of the operating system: no test may touch that of whoever runs it
-    "alias limen=", "journalctl ", "vcgencmd ", "mosquitto_sub ", "gpg ", "sudo cat ", "sudo rm ", "sudo systemctl ",
-    "sudo mount ", "sudo umount ", "sudo cp ", "sudo raspi-config ", "sudo sed ", "sudo reboot",
+    "alias limen=", "journalctl ", "vcgencmd ", "mosquitto_sub ", "gpg ", "openssl ", "sudo cat ", "sudo rm ",
+    "sudo systemctl ", "sudo mount ", "sudo umount ", "sudo cp ", "sudo raspi-config ", "sudo sed ", "sudo reboot",
+    "sudo install ", "sudo mosquitto_passwd ", "sudo chown ",
 )  # fmt: skip
 
 
@@ -73,8 +78,8 @@ def test_every_command_of_limen_does_what_it_says(device):
                 limen(device, "forget", "Alice")
             said[line] = limen(device, *words)
     assert "1 people" in said["limen people export /dev/shm/people.limen"]
-    assert said["limen people"].startswith("Alice  1 template(s)")
-    assert said["limen rebuild"] == "1 template(s) made anew\n"
+    assert said["limen people"].startswith("Alice  2 template(s)")
+    assert said["limen rebuild"] == "2 template(s) made anew\n"
 
 
 def test_an_export_comes_through_encryption_as_it_was(device):
@@ -139,7 +144,42 @@ def test_what_it_costs_is_what_the_readme_measured():
     assert "107.0 MB" in readme
 
 
+def test_the_certificates_are_ones_that_a_client_takes(tmp_path):
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not here")
+    made = [line for line in LINES if line.startswith("openssl ")]
+    for line in [*made, "openssl verify -x509_strict -verify_hostname broker.lan -CAfile ca.crt broker.crt"]:
+        done = subprocess.run(shlex.split(line), cwd=tmp_path, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
+    mosquitto = (ROOT / "deploy" / "mosquitto" / "limen.conf").read_text()
+    for name in ("ca.crt", "broker.crt", "broker.key", "limen.acl", "passwords"):
+        assert f"/etc/mosquitto/limen/{name}" in mosquitto
+        assert any(name in line for line in LINES if "/etc/mosquitto/limen" in line)
+
+
+def test_what_the_page_signs_is_signed():
+    (block,) = [block for language, block in BLOCKS if language == "python"]
+    values = {}
+    exec(compile(block, "OPERATIONS.md", "exec"), values)  # noqa: S102 -- the page is ours
+    clock = types.SimpleNamespace(now=time.time)
+    nonces = types.SimpleNamespace(seen=lambda *_: False, newest_ms=lambda _key: None)
+    signatures = Signatures(values["key"], clock, nonces)
+    signed = signatures.opened(values["topic"], values["payload"].encode())
+    signatures.admit(signed.stamp)
+    assert read_request("person/list", signed.request, len(signed.request), Limits(1000, 1000)).transaction
+
+
+def test_the_codes_of_a_signature_are_all_there_are():
+    source = (ROOT / "edge" / "mqtt" / "signature.py").read_text()
+    rows = re.findall(r"^\| `(\w+)` \|", PAGE.split("| refused with |")[1].split("\n\n")[0], flags=re.MULTILINE)
+    assert set(rows) == set(re.findall(r"RefusedError\(\s*\"(\w+)\"", source))
+
+
 def test_links_within_the_repository_lead_somewhere():
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", PAGE):
         assert (ROOT / "deploy" / target).resolve().is_file(), target
-    assert "(deploy/OPERATIONS.md)" in (ROOT / "README.md").read_text()
+    readme = (ROOT / "README.md").read_text()
+    assert "(deploy/OPERATIONS.md)" in readme
+    headings = {line[3:].lower().replace(" ", "-") for line in PAGE.splitlines() if line.startswith("## ")}
+    assert (anchors := set(re.findall(r"deploy/OPERATIONS\.md#([\w-]+)", readme)))
+    assert anchors <= headings

@@ -1,9 +1,14 @@
 """The commands, on real pictures; a bad input gets one line that names it."""
 
 import base64
+import os
+import socket
 import sqlite3
 import stat
 import sys
+import tempfile
+import time
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,9 +17,12 @@ from click.testing import CliRunner
 from skimage.data import astronaut
 
 from edge import clock
+from edge.capture import open_source
 from edge.cli import main
-from edge.config import Config, FleetConfig, GalleryConfig, MqttConfig
+from edge.config import CameraConfig, Config, FleetConfig, GalleryConfig, MqttConfig
+from edge.errors import BrokerError, ConfigError
 from edge.inference.runtime import interpreter_class
+from edge.mqtt.controller import Controller
 from edge.sealed import new_key
 from edge.storage.gallery_db import GalleryDb
 from tests.faults.malformed import png_that_claims
@@ -60,6 +68,42 @@ def test_somebody_is_enrolled_identified_listed_and_forgotten(limen, pictures):
     assert limen("people").output.startswith("0 people")
 
 
+def expiry_days(path):
+    with sqlite3.connect(path) as db:
+        ((expires,),) = db.execute("SELECT expires FROM person").fetchall()
+    return (expires - time.time()) / 86_400
+
+
+def test_a_guest_is_known_for_so_many_days(limen, pictures, broker, monkeypatch):
+    monkeypatch.setattr(clock, "synchronized", lambda: True)
+    result = limen("enroll", "Eileen", pictures / "portrait.png", "--days", "3")
+    assert result.output == "Eileen: 1 template(s) added; a guest, forgotten after 3 days\n"
+    assert expiry_days(pictures / "gallery.db") == pytest.approx(3, abs=0.1)
+    assert limen("enroll", "Eileen", pictures / "portrait.png", "--days", "0").exit_code == 2
+    cv2.imwrite(str(pictures / "footage.png"), astronaut()[..., ::-1])
+    config = Config(
+        device="porch",
+        camera=CameraConfig("images", str(pictures / "footage.png")),
+        gallery=GalleryConfig(pictures / "porch.db"),
+        mqtt=MqttConfig(host="127.0.0.1", port=broker.port),
+    )
+    at = ["--broker", f"127.0.0.1:{broker.port}", "--device", "porch"]
+    with running(config, lambda: open_source(config.camera, loop=True)), Household(broker.port) as household:
+        until(lambda: household.newest("status") == b"online")
+        assert "a guest" in limen("enroll", "Eileen", pictures / "portrait.png", *at, "--days", "2").output
+        assert expiry_days(pictures / "porch.db") == pytest.approx(2, abs=0.1)
+        result = limen("enroll", "Eileen", "--live", "--shots", "1", *at, "--days", "0.5")
+        assert "forgotten after 0.5 days" in result.output
+        assert expiry_days(pictures / "porch.db") == pytest.approx(0.5, abs=0.1)
+
+
+def test_nobody_is_made_a_guest_before_the_time_is_known(limen, pictures, monkeypatch):
+    monkeypatch.setattr(clock, "synchronized", lambda: False)
+    monkeypatch.setattr(clock, "hardware_clock_agrees", lambda _now: False)
+    one_line(limen("enroll", "Eileen", pictures / "portrait.png", "--days", "3"), "clock_not_set")
+    assert limen("people").output.startswith("0 people")
+
+
 def test_a_picture_with_more_pixels_than_can_be_read_is_one_line(limen, tmp_path):
     (tmp_path / "huge.png").write_bytes(base64.b64decode(png_that_claims(40_000, 40_000)))
     one_line(limen("identify", tmp_path / "huge.png"), "huge.png cannot be decoded")
@@ -69,6 +113,20 @@ def test_a_picture_with_more_pixels_than_can_be_read_is_one_line(limen, tmp_path
 @pytest.mark.parametrize("broker", ["a..b", "", ":1883", "host:0", "host:x", "host:70000", "a b", "x" * 64 + ".local"])
 def test_a_broker_that_cannot_be_is_one_line(limen, broker):
     one_line(limen("people", "--broker", broker), f"broker {broker!r} is not HOST or HOST:PORT")
+
+
+def test_of_a_silent_broker_and_of_a_device_not_heard_it_is_said_what_to_look_at(limen, broker, monkeypatch):
+    monkeypatch.setattr("edge.mqtt.controller.CONNECT_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        at = f"127.0.0.1:{silent.getsockname()[1]}"
+        one_line(limen("people", "--broker", at), "did not answer in time; does it want TLS (mqtt.ca_file)?")
+    monkeypatch.undo()
+    mqtt = MqttConfig(host="127.0.0.1", port=broker.port)
+    with (
+        Controller(mqtt, "nobody") as controller,
+        pytest.raises(BrokerError, match="never seen at this broker: another name, or this user may not hear it"),
+    ):
+        controller.ask("person/list", {}, timeout_seconds=0.2)
 
 
 def test_people_are_carried_to_another_device_in_a_file(limen, pictures, tmp_path):
@@ -156,12 +214,59 @@ def test_what_cannot_be_done_is_one_line(limen, pictures, tmp_path):
     one_line(limen("--config", tmp_path / "gone.toml", "people"), "gone.toml cannot be read")
 
 
+@pytest.fixture
+def closed():
+    """A folder that the user may not enter, in one of everybody's; root, who may enter any, is nobody meanwhile."""
+    interpreter_class()  # nobody may not be let in where it lies
+    with tempfile.TemporaryDirectory() as open_to_all:
+        folder = Path(open_to_all) / "closed"
+        folder.mkdir(mode=0)
+        folder.parent.chmod(0o777)
+        user = os.geteuid()
+        if user == 0:
+            os.seteuid(65534)
+        try:
+            yield folder
+        finally:
+            os.seteuid(user)
+            folder.chmod(0o700)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "enroll A {}/a.png",
+        "identify {}/a.png",
+        "verify {}/a.png {}/a.png",
+        "people export {}/people.limen",
+        "people import {}/people.limen",
+        "fleet key {}/household.key",
+        "run --source {}/a.mp4",
+        "run --source {}",
+        "run --source {}/*.png",
+        "--config {0.parent}/limen.toml people",
+    ],
+)
+def test_what_this_user_may_not_enter_is_one_line(closed, words):
+    beside = closed.parent
+    (beside / "limen.toml").write_text(f'[models]\nembedder = "{closed}/own.tflite"\n')
+    here = ["--gallery", str(beside / "gallery.db")]
+    result = CliRunner().invoke(main, [*here, *words.format(closed, closed).split()])
+    one_line(result, str(closed), "is not for this user to read or write")
+
+
 def test_a_configuration_is_read(limen, tmp_path):
     path = tmp_path / "limen.toml"
     path.write_text('[models]\nembedder = "tiny"\n')
     one_line(
         limen("--config", path, "people"), "models.embedder 'tiny' is neither standard nor lite nor a .tflite file"
     )
+    path.write_text('[camera]\nkind = "video"\n')
+    one_line(
+        limen("--config", path, "run"), "camera.location is empty: camera.kind 'video' wants to know where to look"
+    )
+    with pytest.raises(ConfigError, match=r"camera\.kind 'images' wants to know"):
+        open_source(CameraConfig("images"))
     path.write_text('[models]\nembedder = "lite"\n')
     assert limen("--config", path, "people").exit_code == 0
 

@@ -3,6 +3,7 @@
 import json
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -101,12 +102,30 @@ def test_a_year_before_limen_is_not_believed_whoever_says_it(system, monkeypatch
     assert Clock(Kept(), trusted=True).now() is None
 
 
+@pytest.mark.parametrize(
+    ("state", "maxerror", "known"),
+    [
+        (0, clock.MAXERROR_US - 1, True),
+        (5, clock.MAXERROR_US - 1, True),  # STA_UNSYNC stays set under chrony without rtcsync
+        (0, clock.MAXERROR_US, False),
+        (-1, 0, False),  # it may not be asked
+    ],
+)
+def test_the_kernel_knows_the_time_where_its_error_is_small(monkeypatch, state, maxerror, known):
+    def adjtimex(timex):
+        assert timex._obj.modes == 0  # read, never set
+        timex._obj.maxerror = maxerror
+        return state
+
+    monkeypatch.setattr(clock.ctypes, "CDLL", lambda _name: SimpleNamespace(adjtimex=adjtimex))
+    assert clock.kernel_says_so() is known
+
+
 def test_the_kernel_is_asked_as_it_is():
-    """It answers on Linux, whatever it says; that it says the same as adjtimex -p is for people to look at."""
-    assert clock.kernel_says_so() in {True, False}
-    timex = clock.Timex()
+    timex = clock.Timex(maxerror=-1)
     assert clock.ctypes.CDLL(None).adjtimex(clock.ctypes.byref(timex)) >= 0
     assert 0 <= timex.maxerror <= clock.MAXERROR_US
+    assert clock.kernel_says_so() is (timex.maxerror < clock.MAXERROR_US)
 
 
 def test_until_the_time_is_known_guests_stay_and_nobody_is_made_one(config, household, monkeypatch):

@@ -6,7 +6,6 @@ import pytest
 from edge.config import (
     HOUSEHOLD_KEY_VARIABLE,
     PASSWORD_VARIABLE,
-    SECRET,
     SIGNING_KEY_VARIABLE,
     Config,
     DecisionConfig,
@@ -15,7 +14,6 @@ from edge.config import (
     MqttConfig,
     broker_at,
     load_config,
-    printable,
 )
 from edge.device import Device
 from edge.errors import ConfigError
@@ -77,7 +75,11 @@ def test_values_are_typed_and_reach_the_rules(written):
         ("[mqtt]\nport = 70000", r"Expected `int` <= 65535 - at `\$\.mqtt\.port`"),
         ("[mqtt]\nport = 'many'", r"Expected `int`, got `str` - at `\$\.mqtt\.port`"),
         ("device = 'Front Door'", r"matching regex .* - at `\$\.device`"),
-        ("[camera]\nkind = 'webcam'", r"Invalid enum value 'webcam' - at `\$\.camera\.kind`"),
+        (
+            "[camera]\nkind = 'webcam'",
+            r"Invalid enum value 'webcam' - at `\$\.camera\.kind`; expected 'picamera' or 'video' or 'images'$",
+        ),
+        ("clock = 'sun'", r"at `\$\.clock`; expected 'system' or 'trusted'$"),
         ("[decision]\nfpir = 0", r"Expected `float` > 0"),
         ("not toml", "limen.toml: "),
     ],
@@ -97,7 +99,7 @@ def test_a_missing_file_is_named(tmp_path):
         load_config(tmp_path / "nowhere.toml")
 
 
-def test_the_password_comes_from_the_environment_or_a_file_and_is_never_shown(tmp_path, monkeypatch):
+def test_the_password_comes_from_the_environment_or_a_file(tmp_path, monkeypatch):
     monkeypatch.delenv(PASSWORD_VARIABLE, raising=False)
     path = tmp_path / "secret"
     path.write_text("open sesame\n")
@@ -105,25 +107,19 @@ def test_the_password_comes_from_the_environment_or_a_file_and_is_never_shown(tm
     assert config.mqtt.password() == "open sesame"
     monkeypatch.setenv(PASSWORD_VARIABLE, "from outside")
     assert config.mqtt.password() == "from outside"
-    shown = printable(config)
-    assert shown["mqtt"]["password"] == SECRET
-    assert "sesame" not in str(shown)
-    assert "outside" not in str(shown)
     monkeypatch.delenv(PASSWORD_VARIABLE)
     assert Config().mqtt.password() is None
     with pytest.raises(ConfigError, match=r"mqtt\.password_file .*gone cannot be read"):
         MqttConfig(password_file=tmp_path / "gone").password()
 
 
-def test_the_households_key_comes_from_the_environment_or_a_file_and_is_never_shown(tmp_path, monkeypatch):
+def test_the_households_key_comes_from_the_environment_or_a_file(tmp_path, monkeypatch):
     monkeypatch.delenv(HOUSEHOLD_KEY_VARIABLE, raising=False)
     (tmp_path / "household.key").write_text("b3BlbiBzZXNhbWU=\n")
     config = Config(fleet=FleetConfig(key_file=tmp_path / "household.key"))
     assert config.fleet.key() == "b3BlbiBzZXNhbWU="
     monkeypatch.setenv(HOUSEHOLD_KEY_VARIABLE, "from outside")
     assert config.fleet.key() == "from outside"
-    assert printable(config)["fleet"]["key"] == SECRET
-    assert "outside" not in str(printable(config))
     monkeypatch.delenv(HOUSEHOLD_KEY_VARIABLE)
     assert Config().fleet.key() is None
     with pytest.raises(ConfigError, match=r"fleet\.key_file .*gone cannot be read"):
@@ -133,11 +129,18 @@ def test_the_households_key_comes_from_the_environment_or_a_file_and_is_never_sh
         config.fleet.key()
 
 
-@pytest.mark.parametrize("variable", [PASSWORD_VARIABLE, SIGNING_KEY_VARIABLE, HOUSEHOLD_KEY_VARIABLE])
-def test_a_secret_in_the_environment_that_is_no_text_is_named_and_not_shown(variable, monkeypatch):
+@pytest.mark.parametrize(
+    ("variable", "read"),
+    [
+        (PASSWORD_VARIABLE, Config().mqtt.password),
+        (SIGNING_KEY_VARIABLE, Config().mqtt.signing_key),
+        (HOUSEHOLD_KEY_VARIABLE, Config().fleet.key),
+    ],
+)
+def test_a_secret_in_the_environment_that_is_no_text_is_named_and_not_shown(variable, read, monkeypatch):
     monkeypatch.setenv(variable, os.fsdecode(b"hidden \xff" * 8))
     with pytest.raises(ConfigError, match=f"{variable} cannot be used: it is not text in UTF-8") as refused:
-        printable(Config())
+        read()
     assert "hidden" not in str(refused.value)
 
 

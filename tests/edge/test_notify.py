@@ -33,9 +33,12 @@ def systemd(tmp_path, monkeypatch):
         yield heard
 
 
-def test_without_systemd_nothing_is_said(monkeypatch):
-    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+def test_without_systemd_nothing_is_said(systemd, monkeypatch):
+    """Nor is it tried: a socket that is opened would be one too many."""
+    monkeypatch.delenv("NOTIFY_SOCKET")
+    monkeypatch.setattr("edge.notify.socket.socket", lambda *_: pytest.fail("a socket was opened"))
     notify("READY=1")
+    assert systemd() == []
 
 
 def test_an_abstract_address_is_understood(monkeypatch):

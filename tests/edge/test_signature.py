@@ -163,6 +163,7 @@ def test_the_commands_sign_with_the_key_they_have(porch, household, tmp_path, mo
     broker = ["--broker", f"127.0.0.1:{porch.config.mqtt.port}", "--device", "porch"]
     without = CliRunner().invoke(main, ["people", *broker])
     assert without.output.startswith("Error: unsigned: this device wants every request signed")
+    assert "limen's own commands sign where mqtt.signing_key_file is set" in without.output
     monkeypatch.setenv(SIGNING_KEY_VARIABLE, KEY.decode())
     assert CliRunner().invoke(main, ["people", *broker]).output.startswith("0 people")
     monkeypatch.setenv(SIGNING_KEY_VARIABLE, "")

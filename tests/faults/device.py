@@ -9,9 +9,8 @@ from pathlib import Path
 import cv2
 import tomli_w
 
-from edge.demo.film import visit
 from edge.demo.scene import porch, with_person
-from tests.household import Household, until
+from tests.household import Household, until, visit
 
 VISITOR = 1  # who comes, in the sheet of people
 

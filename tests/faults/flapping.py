@@ -21,9 +21,9 @@ from tqdm import tqdm
 
 from edge.config import Config, GalleryConfig, MqttConfig
 from edge.core.types import Frame
-from edge.demo.film import FRAMES_PER_SECOND, visit
+from edge.demo.film import FRAMES_PER_SECOND
 from edge.demo.scene import porch, with_person
-from tests.household import Broker, Household, running, until
+from tests.household import Broker, Household, running, until, visit
 
 SPEED = 5.0  # times the clock on the wall
 

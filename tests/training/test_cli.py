@@ -1,5 +1,9 @@
 """A bad input gets one line that names it."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 
@@ -31,6 +35,21 @@ def test_every_command_explains_itself(command):
 @pytest.mark.parametrize("command", ["fit", "export", "evaluate", "report", "run"])
 def test_an_unknown_experiment(command):
     one_line(run(command, "embeder"), "no experiment 'embeder'", "embedder-lite")
+
+
+@pytest.mark.parametrize(
+    ("package", "arguments"),
+    [("tqdm", ["fit", "smoke"]), ("torch", ["run", "smoke"]), ("scipy", ["omniglot", "smoke-omniglot", "--as-is"])],
+)
+def test_what_is_not_installed_is_named_with_what_installs_it(tmp_path, package, arguments):
+    """In a process of its own, in which nothing is imported yet."""
+    code = f"import sys; sys.modules['{package}'] = None; from training.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments, "--runs", tmp_path, "--cache", tmp_path],
+        cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Error: {package} is not installed: pip install torch==2.13.0, then")
 
 
 def test_a_missing_pack(tmp_path):

@@ -1,10 +1,13 @@
 """The demo: its people, its porch, its story."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,13 +15,15 @@ import pytest
 from click.testing import CliRunner
 
 from edge.cli import main
+from edge.config import Config
 from edge.core.align import align
 from edge.core.quality import QualityRules
 from edge.demo import story
-from edge.demo.film import COME_SECONDS, FRAMES_PER_SECOND, GO_SECONDS, STAY_SECONDS, Film, visit
+from edge.demo.film import COME_SECONDS, FRAMES_PER_SECOND, GO_SECONDS, STAY_SECONDS, Film
 from edge.demo.scene import PEOPLE, Pose, people, porch, with_noise, with_person
 from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
+from tests.household import visit
 
 CARD = json.loads(PEOPLE.with_suffix(".json").read_text())
 
@@ -89,6 +94,13 @@ def test_a_film_shows_who_is_sent_and_then_the_porch(monkeypatch, slowness):
     assert film.ended
 
 
+def test_what_the_readme_says_of_the_pictures_tau_is_the_cards():
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
+    tau = f"{Embedder().card.tau_within(1e-5):.3f}"
+    assert f"<= tau {tau}](deploy/demo.jpg)" in readme
+    assert f"`tau` was {tau}." in readme
+
+
 def test_the_demo_tells_its_story_and_leaves_a_picture(tmp_path):
     picture = tmp_path / "seen.jpg"
     result = CliRunner().invoke(main, ["demo", "--picture", str(picture)])
@@ -129,6 +141,20 @@ def test_a_picture_that_cannot_be_written_is_said_before_anything_else(tmp_path,
     assert result.exit_code == 1
     assert result.output.splitlines()[-1].startswith("Error: --picture ")
     assert "stranger" not in result.output
+
+
+def test_a_folder_that_this_user_may_not_write_into_is_refused_before_anything_else():
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o555)
+        user, said = os.geteuid(), []
+        if user == 0:  # who may write anywhere
+            os.seteuid(65534)
+        try:
+            with pytest.raises(story.StoryError, match=r"seen\.jpg is not for this user to write"):
+                story.tell(Config(), Path(folder), Path(folder) / "seen.jpg", said.append)
+        finally:
+            os.seteuid(user)
+        assert said == []
 
 
 def test_ctrl_c_ends_it_at_once_and_quietly(tmp_path):
