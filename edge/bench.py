@@ -10,7 +10,8 @@ import numpy as np
 
 from edge.capture import open_source
 from edge.config import Config, GalleryConfig
-from edge.core.types import EnrollImages, Frame
+from edge.core.commands import EnrollImages
+from edge.core.types import Frame
 from edge.demo.film import FRAMES_PER_SECOND
 from edge.demo.scene import Pose, porch, with_noise, with_person
 from edge.device import Device

@@ -16,7 +16,8 @@ import numpy as np
 from edge.capture import open_source
 from edge.config import CameraConfig, Config, MqttConfig, broker_at, device_named, load_config
 from edge.core.align import align
-from edge.core.types import Face, RecognizeImage
+from edge.core.commands import RecognizeImage
+from edge.core.types import Face
 from edge.device import Device
 from edge.doctor import examine, reset_clock
 from edge.errors import ConfigError, ImageError, LimenError

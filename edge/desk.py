@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from edge.config import MqttConfig
-from edge.core.types import (
+from edge.core.commands import (
     CancelEnrollment,
     Command,
     FinishEnrollment,

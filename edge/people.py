@@ -9,7 +9,15 @@ import cv2
 import numpy as np
 
 from edge.config import Config
-from edge.core.types import Command, EnrollImages, ImportGallery, ListPeople, RebuildGallery, RemovePerson, Reply
+from edge.core.commands import (
+    Command,
+    EnrollImages,
+    ImportGallery,
+    ListPeople,
+    RebuildGallery,
+    RemovePerson,
+    Reply,
+)
 from edge.device import Device
 from edge.errors import BrokerError, ConfigError, LimenError, RefusedError
 from edge.mqtt.controller import Controller

@@ -12,8 +12,9 @@ import msgspec
 import numpy as np
 
 from edge.config import Config
+from edge.core.commands import ForgetExpired
 from edge.core.ports import FrameSource
-from edge.core.types import Event, ForgetExpired, Frame
+from edge.core.types import Event, Frame
 from edge.desk import Desk
 from edge.device import Device
 from edge.errors import GalleryError, RefusedError, SealError

@@ -3,6 +3,18 @@
 from dataclasses import dataclass, field, replace
 
 from edge.core.align import align
+from edge.core.commands import (
+    CancelEnrollment,
+    Command,
+    EnrollImages,
+    FinishEnrollment,
+    Progress,
+    RebuildGallery,
+    RecognizeImage,
+    Reply,
+    StartEnrollment,
+    SwitchRecognition,
+)
 from edge.core.enrollment import SHOTS_MAX, LiveEnrollment, shots_of
 from edge.core.gallery import Gallery
 from edge.core.household import Household
@@ -11,22 +23,7 @@ from edge.core.ports import Detector, Embedder, GalleryStore, StrangerStore
 from edge.core.quality import QualityRules
 from edge.core.telling import never_told, said, shares
 from edge.core.tracker import Track, Tracker, TrackRules
-from edge.core.types import (
-    CancelEnrollment,
-    Command,
-    EnrollImages,
-    Event,
-    Face,
-    FinishEnrollment,
-    Frame,
-    Progress,
-    RebuildGallery,
-    RecognizeImage,
-    Reply,
-    Shot,
-    StartEnrollment,
-    SwitchRecognition,
-)
+from edge.core.types import Event, Face, Frame, Shot
 from edge.errors import RefusedError
 
 LOOKING = "recognition"  # the setting that keeps it over restarts

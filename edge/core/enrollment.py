@@ -3,10 +3,11 @@
 import numpy as np
 
 from edge.core.align import align
+from edge.core.commands import Progress
 from edge.core.gallery import Gallery
 from edge.core.ports import Detector, Embedder
 from edge.core.quality import QualityRules
-from edge.core.types import Face, Frame, Progress, Shot
+from edge.core.types import Face, Frame, Shot
 from edge.errors import RefusedError
 
 SHOTS_MAX = 20

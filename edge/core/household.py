@@ -4,12 +4,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, replace
 
-from edge.core.enrollment import APART_MIN, refuse_another
-from edge.core.gallery import Gallery, stacked
-from edge.core.names import clean_name, slug_of
-from edge.core.ports import GalleryStore, StrangerStore
-from edge.core.strangers import Strangers
-from edge.core.types import (
+from edge.core.commands import (
     CorrectEvent,
     ForgetExpired,
     IgnoreStranger,
@@ -18,16 +13,19 @@ from edge.core.types import (
     ListPeople,
     ListStrangers,
     MergePeople,
-    Person,
     PurgeStrangers,
     Removed,
     RemovePerson,
     RenamePerson,
     Reply,
     SetPerson,
-    Shot,
-    Template,
 )
+from edge.core.enrollment import APART_MIN, refuse_another
+from edge.core.gallery import Gallery, stacked
+from edge.core.names import clean_name, slug_of
+from edge.core.ports import GalleryStore, StrangerStore
+from edge.core.strangers import Strangers
+from edge.core.types import Person, Shot, Template
 from edge.errors import GalleryError, RefusedError
 
 SAME_LOOK = 1e-4  # d of a look from itself, whatever the arithmetic

@@ -5,7 +5,8 @@ from typing import Protocol
 
 import numpy as np
 
-from edge.core.types import Face, Frame, Person, Removed, Stranger, Template
+from edge.core.commands import Removed
+from edge.core.types import Face, Frame, Person, Stranger, Template
 
 
 class Detector(Protocol):

@@ -5,7 +5,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from edge.core.types import Event, Progress, Reply
+from edge.core.commands import Progress, Reply
+from edge.core.types import Event
 
 SCHEMA = 1
 EventType = Literal["recognized", "unknown", "ignored", "low_quality", "enrolled", "forgotten"]

@@ -8,14 +8,11 @@ from typing import Annotated, Protocol
 import msgspec
 import numpy as np
 
-from edge.core.enrollment import SHOTS_MAX
-from edge.core.names import NAME_MAX
-from edge.core.types import (
+from edge.core.commands import (
     CancelEnrollment,
     Command,
     CorrectEvent,
     EnrollImages,
-    Event,
     IgnoreStranger,
     ImportGallery,
     LabelStranger,
@@ -32,6 +29,9 @@ from edge.core.types import (
     StartEnrollment,
     SwitchRecognition,
 )
+from edge.core.enrollment import SHOTS_MAX
+from edge.core.names import NAME_MAX
+from edge.core.types import Event
 from edge.errors import RefusedError
 from edge.mqtt.pictures import decode_picture
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from edge.clock import Clock
-from edge.core.types import Person, Removed, Template
+from edge.core.commands import Removed
+from edge.core.types import Person, Template
 from edge.errors import GalleryError
 from edge.storage.answers import Answers
 from edge.storage.audit import Audit, utc

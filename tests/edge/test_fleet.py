@@ -14,7 +14,7 @@ import pytest
 from skimage.data import astronaut
 
 from edge.config import Config, FleetConfig, GalleryConfig, HomeAssistantConfig, ModelsConfig, MqttConfig
-from edge.core.types import EnrollImages
+from edge.core.commands import EnrollImages
 from edge.demo.scene import Pose, with_person
 from edge.demo.scene import porch as porch_without_people
 from edge.device import Device

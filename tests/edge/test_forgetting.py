@@ -8,7 +8,8 @@ import pytest
 from skimage.data import astronaut
 
 from edge.capture import open_source
-from edge.core.types import EnrollImages, Event, Match, Person, Quality, RemovePerson
+from edge.core.commands import EnrollImages, RemovePerson
+from edge.core.types import Event, Match, Person, Quality
 from edge.device import Device
 from edge.errors import GalleryError
 from edge.mqtt.discovery import discovery_topic

@@ -10,7 +10,8 @@ import pytest
 from skimage.data import astronaut
 
 from edge.capture import open_source
-from edge.core.types import EnrollImages, Frame, RemovePerson
+from edge.core.commands import EnrollImages, RemovePerson
+from edge.core.types import Frame
 from edge.demo.scene import Pose, with_person
 from edge.demo.scene import porch as porch_without_people
 from edge.device import Device

@@ -9,8 +9,9 @@ import numpy as np
 from hypothesis import strategies as st
 
 from edge.config import Config, load_config
+from edge.core.commands import Reply
 from edge.core.names import clean_name, slug_of
-from edge.core.types import Event, Reply
+from edge.core.types import Event
 from edge.errors import ConfigError, ModelError, RefusedError
 from edge.inference.card import DetectorCard, EmbedderCard, read_card
 from edge.mqtt.controller import Answer, read_answer

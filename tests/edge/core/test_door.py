@@ -5,16 +5,12 @@ import time
 import numpy as np
 import pytest
 
-from edge.core.door import Door, DoorRules
-from edge.core.gallery import Gallery
-from edge.core.quality import QualityRules
-from edge.core.types import (
+from edge.core.commands import (
     CancelEnrollment,
     CorrectEvent,
     EnrollImages,
     FinishEnrollment,
     ForgetExpired,
-    Frame,
     IgnoreStranger,
     LabelStranger,
     ListPeople,
@@ -29,6 +25,10 @@ from edge.core.types import (
     StartEnrollment,
     SwitchRecognition,
 )
+from edge.core.door import Door, DoorRules
+from edge.core.gallery import Gallery
+from edge.core.quality import QualityRules
+from edge.core.types import Frame
 from edge.errors import GalleryError
 from edge.storage.gallery_db import GalleryDb
 from edge.storage.strangers_db import StrangersDb

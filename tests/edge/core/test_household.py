@@ -4,10 +4,9 @@ from contextlib import closing
 
 import pytest
 
-from edge.core.types import (
+from edge.core.commands import (
     CorrectEvent,
     EnrollImages,
-    Frame,
     LabelStranger,
     ListStrangers,
     MergePeople,
@@ -17,6 +16,7 @@ from edge.core.types import (
     RenamePerson,
     SetPerson,
 )
+from edge.core.types import Frame
 from edge.storage.gallery_db import GalleryDb
 from edge.storage.strangers_db import StrangersDb
 from tests.edge.core.test_door import (

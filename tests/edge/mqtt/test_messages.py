@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.core.commands import EnrollImages, RenamePerson, Reply
 from edge.core.enrollment import SHOTS_MAX
-from edge.core.types import EnrollImages, Event, Match, Person, Quality, RenamePerson, Reply
+from edge.core.types import Event, Match, Person, Quality
 from edge.errors import RefusedError
 from edge.mqtt.messages import answer_json, event_json
 from edge.mqtt.pictures import decode_picture, header_size
