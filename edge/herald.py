@@ -211,8 +211,8 @@ class Herald:
             self._link.keep(topic, told, again=again)
 
     def say_health(self, health: Health) -> None:
-        """How the device is."""
-        self._link.say("health", health.json(), qos=0)
+        """How the device is; also where it is as it was, for whoever waits to hear that it still is."""
+        self._link.keep(self._topics.of("health"), health.json(), qos=0, again=True)
 
     def _withhold(self) -> None:
         """Events that wait name nobody who is not known any more."""

@@ -22,6 +22,7 @@ def entity_ids():
     return {
         f"{component['p']}.{TOLD['dev']['name']}_{component['name']}".lower().replace(" ", "_")
         for component in TOLD["cmps"].values()
+        if "name" in component  # one without is taken away
     }
 
 
