@@ -41,9 +41,11 @@ class Strangers:
 
     def forget_like(self, looks: np.ndarray) -> None:
         """Of somebody who has a name now, or is to be forgotten, nothing stays as a stranger; looks: (L, D)."""
-        for stranger_id in {template.person_id for template in self._gallery.near(looks, self._gallery.tau)}:
+        alike = {template.person_id for template in self._gallery.near(looks, self._gallery.tau)}
+        for stranger_id in alike:
             self.store.purge(stranger_id)
-        self.reload()
+        if alike:
+            self.reload()
 
     def looks_of(self, stranger_id: str) -> np.ndarray:
         """(L, D)."""
