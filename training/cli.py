@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from edge.errors import ExperimentError, LimenError
-from training.config import Experiment, load_experiment
+from training.config import Experiment, load_experiment, starting_with
 from training.workspace import Machine, Workspace
 
 
@@ -142,9 +142,24 @@ def main() -> None:
 @main.command()
 @in_workspace
 @on_machine
-def fit(experiment: Experiment, workspace: Workspace, machine: Machine) -> None:
+@click.option(
+    "--from", "weights", help="Start with these weights: a name in training/weights/, or a .safetensors file."
+)
+def fit(experiment: Experiment, workspace: Workspace, machine: Machine, weights: str | None) -> None:
     """Train EXPERIMENT, going on from its last checkpoint if it was interrupted."""
-    workspace.train(experiment, machine)
+    workspace.train(experiment if weights is None else starting_with(experiment, weights), machine)
+
+
+@main.command()
+@in_workspace
+@click.option("--to", "path", type=click.Path(dir_okay=False, path_type=Path), help="[default: in the run's folder]")
+def weights(experiment: Experiment, workspace: Workspace, path: Path | None) -> None:
+    """Save the float weights of EXPERIMENT as they stand, finished or not, as a .safetensors file."""
+    path, about = workspace.save_weights(experiment, path)
+    click.echo(
+        f"weights: {path}, {path.stat().st_size:,} bytes, after {about['lineage']['images_seen']:,} images, "
+        f"the last of {about['px']} px; {about['terms']}"
+    )
 
 
 @main.command()

@@ -38,6 +38,7 @@ class DataConfig(Value, kw_only=True):
     aligned: bool = False  # drawings, to the middle and the size of their ink
     recast: bool = False  # every batch shows each alphabet turned, stretched and slanted anew, as one more alphabet
     turned_copies: bool = False  # a character turned by 90, 180 and 270 degrees is three more to learn
+    held_out_every: dict[str, Count] = {}  # pack -> n: every n-th crop is measured on in place of learned from
 
 
 class BackboneConfig(Value, kw_only=True):
@@ -64,7 +65,16 @@ class BackboneConfig(Value, kw_only=True):
             )
 
 
-TERMS = ("distill_cosine", "distill_relational", "contrastive", "triplet", "margin_softmax", "softmax", "prototype")
+TERMS = (
+    "distill_cosine",
+    "distill_relational",
+    "distill_bank",
+    "contrastive",
+    "triplet",
+    "margin_softmax",
+    "softmax",
+    "prototype",
+)
 
 
 class KochConfig(Value, kw_only=True):
@@ -100,11 +110,14 @@ class LossConfig(Value):
 
     distill_cosine: Weight = 0.0
     distill_relational: Weight = 0.0
+    distill_bank: Weight = 0.0
     contrastive: Weight = 0.0
     triplet: Weight = 0.0
     margin_softmax: Weight = 0.0
     softmax: Weight = 0.0
     prototype: Weight = 0.0
+    bank_size: Count = 8192  # teacher embeddings drawn for each step
+    bank_temperature: Annotated[float, msgspec.Meta(gt=0.0)] = 0.1
     contrastive_margin: float = 1.0
     triplet_margin: float = 0.3
     softmax_margin: float = 0.35
@@ -132,11 +145,19 @@ class SamplerConfig(Value):
 
 
 class OptimizerConfig(Value, kw_only=True):
-    """AdamW under a warm-up and a cosine to zero; the length is in images seen, whatever the batch."""
+    """How the weights are moved; the length is in images seen, whatever the batch.
+
+    cosine:       half a cosine from the peak down to zero at `images` (Loshchilov & Hutter 2017)
+    inverse_sqrt: 1 / sqrt(1 + t / inverse_sqrt_images), which knows no end: a run that another one takes on
+    """
 
     images: Count
     stop_at_images: Count | None = None  # ends there, the rate still high: for weights that another experiment takes on
-    peak_learning_rate: float = 2e-3
+    kind: Literal["adamw", "muon"] = "adamw"  # muon: for the convolutions; the rest is AdamW's all the same
+    schedule: Literal["cosine", "inverse_sqrt"] = "cosine"
+    inverse_sqrt_images: Count = 500_000
+    peak_learning_rate: float = 2e-3  # of AdamW
+    muon_learning_rate: float = 0.04
     warmup_images: Annotated[int, msgspec.Meta(ge=0)] = 20_000
     weight_decay: Weight = 0.05
     gradient_norm_max: float = 5.0
@@ -190,11 +211,35 @@ class EncoderExperiment(Experiment, kw_only=True):
         return self.sampler.batch_size
 
 
+class SizeStep(Value):
+    """Until so many images were seen, they are shown at this size."""
+
+    px: Count
+    until_images: Count
+
+
 class EmbedderExperiment(EncoderExperiment, kw_only=True):
     """Learn an encoding of aligned crops."""
 
     backbone: BackboneConfig
     loss: LossConfig
+    sizes: tuple[SizeStep, ...] = ()  # small first, for more images at the same cost; then backbone.input_px
+    from_weights: str | None = None  # a name in training/weights/, or the path of a .safetensors file, to start with
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        ends = [step.until_images for step in self.sizes]
+        if ends != sorted(set(ends)):
+            raise ValueError(f"sizes end after {ends} images: each must end after the one before it")
+        if self.start_from and self.from_weights:
+            raise ValueError("start_from and from_weights both say what to start with: give one")
+
+    def px_at(self, step: int) -> int:
+        """Side of the pictures of a step, in pixels."""
+        for size in self.sizes:
+            if step * self.batch_size < size.until_images:
+                return size.px
+        return self.backbone.input_px
 
 
 class SiameseExperiment(EncoderExperiment, kw_only=True):
@@ -283,6 +328,13 @@ def load_experiment(name_or_path: str) -> Experiment:
         return msgspec.convert(values, TASKS[task])
     except msgspec.ValidationError as error:
         raise ExperimentError(f"{path}: {error}{_nearest_key(str(error), TASKS[task])}") from error
+
+
+def starting_with(experiment: Experiment, weights: str) -> EmbedderExperiment:
+    """The experiment, with these weights to start from. Raises ExperimentError where it learns no encoding."""
+    if not isinstance(experiment, EmbedderExperiment):
+        raise ExperimentError(f"experiment '{experiment.name}' is no embedder: it takes no weights to start from")
+    return msgspec.structs.replace(experiment, start_from=None, from_weights=weights)
 
 
 def _nearest_key(message: str, kind: type[Experiment]) -> str:

@@ -17,7 +17,7 @@ from edge.inference.embedder import Embedder
 from training.config import EmbedderExperiment, Experiment, load_experiment
 from training.data.character_set import CharacterSet, gather_characters
 from training.data.lfw import Pairs
-from training.data.steps import EmbeddingSteps
+from training.data.steps import EmbeddingSteps, shrunk
 from training.data.teacher import unit_length
 from training.data.terms import DRAWN, OMNIGLOT, PACK_TERMS, RESEARCH_ONLY, TEACHER_TERMS, YOUR_OWN
 from training.data.training_set import Places, TrainingSet, gather
@@ -29,7 +29,8 @@ from training.evaluate.verification import ten_fold_accuracy
 from training.learner import EmbeddingLearner, to_network
 from training.losses import EmbeddingLoss
 from training.models.backbones import Backbone
-from training.trainer import CHECKPOINT, RunPlan, fit, trained_weights
+from training.trainer import CHECKPOINT, RunPlan, fit, read_checkpoint, trained_weights
+from training.weights import read_weights, save_weights, weights_to_start_from
 
 TERMS_OF = {"generated": DRAWN, "drawn": DRAWN, "omniglot": OMNIGLOT}
 
@@ -70,11 +71,13 @@ class EmbedderTask:
         learner = self.learner(data)
         if experiment.start_from and not (plan.run_dir / CHECKPOINT).is_file():
             learner.backbone.load_state_dict(starting_weights(experiment, runs_dir))
+        elif experiment.from_weights and not (plan.run_dir / CHECKPOINT).is_file():
+            learner.backbone.load_state_dict(weights_to_start_from(experiment))
         steps = EmbeddingSteps(data, experiment, fabric.global_rank, fabric.world_size)
         watched = drawn_pairs(data.held_out.people)
 
         def validate(learner: nn.Module) -> dict[str, float]:
-            return watch(self.encoder(learner), data, watched)
+            return watch(self.encoder(learner, learner.px), data, watched)
 
         return fit(learner, steps, experiment, plan, fabric, validate, data.digest)
 
@@ -89,9 +92,9 @@ class EmbedderTask:
         )
         return EmbeddingLearner(Backbone(experiment.backbone), loss)
 
-    def encoder(self, learner: nn.Module) -> Encoder:
-        """What the learner has learned: unit vectors, compared by d."""
-        return Encoder(partial(embed_float, learner.backbone), squared_distance)
+    def encoder(self, learner: nn.Module, px: int | None = None) -> Encoder:
+        """What the learner has learned, of pictures shrunk to px where given: unit vectors, compared by d."""
+        return Encoder(partial(embed_float, learner.backbone, px=px), squared_distance)
 
     def trained_encoder(self, runs_dir: Path) -> Encoder:
         """What a finished run has learned. Raises ExperimentError where it is not finished."""
@@ -129,6 +132,8 @@ class EmbedderTask:
         while True:
             if experiment.data.source == "packs" or experiment.data.teacher is not None:
                 return RESEARCH_ONLY
+            if getattr(experiment, "from_weights", None):
+                return str(read_weights(experiment.from_weights)[1]["terms"])
             if not experiment.start_from:
                 return TERMS_OF.get(experiment.data.source, YOUR_OWN)
             experiment = load_experiment(experiment.start_from)
@@ -165,8 +170,36 @@ def lineage(experiment: EmbedderExperiment) -> dict[str, object]:
         "images_seen": experiment.steps * experiment.batch_size,
         "packs": {pack: PACK_TERMS.get(pack, "not stated") for pack in data.packs} or data.source,
         "teacher": {data.teacher: TEACHER_TERMS[data.teacher]} if data.teacher else None,
-        "started_from": lineage(load_experiment(experiment.start_from)) if experiment.start_from else None,
+        "started_from": started_from(experiment),
     }
+
+
+def started_from(experiment: EmbedderExperiment) -> dict[str, object] | None:
+    """The lineage of what the experiment starts from, or None."""
+    if experiment.start_from:
+        return lineage(load_experiment(experiment.start_from))
+    if getattr(experiment, "from_weights", None):
+        return read_weights(experiment.from_weights)[1]["lineage"]
+    return None
+
+
+def write_weights(experiment: EmbedderExperiment, runs_dir: Path, path: Path) -> dict[str, object]:
+    """Save the backbone of a run as it stands, finished or not, and answer what the file says of it."""
+    checkpoint = read_checkpoint(runs_dir / experiment.name / CHECKPOINT, experiment)
+    state = checkpoint["module"]
+    backbone = Backbone(experiment.backbone)
+    backbone.load_state_dict({k.removeprefix("backbone."): v for k, v in state.items() if k.startswith("backbone.")})
+    about = {
+        "backbone": msgspec.to_builtins(experiment.backbone),
+        "data": msgspec.to_builtins(experiment.data),
+        "lineage": lineage(experiment) | {"images_seen": checkpoint["step"] * experiment.batch_size},
+        "processor_seconds": round(checkpoint["processor_seconds"]),
+        "px": experiment.px_at(checkpoint["step"] - 1),
+        "finished": checkpoint["step"] == experiment.steps,
+        "terms": EmbedderTask(experiment).terms(),
+    }
+    save_weights(backbone, about, path)
+    return about
 
 
 def refuse_misfits(experiment: EmbedderExperiment, training_set: TrainingSet) -> None:
@@ -209,19 +242,20 @@ def trained_backbone(experiment: EmbedderExperiment, runs_dir: Path) -> Backbone
 
 
 @torch.no_grad()
-def answers_of(network: nn.Module, images: np.ndarray, batch_size: int = 128) -> np.ndarray:
-    """(N, H, W, C) uint8 -> (N, D) float32, by the network as trained."""
+def answers_of(network: nn.Module, images: np.ndarray, batch_size: int = 128, px: int | None = None) -> np.ndarray:
+    """(N, H, W, C) uint8 -> (N, D) float32, by the network as trained, of pictures shrunk to px where given."""
     device = next(network.parameters()).device
     rows = []
     for start in range(0, len(images), batch_size):
-        batch = torch.from_numpy(np.array(images[start : start + batch_size])).to(device)
+        pictures = [shrunk(image, px or image.shape[0]) for image in images[start : start + batch_size]]
+        batch = torch.from_numpy(np.stack(pictures)).to(device)
         rows.append(network(to_network(batch)).float().cpu().numpy())
     return np.concatenate(rows)
 
 
-def embed_float(backbone: nn.Module, images: np.ndarray) -> np.ndarray:
+def embed_float(backbone: nn.Module, images: np.ndarray, px: int | None = None) -> np.ndarray:
     """(N, H, W, C) uint8 -> (N, D) float32 of unit length, by the network as trained."""
-    return unit_length(answers_of(backbone, images))
+    return unit_length(answers_of(backbone, images, px=px))
 
 
 def watch(encoder: Encoder, training_set: TrainingSet, pairs: Pairs) -> dict[str, float]:

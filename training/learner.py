@@ -1,5 +1,7 @@
 """A network together with what it is asked to do: a batch in, named losses out."""
 
+from typing import Generic, TypeVar
+
 import torch
 from torch import Tensor, nn
 
@@ -17,6 +19,16 @@ def to_network(images: Tensor) -> Tensor:
     return images.float().sub_(128.0).mul_(1 / 128).permute(0, 3, 1, 2)  # a view: the memory stays channels-last
 
 
+Batch = TypeVar("Batch")
+
+
+class Unrounded(Generic[Batch]):
+    """A batch that Fabric hands on as it is: of a tuple it rounds every float to bfloat16, the teacher's answers too."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+
+
 class EmbeddingLearner(nn.Module):
     """The Siamese network: one encoder for every side of a comparison, and the loss over the batch."""
 
@@ -24,10 +36,13 @@ class EmbeddingLearner(nn.Module):
         super().__init__()
         self.backbone = backbone.to(memory_format=torch.channels_last)
         self.loss = loss
+        self.px: int | None = None  # of the last batch
 
-    def forward(self, batch: EmbeddingBatch) -> dict[str, Tensor]:
+    def forward(self, unrounded: Unrounded[EmbeddingBatch]) -> dict[str, Tensor]:
         """Losses by name; "total" is what is minimised."""
-        return self.loss(self.backbone(to_network(batch.images)), batch.people, batch.teacher)
+        batch = unrounded.batch
+        self.px = batch.images.shape[1]
+        return self.loss(self.backbone(to_network(batch.images)), batch.people, batch.teacher, batch.bank)
 
 
 class PairLearner(nn.Module):
@@ -38,8 +53,9 @@ class PairLearner(nn.Module):
         self.backbone = backbone.to(memory_format=torch.channels_last)
         self.loss = loss
 
-    def forward(self, batch: EmbeddingBatch) -> dict[str, Tensor]:
+    def forward(self, unrounded: Unrounded[EmbeddingBatch]) -> dict[str, Tensor]:
         """Losses by name; "total" is what is minimised."""
+        batch = unrounded.batch
         return self.loss(self.backbone(to_network(batch.images)))
 
 
@@ -51,7 +67,8 @@ class DetectionLearner(nn.Module):
         self.detector = detector.to(memory_format=torch.channels_last)
         self.loss = loss
 
-    def forward(self, batch: DetectionBatch) -> dict[str, Tensor]:
+    def forward(self, unrounded: Unrounded[DetectionBatch]) -> dict[str, Tensor]:
         """Losses by name; "total" is what is minimised."""
+        batch = unrounded.batch
         logits, places = flattened(self.detector(to_network(batch.images)))
         return self.loss(logits, places, batch.state, batch.faces)

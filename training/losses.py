@@ -10,7 +10,7 @@ from torch.nn import functional
 from edge.errors import ExperimentError
 from training.config import TERMS, LossConfig
 
-FROM_TEACHER = ("distill_cosine", "distill_relational")  # what needs no labels
+FROM_TEACHER = ("distill_cosine", "distill_relational", "distill_bank")  # what needs no labels
 
 
 def squared_distance() -> LpDistance:
@@ -31,6 +31,22 @@ def distill_relational(student: Tensor, teacher: Tensor) -> Tensor:
     """
     difference = student @ student.T - teacher @ teacher.T  # (B, D) @ (D, B) -> (B, B); its diagonal is 0
     return difference.square().sum() / (len(student) * (len(student) - 1))
+
+
+def distill_bank(student: Tensor, teacher: Tensor, bank: Tensor, temperature: float) -> Tensor:
+    """Mean KL divergence of the student's likeness to a bank from the teacher's; (B, D), (B, D), (M, D) -> ().
+
+    Likeness is softmax(x . bank / temperature) over the bank's and the batch's own teacher embeddings, all of unit
+    length: whom else a face resembles, and how much, says more than where it lies (CompRess: Koohpayegani et al. 2020;
+    SEED: Fang et al. 2021).
+    """
+    references = torch.cat([bank, teacher]).T / temperature  # (D, M + B)
+    return functional.kl_div(
+        functional.log_softmax(student @ references, dim=1),
+        functional.log_softmax(teacher @ references, dim=1),
+        reduction="batchmean",
+        log_target=True,
+    )
 
 
 class PairLoss(nn.Module):
@@ -83,7 +99,7 @@ class EmbeddingLoss(nn.Module):
     def __init__(self, config: LossConfig, people: int, dimension: int, has_teacher: bool) -> None:
         super().__init__()
         self.config = config
-        if (config.distill_cosine or config.distill_relational) and not has_teacher:
+        if any(getattr(config, term) for term in FROM_TEACHER) and not has_teacher:
             raise ExperimentError("the distillation losses need data.teacher")
         if people < 2 and any(getattr(config, term) for term in TERMS if term not in FROM_TEACHER):
             raise ExperimentError(f"losses over people need two labelled people, got {people}")
@@ -102,13 +118,15 @@ class EmbeddingLoss(nn.Module):
         )
         self.softmax = nn.Linear(dimension, people) if config.softmax else None
 
-    def forward(self, embeddings: Tensor, people: Tensor, teacher: Tensor | None) -> dict[str, Tensor]:
-        """(B, D) raw, (B,) int64 with -1 for nobody known, (B, D) or None -> every term by name, and "total"."""
+    def forward(
+        self, embeddings: Tensor, people: Tensor, teacher: Tensor | None, bank: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """(B, D) raw, (B,) int64 with -1 for nobody known, (B, D) or None, (M, D) or None -> terms by name, "total"."""
         # Half-precision cosines are too coarse to compare: whatever the network ran in, the loss is float32.
         with torch.autocast(embeddings.device.type, enabled=False):
-            return self._terms(embeddings.float(), people, teacher)
+            return self._terms(embeddings.float(), people, teacher, bank)
 
-    def _terms(self, raw: Tensor, people: Tensor, teacher: Tensor | None) -> dict[str, Tensor]:
+    def _terms(self, raw: Tensor, people: Tensor, teacher: Tensor | None, bank: Tensor | None) -> dict[str, Tensor]:
         student = functional.normalize(raw)
         config = self.config
         terms: dict[str, tuple[float, Tensor]] = {}
@@ -116,6 +134,9 @@ class EmbeddingLoss(nn.Module):
             terms["distill_cosine"] = config.distill_cosine, distill_cosine(student, teacher)
         if teacher is not None and config.distill_relational:
             terms["distill_relational"] = config.distill_relational, distill_relational(student, teacher)
+        if teacher is not None and bank is not None and config.distill_bank:
+            divergence = distill_bank(student, teacher, bank, config.bank_temperature)
+            terms["distill_bank"] = config.distill_bank, divergence
         labelled = people >= 0
         known, who = student[labelled], people[labelled]
         if not labelled.any():  # a term over nobody is 0, but still a function of the weights

@@ -5,7 +5,6 @@ weights and the optimizer. A run that was killed goes back to its last checkpoin
 """
 
 import json
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +17,9 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from edge.errors import ExperimentError
-from training.config import Experiment, OptimizerConfig
+from training.config import Experiment
+from training.learner import Unrounded
+from training.optimizers import make_optimizers, rate_factor
 
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
@@ -33,26 +34,13 @@ class RunPlan:
     quiet: bool = False
 
 
-def learning_rate(step: int, experiment: Experiment) -> float:
-    """Linear warm-up, then half a cosine down to zero (Loshchilov & Hutter 2017)."""
-    config: OptimizerConfig = experiment.optimizer
-    warmup = max(1, config.warmup_images // experiment.batch_size)
-    if step < warmup:
-        return config.peak_learning_rate * (step + 1) / warmup
-    horizon = experiment.optimizer.images // experiment.batch_size
-    progress = (step - warmup) / max(1, horizon - warmup)
-    return config.peak_learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come: optimizer steps done, processor seconds of the training process, the data it saw."""
 
-
-def make_optimizer(learner: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
-    """AdamW; scales, shifts and biases are not decayed."""
-    matrices = [parameter for parameter in learner.parameters() if parameter.ndim > 1]
-    vectors = [parameter for parameter in learner.parameters() if parameter.ndim <= 1]
-    groups = [
-        {"params": matrices, "weight_decay": config.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW([group for group in groups if group["params"]], lr=config.peak_learning_rate)
+    step: int
+    processor_seconds: float
+    data_digest: str
 
 
 def fit(
@@ -70,8 +58,9 @@ def fit(
     data_digest says which data steps draws from.
     Raises ExperimentError where the checkpoint belongs to another experiment, other data, or another machine's step.
     """
-    module, optimizer = fabric.setup(learner, make_optimizer(learner, experiment.optimizer))
-    start = load_checkpoint(plan.run_dir, experiment, module, optimizer, data_digest)
+    module, *optimizers = fabric.setup(learner, *make_optimizers(learner, experiment.optimizer))
+    start, spent = load_checkpoint(plan.run_dir, experiment, module, optimizers, data_digest)
+    spent -= time.process_time()
     starts = fabric.all_gather(torch.tensor(start)).reshape(-1).tolist()
     if len(set(starts)) > 1:
         raise ExperimentError(f"processes found different checkpoints, of steps {starts}: give all the same --runs")
@@ -95,13 +84,15 @@ def fit(
     module.train()
     validate_every = max(1, experiment.validate_every_images // experiment.batch_size)
     for step, batch in zip(range(start, experiment.steps), loader, strict=True):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, experiment)
-        losses = module(fabric.to_device(batch))
+        factor = rate_factor(step, experiment)
+        losses = module(Unrounded(fabric.to_device(batch)))
         fabric.backward(losses["total"])
-        fabric.clip_gradients(module, optimizer, max_norm=experiment.optimizer.gradient_norm_max)
-        optimizer.step()
-        optimizer.zero_grad()
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = factor * group["peak"]
+            fabric.clip_gradients(module, optimizer, max_norm=experiment.optimizer.gradient_norm_max)
+            optimizer.step()
+            optimizer.zero_grad()
 
         done = step + 1
         last = done == experiment.steps
@@ -111,13 +102,15 @@ def fit(
             means = {name: float(fabric.all_reduce(value.detach(), reduce_op="mean")) for name, value in losses.items()}
             progress.set_postfix({"loss": f"{means['total']:.4f}"})
             if log:
-                log.write(step=done, images=images, learning_rate=learning_rate(step, experiment), **means)
+                seconds = round(spent + time.process_time(), 1)
+                log.write(step=done, images=images, rate_factor=factor, processor_seconds=seconds, **means)
         if done % validate_every == 0 or last:
             if log:
                 log.write(step=done, images=images, **validated(learner, validate, fabric))
             fabric.barrier()
         if done % experiment.checkpoint_every_steps == 0 or last:
-            save_checkpoint(fabric, plan.run_dir, experiment, module, optimizer, done, data_digest)
+            progress_made = Progress(done, spent + time.process_time(), data_digest)
+            save_checkpoint(fabric, plan.run_dir, experiment, module, optimizers, progress_made)
     progress.close()
     return learner
 
@@ -147,9 +140,8 @@ def save_checkpoint(
     run_dir: Path,
     experiment: Experiment,
     module: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    step: int,
-    data_digest: str,
+    optimizers: list[torch.optim.Optimizer],
+    progress: Progress,
 ) -> None:
     """Write beside, then rename: a kill in the middle of it leaves the last checkpoint whole."""
     partial = run_dir / f"{CHECKPOINT}.partial"
@@ -158,10 +150,11 @@ def save_checkpoint(
         {
             "experiment": experiment.name,
             "fingerprint": experiment.fingerprint(),
-            "data": data_digest,
-            "step": step,
+            "data": progress.data_digest,
+            "step": progress.step,
+            "processor_seconds": progress.processor_seconds,
             "module": module,
-            "optimizer": optimizer,
+            **{f"optimizer_{number}": optimizer for number, optimizer in enumerate(optimizers)},
         },
     )
     if fabric.is_global_zero:
@@ -170,12 +163,16 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    run_dir: Path, experiment: Experiment, module: nn.Module, optimizer: torch.optim.Optimizer, data_digest: str
-) -> int:
-    """The step to go on from: 0, or the checkpoint's after its weights were put in place."""
+    run_dir: Path,
+    experiment: Experiment,
+    module: nn.Module,
+    optimizers: list[torch.optim.Optimizer],
+    data_digest: str,
+) -> tuple[int, float]:
+    """The step to go on from and the processor seconds spent: 0, or the checkpoint's, whose weights it loads."""
     path = run_dir / CHECKPOINT
     if not path.is_file():
-        return 0
+        return 0, 0.0
     checkpoint = read_checkpoint(path, experiment)
     if checkpoint["data"] != data_digest:
         raise ExperimentError(
@@ -183,8 +180,9 @@ def load_checkpoint(
             "put them back, or remove it to start anew"
         )
     module.load_state_dict(checkpoint["module"])
-    optimizer.load_state_dict(checkpoint["optimizer"])
-    return int(checkpoint["step"])
+    for number, optimizer in enumerate(optimizers):
+        optimizer.load_state_dict(checkpoint[f"optimizer_{number}"])
+    return int(checkpoint["step"]), float(checkpoint["processor_seconds"])
 
 
 def read_checkpoint(path: Path, experiment: Experiment) -> dict:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.errors import ExperimentError
-from training.config import DetectorExperiment, Experiment, SiameseExperiment
+from training.config import DetectorExperiment, EmbedderExperiment, Experiment, SiameseExperiment
 
 if TYPE_CHECKING:  # imported where they are used: --help and a misspelt name need not wait for torch
     from edge.inference.card import Card
@@ -94,6 +94,15 @@ class Workspace:
             workers = (os.cpu_count() or 1) if fabric.device.type == "cuda" else 1
         task_of(experiment).fit(data, RunPlan(run_dir, workers, machine.quiet), fabric, self.runs_dir)
         return data if fabric.is_global_zero else None
+
+    def save_weights(self, experiment: Experiment, path: Path | None) -> tuple[Path, dict]:
+        """Save the float weights of a run as they stand; answers the file and what it says of them."""
+        from training.embedding import write_weights
+
+        if not isinstance(experiment, EmbedderExperiment):
+            raise ExperimentError(f"experiment '{experiment.name}' is no embedder: its weights are not kept apart")
+        path = path or self.run_dir(experiment) / f"{experiment.name}.safetensors"
+        return path, write_weights(experiment, self.runs_dir, path)
 
     def export(
         self, experiment: Experiment, data: "Data", models_dir: Path | None, size: tuple[int, int] | None = None

@@ -15,7 +15,8 @@ from edge.errors import ExperimentError
 from training.config import OptimizerConfig, SamplerConfig, load_experiment
 from training.embedding import trained_backbone
 from training.models.backbones import Backbone
-from training.trainer import CHECKPOINT, LOG, learning_rate, load_checkpoint, read_checkpoint, read_log
+from training.optimizers import rate_factor
+from training.trainer import CHECKPOINT, LOG, load_checkpoint, read_checkpoint, read_log
 
 
 @pytest.fixture
@@ -92,7 +93,7 @@ def test_a_checkpoint_of_other_pictures_is_refused(tiny, tmp_path):
     saved = {"experiment": "tiny", "fingerprint": tiny.fingerprint(), "data": "aaa", "step": 5}
     torch.save(saved, tmp_path / "tiny" / CHECKPOINT)
     with pytest.raises(ExperimentError, match=r"saw other pictures or names \(aaa\) than there are now \(bbb\)"):
-        load_checkpoint(tmp_path / "tiny", tiny, module=None, optimizer=None, data_digest="bbb")
+        load_checkpoint(tmp_path / "tiny", tiny, module=None, optimizers=[], data_digest="bbb")
 
 
 def test_a_launcher_that_started_another_number_of_processes_is_refused(experiment_file, tmp_path, monkeypatch):
@@ -117,9 +118,9 @@ def test_a_log_that_a_kill_cut_off_loses_only_its_last_line(tmp_path):
 
 
 def test_the_learning_rate_warms_up_peaks_and_ends_at_nothing(tiny):
-    rates = [learning_rate(step, tiny) for step in range(tiny.steps)]
+    rates = [rate_factor(step, tiny) for step in range(tiny.steps)]
     warmup = tiny.optimizer.warmup_images // tiny.sampler.batch_size
-    assert rates[warmup - 1] == rates[warmup] == max(rates) == tiny.optimizer.peak_learning_rate
+    assert rates[warmup - 1] == rates[warmup] == max(rates) == 1
     assert rates[:warmup] == sorted(rates[:warmup])
     assert rates[warmup:] == sorted(rates[warmup:], reverse=True)
     assert rates[-1] < 0.01 * max(rates)

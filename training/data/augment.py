@@ -100,8 +100,10 @@ def blurred(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def noisy(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Sensor noise, drawn for every pixel and channel."""
-    noise = rng.standard_normal(crop.shape, dtype=np.float32) * rng.uniform(3, 14)
+    """Sensor noise, drawn for every pixel and channel; a grey picture stays grey."""
+    grey = np.ptp(crop[::8, ::8], axis=2).max() == 0
+    shape = (*crop.shape[:2], 1) if grey else crop.shape
+    noise = rng.standard_normal(shape, dtype=np.float32) * rng.uniform(3, 14)
     return np.clip(crop + noise, 0, 255).astype(np.uint8)
 
 

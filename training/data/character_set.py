@@ -69,6 +69,7 @@ def gather_characters(experiment: EncoderExperiment, places: Places) -> Characte
         account=_account(experiment, drawings.only(~measured), train, held_out),
         digest=hashlib.sha256(listing).hexdigest()[:12],
         seen=handwriting,
+        set_aside={},
         held_out_drawings=held_out,
         trials=drawn_trials(held_out, WATCHED_TRIALS, ways=20),
     )

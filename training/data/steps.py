@@ -2,13 +2,14 @@
 
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from edge.errors import DataError, ExperimentError
-from training.config import EmbedderExperiment, SamplerConfig
+from training.config import EmbedderExperiment, EncoderExperiment, SamplerConfig
 from training.data.drawings import alphabets_of
 from training.data.training_set import TrainingSet
 
@@ -19,11 +20,13 @@ class EmbeddingBatch(NamedTuple):
     images:  (B, px, px, channels) uint8
     people:  (B,) int64, -1 where nobody says who it is
     teacher: (B, D) float32 of unit length, or None
+    bank:    (M, D) float32, the teacher's embeddings of M other crops, or None
     """
 
     images: Tensor
     people: Tensor
     teacher: Tensor | None
+    bank: Tensor | None = None
 
 
 class UniformSampler:
@@ -104,15 +107,27 @@ def make_sampler(
     return UniformSampler(len(people), config.batch_size, seed)
 
 
+def wants_bank(experiment: EncoderExperiment) -> bool:
+    """Whether its loss compares with a bank of teacher embeddings."""
+    return isinstance(experiment, EmbedderExperiment) and experiment.loss.distill_bank > 0
+
+
+def shrunk(image: np.ndarray, px: int) -> np.ndarray:
+    """(H, W, C) -> (px, px, C) uint8, each pixel the mean of those that it covers; itself if it has that size."""
+    if image.shape[0] == px:
+        return image
+    return cv2.resize(image, (px, px), interpolation=cv2.INTER_AREA).reshape(px, px, image.shape[2])
+
+
 class EmbeddingSteps(Dataset):
     """Batches by step number; of several ranks, each gets its own share of the same global batch."""
 
-    def __init__(
-        self, training_set: TrainingSet, experiment: EmbedderExperiment, rank: int = 0, world: int = 1
-    ) -> None:
+    def __init__(self, training_set: TrainingSet, experiment: EncoderExperiment, rank: int = 0, world: int = 1) -> None:
         self.rows, self.people, self.seen = training_set.train, training_set.person_numbers, training_set.seen
         self.sampler = make_sampler(experiment.sampler, self.people, experiment.seed, self.rows.people)
         self.seed, self.strength = experiment.seed, experiment.data.augmentation_strength
+        self.px_at = experiment.px_at if isinstance(experiment, EmbedderExperiment) else None
+        self.bank_size = experiment.loss.bank_size if wants_bank(experiment) else 0
         self.alphabets = None
         if experiment.data.recast:
             self.alphabets = np.unique(alphabets_of(self.rows.people), return_inverse=True)[1]
@@ -127,9 +142,19 @@ class EmbeddingSteps(Dataset):
 
     def __getitem__(self, step: int) -> EmbeddingBatch:
         rows = self.sampler(step)[self.share]
-        images = np.stack([self._seen(step, place, row) for place, row in zip(self.share, rows, strict=True)])
-        teacher = None if self.rows.teacher is None else torch.from_numpy(self.rows.teacher[rows])
-        return EmbeddingBatch(torch.from_numpy(images), torch.from_numpy(self.people[rows]), teacher)
+        images = [self._seen(step, place, row) for place, row in zip(self.share, rows, strict=True)]
+        if self.px_at is not None:
+            images = [shrunk(image, self.px_at(step)) for image in images]
+        teacher = bank = None
+        if self.rows.teacher is not None:
+            teacher = torch.from_numpy(self.rows.teacher[rows])
+            if self.bank_size:
+                bank = torch.from_numpy(self.rows.teacher[self._bank_rows(step)])
+        return EmbeddingBatch(torch.from_numpy(np.stack(images)), torch.from_numpy(self.people[rows]), teacher, bank)
+
+    def _bank_rows(self, step: int) -> np.ndarray:
+        rng = np.random.default_rng([self.seed, step, 2**32 - 1])  # no place of a batch has this number
+        return rng.integers(len(self.rows), size=self.bank_size)
 
     def _seen(self, step: int, place: int, row: int) -> np.ndarray:
         rng = np.random.default_rng([self.seed, step, place])

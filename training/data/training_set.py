@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from edge.errors import DataError
-from training.config import EmbedderExperiment
+from training.config import DataConfig, EmbedderExperiment
 from training.data.augment import door_camera
 from training.data.crops import UNLABELLED, Crops, person_numbers
 from training.data.folder import read_folder
@@ -84,6 +84,7 @@ class TrainingSet:
     account: dict[str, object]
     digest: str  # changes with any name or person that is learned from
     seen: Callable[[np.ndarray, np.random.Generator, float], np.ndarray]  # a crop as the world would show it again
+    set_aside: dict[str, Rows]  # by pack: crops kept for measuring, not by person
 
     @property
     def person_numbers(self) -> np.ndarray:
@@ -166,10 +167,11 @@ def _split(
         if lfw_embeddings is not None:
             near_lfw = leaks(rows.teacher, lfw_embeddings, config.leak_cosine_max)
         near_held_out = leaks(rows.teacher, rows.teacher[measured], config.leak_cosine_max) & ~measured
-    train = ~measured & ~near_lfw & ~near_held_out
+    aside = set_aside(config, rows.where)
+    train = ~measured & ~near_lfw & ~near_held_out & ~aside
     if not train.any():
         raise DataError(f"experiment '{experiment.name}' leaves no crop to learn from out of {len(rows)}")
-    left_out = LeftOut(measured=measured, near_lfw=near_lfw, near_held_out=near_held_out)
+    left_out = LeftOut(measured=measured, near_lfw=near_lfw, near_held_out=near_held_out, set_aside=aside)
     names = np.concatenate([part.names for part in crops])
     listing = "\n".join(f"{name} {person}" for name, person in zip(names[train], rows.people[train], strict=True))
     return TrainingSet(
@@ -179,7 +181,24 @@ def _split(
         account=_account(experiment, rows, left_out),
         digest=hashlib.sha256(listing.encode()).hexdigest()[:12],
         seen=door_camera,
+        set_aside={
+            name: rows.only(aside & (rows.where[:, 0] == config.packs.index(name))) for name in config.held_out_every
+        },
     )
+
+
+def set_aside(config: DataConfig, where: np.ndarray) -> np.ndarray:
+    """(N, 2) source and row -> (N,) bool: every n-th crop of the packs that the experiment names.
+
+    Raises DataError for a pack that the experiment does not read.
+    """
+    aside = np.zeros(len(where), dtype=bool)
+    for name, every in config.held_out_every.items():
+        if name not in config.packs:
+            raise DataError(f"data.held_out_every names pack '{name}', which is not among data.packs")
+        source, row = where.T
+        aside |= (source == config.packs.index(name)) & (row % every == every - 1)
+    return aside
 
 
 class LeftOut(NamedTuple):
@@ -188,6 +207,7 @@ class LeftOut(NamedTuple):
     measured: np.ndarray
     near_lfw: np.ndarray
     near_held_out: np.ndarray
+    set_aside: np.ndarray
 
 
 def _account(experiment: EmbedderExperiment, rows: Rows, left_out: LeftOut) -> dict[str, object]:
@@ -202,6 +222,7 @@ def _account(experiment: EmbedderExperiment, rows: Rows, left_out: LeftOut) -> d
         "crops_to_learn_from": int(learned_from.sum()),
         "left_out_near_lfw": int(left_out.near_lfw.sum()),
         "left_out_near_held_out": int((left_out.near_held_out & ~left_out.near_lfw).sum()),
+        "set_aside_crops": int(left_out.set_aside.sum()),
         "held_out_crops": int(held_out_rows.sum()),
         "held_out_people": len(np.unique(rows.people[held_out_rows])),
         "labelled_people_to_learn_from": len(np.unique(rows.people[learned_from & (rows.people != UNLABELLED)])),

@@ -16,6 +16,7 @@ Rejected:
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from training.config import BackboneConfig
 
@@ -78,6 +79,7 @@ class Backbone(nn.Module):
         final_px = config.input_px
         for _ in config.widths:
             final_px = (final_px + 1) // 2
+        self.final_px = final_px
         if config.pool == "depthwise":
             self.pool = nn.Sequential(
                 nn.Conv2d(config.head, config.head, final_px, groups=config.head, bias=False),
@@ -91,5 +93,17 @@ class Backbone(nn.Module):
             self.project = nn.Conv2d(config.head, config.dimension, final_px)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Encode a batch; shapes as above."""
-        return self.project(self.pool(self.features(x))).flatten(1)
+        """Encode a batch; shapes as above. A smaller picture is taken too, where the pool is depthwise."""
+        features = self.features(x)
+        if features.shape[-1] == self.final_px:
+            return self.project(self.pool(features)).flatten(1)
+        convolution, norm = self.pool
+        kernel = resized_kernel(convolution.weight, features.shape[-1])
+        pooled = functional.conv2d(features, kernel, groups=convolution.groups)
+        return self.project(norm(pooled)).flatten(1)
+
+
+def resized_kernel(kernel: Tensor, px: int) -> Tensor:
+    """(C, 1, K, K) -> (C, 1, px, px): the same weight for the same place of the face, the same sum."""
+    resized = functional.interpolate(kernel, size=(px, px), mode="bilinear", antialias=True)
+    return resized * (kernel.shape[-1] / px) ** 2
