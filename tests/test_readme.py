@@ -217,7 +217,7 @@ def test_an_experiment_in_the_readme_holds(block, tmp_path):
 
 
 def test_the_detectors_numbers_in_the_readme_are_those_on_its_card():
-    from edge.inference.card import DetectorCard, read_card
+    from edge.inference.model_card import DetectorCard, read_card
     from edge.inference.detector import STANDARD
 
     card = read_card(STANDARD, DetectorCard)
@@ -235,7 +235,7 @@ def test_the_detectors_numbers_in_the_readme_are_those_on_its_card():
 
 
 def test_the_numbers_in_the_readme_are_those_on_the_cards():
-    from edge.inference.card import EmbedderCard, read_card
+    from edge.inference.model_card import EmbedderCard, read_card
     from edge.inference.embedder import LITE, STANDARD
 
     for model in (STANDARD, LITE):

@@ -13,7 +13,7 @@ from torch import nn
 from edge.core.geometry import box_iou
 from edge.errors import ExperimentError
 from edge.inference import detector as inference
-from edge.inference.card import DetectorCard
+from edge.inference.model_card import DetectorCard
 from edge.inference.detector import decode, grid, one_each
 from training.config import DetectorConfig, DetectorExperiment, load_experiment
 from training.data.compose import Composer

@@ -12,7 +12,7 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from edge.errors import ExperimentError
-from edge.inference.card import EmbedderCard, Impostors
+from edge.inference.model_card import EmbedderCard, Impostors
 from edge.inference.embedder import Embedder
 from training.config import EmbedderExperiment, Experiment, load_experiment
 from training.data.character_set import CharacterSet, gather_characters

@@ -23,7 +23,7 @@ Batch = TypeVar("Batch")
 
 
 class Unrounded(Generic[Batch]):
-    """A batch that Fabric hands on as it is: of a tuple it rounds every float to bfloat16, the teacher's answers too."""
+    """A batch that Fabric passes on unchanged: it rounds every float of a tuple to bfloat16, the teacher's too."""
 
     def __init__(self, batch: Batch) -> None:
         self.batch = batch

@@ -7,7 +7,7 @@ import numpy as np
 from lightning_fabric import Fabric
 from torch import nn
 
-from edge.inference.card import Card
+from edge.inference.model_card import Card
 from training.config import Experiment
 from training.data.training_set import Places
 from training.trainer import RunPlan

@@ -12,7 +12,7 @@ from edge.errors import ExperimentError
 from training.config import DetectorExperiment, EmbedderExperiment, Experiment, SiameseExperiment
 
 if TYPE_CHECKING:  # imported where they are used: --help and a misspelt name need not wait for torch
-    from edge.inference.card import Card
+    from edge.inference.model_card import Card
     from training.task import Data, Evaluation, Parity, Task
 
 SHIPPED_MODELS = Path(__file__).parent.parent / "edge" / "models"
@@ -120,7 +120,7 @@ class Workspace:
 
         Raises ExperimentError where another experiment made it: it may have learned from what it is measured on.
         """
-        from edge.inference.card import Card, read_card
+        from edge.inference.model_card import Card, read_card
 
         made_by = read_card(model, Card).learned_from
         if made_by["fingerprint"] != experiment.fingerprint():

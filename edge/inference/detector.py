@@ -9,7 +9,7 @@ import numpy as np
 from edge.core.geometry import blend_weights, box_iou, letterbox_scale, non_maximum_suppression
 from edge.core.types import Face
 from edge.errors import ImageError, ModelError
-from edge.inference.card import DetectorCard, read_card
+from edge.inference.model_card import DetectorCard, read_card
 from edge.inference.runtime import MODELS_DIR, Graph
 
 STANDARD = MODELS_DIR / "detector.tflite"

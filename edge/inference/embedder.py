@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from edge.errors import ImageError, ModelError
-from edge.inference.card import EmbedderCard, read_card
+from edge.inference.model_card import EmbedderCard, read_card
 from edge.inference.runtime import MODELS_DIR, Graph
 
 STANDARD = MODELS_DIR / "embedder.tflite"

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from msgspec import inspect as types
 
 from edge.demo.story import portrait
-from edge.inference.card import EmbedderCard
+from edge.inference.model_card import EmbedderCard
 from edge.inference.detector import STANDARD as DETECTOR
 from edge.inference.embedder import STANDARD as EMBEDDER
 

@@ -13,7 +13,7 @@ from edge.core.commands import Reply
 from edge.core.names import clean_name, slug_of
 from edge.core.types import Event
 from edge.errors import ConfigError, ModelError, RefusedError
-from edge.inference.card import DetectorCard, EmbedderCard, read_card
+from edge.inference.model_card import DetectorCard, EmbedderCard, read_card
 from edge.mqtt.controller import Answer, read_answer
 from edge.mqtt.discovery import discovery_json
 from edge.mqtt.messages import answer_json

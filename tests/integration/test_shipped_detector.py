@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge.inference.card import DetectorCard, read_card
+from edge.inference.model_card import DetectorCard, read_card
 from edge.inference.detector import STANDARD
 from training.config import load_experiment
 from training.data.scene_set import gather_scenes

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from edge.inference.card import read_card
+from edge.inference.model_card import read_card
 from edge.inference.embedder import Embedder
 from training.data.generated import generated_people
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edge.core.geometry import box_iou
-from edge.inference.card import DetectorCard, read_card
+from edge.inference.model_card import DetectorCard, read_card
 from edge.inference.detector import Detector
 from training.data.generated_scenes import drawn_scenery
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from edge.errors import DataError
-from edge.inference.card import Impostors
+from edge.inference.model_card import Impostors
 
 FMRS = (1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5)
 SAME_PERSON_COSINE = 0.55  # the teacher's, of two crops that are likely one person under two names

@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edge.inference.card import DetectorCard
+from edge.inference.model_card import DetectorCard
 from training.data.faces import BOX, LANDMARKS, SCORE
 from training.data.scenes import Scene
 from training.evaluate import figures

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from tqdm import tqdm
 
-from edge.inference.card import Impostors
+from edge.inference.model_card import Impostors
 from edge.inference.embedder import Embedder
 from training.data.lfw import Pairs
 from training.data.training_set import TrainingSet

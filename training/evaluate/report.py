@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader
 
-from edge.inference.card import EmbedderCard
+from edge.inference.model_card import EmbedderCard
 from training.evaluate import figures
 from training.evaluate.evaluation import Evaluation
 from training.trainer import LOG, read_log

@@ -1,4 +1,4 @@
-"""The model card, written from what was measured; edge.inference.card reads it."""
+"""The model card, written from what was measured; edge.inference.model_card reads it."""
 
 import platform
 from importlib.metadata import version
@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 from torch import nn
 
-from edge.inference.card import Card, Input, card_path, sha256_of
+from edge.inference.model_card import Card, Input, card_path, sha256_of
 from training.models.counts import count_macs, count_parameters
 from training.task import Task
 

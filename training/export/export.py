@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
-from edge.inference.card import Card, card_path
+from edge.inference.model_card import Card, card_path
 from training.export.card import basics, write_card
 from training.export.convert import pinned, to_float_tflite, to_int8_tflite
 from training.export.output import output_into

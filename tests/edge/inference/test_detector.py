@@ -9,7 +9,7 @@ from skimage.data import astronaut
 
 from edge.core.geometry import box_iou
 from edge.errors import ImageError, ModelError
-from edge.inference.card import DetectorCard, read_card
+from edge.inference.model_card import DetectorCard, read_card
 from edge.inference.detector import (
     CENTRE_UNIT,
     FACE_STRIDES,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge.errors import ImageError, ModelError
-from edge.inference.card import EmbedderCard, card_path, read_card
+from edge.inference.model_card import EmbedderCard, card_path, read_card
 from edge.inference.embedder import LITE, STANDARD, Embedder
 from training.data.augment import door_camera
 
