@@ -1,5 +1,5 @@
 """`python -m edge` is `limen`."""
 
-from edge.cli import main
+from edge.commands.main import main
 
 main()

@@ -177,7 +177,7 @@ class HomeAssistantConfig:
 class Config:
     """Everything that can be set; the defaults are those of a Pi 5 with its camera and a broker on the same machine.
 
-    clock: "trusted" where the time of day is right though nothing vouches for it; see edge.clock.Clock
+    clock: "trusted" where the time of day is right though nothing vouches for it; see edge.system.clock.Clock
     """
 
     device: DeviceName = "door"

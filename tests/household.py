@@ -20,8 +20,8 @@ from paho.mqtt.properties import Properties
 from skimage.data import astronaut
 
 from edge.demo.film import FRAMES_PER_SECOND, pose_at
-from edge.device import Device
-from edge.service import Service
+from edge.runtime.assembly import Device
+from edge.runtime.loop import DeviceLoop
 
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
 
@@ -173,7 +173,7 @@ def running(config, source):
 
     def live():
         try:
-            services.append(Service(config, Device.of(config)))
+            services.append(DeviceLoop(config, Device.of(config)))
             frames = source()
             started.set()
             services[0].run(frames, stop)

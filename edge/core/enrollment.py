@@ -7,24 +7,24 @@ from edge.core.commands import Progress
 from edge.core.gallery import Gallery
 from edge.core.ports import Detector, Embedder
 from edge.core.quality import QualityRules
-from edge.core.types import Face, Frame, Shot
+from edge.core.types import Face, Frame, Sample
 from edge.errors import RefusedError
 
-SHOTS_MAX = 20
+SAMPLES_MAX = 20
 APART_MIN = 0.03  # d between two shots that are worth keeping both: frames of somebody who stands still are nearer
 
 
-def shots_of(
+def samples_of(
     name: str, images: list[np.ndarray], detector: Detector, embedder: Embedder, gallery: Gallery, rules: QualityRules
-) -> list[Shot]:
+) -> list[Sample]:
     """A shot of every image.
 
     Raises RefusedError with no_image, no_face, multiple_faces, the quality's problem, different_people (two images are
     not of one person) or conflicts_with (another person of the gallery is already within tau).
     """
-    if not 1 <= len(images) <= SHOTS_MAX:
-        raise RefusedError("no_image", f"expected 1 to {SHOTS_MAX} images, got {len(images)}")
-    shots = [shot_of(image, f"image {number}", detector, embedder, rules) for number, image in enumerate(images, 1)]
+    if not 1 <= len(images) <= SAMPLES_MAX:
+        raise RefusedError("no_image", f"expected 1 to {SAMPLES_MAX} images, got {len(images)}")
+    shots = [sample_of(image, f"image {number}", detector, embedder, rules) for number, image in enumerate(images, 1)]
     encodings = np.stack([shot.embedding for shot in shots])
     distances = 2 - 2 * encodings @ encodings.T  # (S, D) @ (D, S) -> (S, S)
     one, other = np.unravel_index(distances.argmax(), distances.shape)
@@ -35,11 +35,11 @@ def shots_of(
             f"d {distances[one, other]:.2f}, tau {gallery.tau:.2f}",
         )
     for number, shot in enumerate(shots, 1):
-        refuse_another(f"image {number}", name, shot.embedding, gallery)
+        refuse_conflict(f"image {number}", name, shot.embedding, gallery)
     return shots
 
 
-def refuse_another(what: str, name: str, look: np.ndarray, gallery: Gallery) -> None:
+def refuse_conflict(what: str, name: str, look: np.ndarray, gallery: Gallery) -> None:
     """Raise RefusedError with conflicts_with where a look, (D,), is of somebody known under another name."""
     match = gallery.identify(look)
     if match.person is not None and match.person.name.casefold() != name.casefold():
@@ -57,7 +57,7 @@ class LiveEnrollment:
 
     def __init__(self, name: str, wanted: int, expires: float | None = None) -> None:
         self.name, self.wanted, self.expires = name, wanted, expires
-        self.shots: list[Shot] = []
+        self.shots: list[Sample] = []
         self._said: str | None = "nothing yet"
 
     def look(
@@ -80,8 +80,8 @@ class LiveEnrollment:
         quality = rules.assess(crop, face)
         if quality.problem is not None:
             return quality.problem
-        shot = Shot(crop, embedder.embed(crop))
-        refuse_another("whoever is there", self.name, shot.embedding, gallery)
+        shot = Sample(crop, embedder.embed(crop))
+        refuse_conflict("whoever is there", self.name, shot.embedding, gallery)
         distances = [float(np.square(shot.embedding - kept.embedding).sum()) for kept in self.shots]
         if distances and max(distances) > gallery.tau:
             return "different_people"
@@ -91,7 +91,7 @@ class LiveEnrollment:
         return None
 
 
-def shot_of(image: np.ndarray, what: str, detector: Detector, embedder: Embedder, rules: QualityRules) -> Shot:
+def sample_of(image: np.ndarray, what: str, detector: Detector, embedder: Embedder, rules: QualityRules) -> Sample:
     """The one face of an image. Raises RefusedError where there is none, more than one, or one not good enough."""
     faces = detector.detect(image)
     if not faces:
@@ -105,4 +105,4 @@ def shot_of(image: np.ndarray, what: str, detector: Detector, embedder: Embedder
         raise RefusedError(
             quality.problem, f"{what}: the face is {quality.problem.replace('_', ' ')} ({quality.summary()})"
         )
-    return Shot(crop, embedder.embed(crop))
+    return Sample(crop, embedder.embed(crop))

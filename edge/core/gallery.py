@@ -58,7 +58,7 @@ class Gallery:
         nearest = (2 - 2 * self._matrix @ looks.T).min(axis=1)  # (N, D) @ (D, L) -> (N,)
         return [template for template, d in zip(self.templates, nearest, strict=True) if d <= distance]
 
-    def looks_of(self, person_id: str) -> np.ndarray:
+    def embeddings_of(self, person_id: str) -> np.ndarray:
         """(L, D): their templates without the negative ones."""
         return stacked([template for template in self.templates if template.is_of(person_id)])
 

@@ -1,12 +1,20 @@
 """What the door needs of the world; adapters and fakes both keep to it."""
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 import numpy as np
 
 from edge.core.commands import Removed
 from edge.core.types import Face, Frame, Person, Stranger, Template
+
+
+class StageTimer(Protocol):
+    """Times the stages of a frame, "motion", "detect", "embed" and "match": `with timer("detect"): ...`."""
+
+    def __call__(self, stage: str) -> AbstractContextManager[object]:
+        """A context that lasts as long as the stage."""
 
 
 class Detector(Protocol):
@@ -74,7 +82,7 @@ class GalleryStore(Protocol):
     def crops(self) -> Iterable[tuple[str, np.ndarray]]:
         """The template id and the (112, 112, 3) crop of every stored crop."""
 
-    def take_in(self, data: bytes) -> tuple[int, int]:
+    def import_(self, data: bytes) -> tuple[int, int]:
         """Everybody of an export; returns how many people and templates are new."""
 
     def foreign(self) -> int:

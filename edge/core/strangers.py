@@ -5,7 +5,7 @@ import numpy as np
 from edge.core.enrollment import APART_MIN
 from edge.core.gallery import Gallery
 from edge.core.ports import StrangerStore
-from edge.core.types import Person, Shot, Stranger
+from edge.core.types import Person, Sample, Stranger
 from edge.errors import GalleryError, RefusedError
 
 TEMPLATES_MAX = 5  # of one stranger: looks that differ
@@ -26,7 +26,7 @@ class Strangers:
         self._known = {stranger.stranger_id: stranger for stranger in strangers}
         self._gallery.fill([Person(who, who) for who in self._known], templates)
 
-    def meet(self, shot: Shot) -> Stranger | None:
+    def meet(self, shot: Sample) -> Stranger | None:
         """Who came before and came again, or somebody new; None where it cannot be written down: the door goes on."""
         match = self._gallery.identify(shot.embedding)
         known = None if match.person is None else match.person.person_id
@@ -47,9 +47,9 @@ class Strangers:
         if alike:
             self.reload()
 
-    def looks_of(self, stranger_id: str) -> np.ndarray:
+    def embeddings_of(self, stranger_id: str) -> np.ndarray:
         """(L, D)."""
-        return self._gallery.looks_of(stranger_id)
+        return self._gallery.embeddings_of(stranger_id)
 
     def find(self, stranger_id: str) -> Stranger:
         """Raises RefusedError where there is none of that id."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from edge.core.geometry import box_iou
-from edge.core.types import Face, Match, Person, Quality, Shot, Stranger
+from edge.core.types import Face, Match, Person, Quality, Sample, Stranger
 
 UNKNOWN = "unknown"
 
@@ -30,7 +30,7 @@ class Vote:
 
     match: Match
     quality: Quality
-    shot: Shot | None = None
+    shot: Sample | None = None
 
     @property
     def identity(self) -> str | None:
@@ -49,7 +49,7 @@ class Verdict:
     best: Vote
     looks: tuple[Match, ...]
     why: str
-    shot: Shot | None = None
+    shot: Sample | None = None
 
     @property
     def votes(self) -> dict[str, int]:
@@ -128,7 +128,7 @@ class Track:
         self.face, self.last_at = face, at
         self.frames += 1
 
-    def wants_probe(self, at: float) -> bool:
+    def wants_sample(self, at: float) -> bool:
         """Undecided, in doubt, or due to be looked at again."""
         in_doubt = bool(self._evidence.votes)
         return self.verdict is None or in_doubt or at - self._checked_at >= self.rules.recheck_after_seconds
@@ -137,7 +137,7 @@ class Track:
         """It was looked at, but not well enough to tell."""
         self.refusals[problem] += 1
 
-    def observe(self, match: Match, quality: Quality, at: float, shot: Shot | None = None) -> Verdict | None:
+    def observe(self, match: Match, quality: Quality, at: float, shot: Sample | None = None) -> Verdict | None:
         """Count a look. Returns the verdict when there is a first one, or one for another identity."""
         self._checked_at = at
         self._evidence.votes.append(Vote(match, quality, shot))
@@ -170,7 +170,7 @@ class Track:
                 self.verdict, identity=None, looks=(), why="who it was was forgotten", shot=None, best=best
             )
 
-    def conclude(self) -> Verdict | None:
+    def finish(self) -> Verdict | None:
         """It is gone. Returns the verdict if there was none yet and there are votes.
 
         A person is named only if two looks agree; a single one says nobody we know.

@@ -113,7 +113,7 @@ class Template:
 
 
 @dataclass(frozen=True, eq=False)
-class Shot:
+class Sample:
     """What becomes a template: (112, 112, 3) uint8 RGB and (D,) float32 of unit length."""
 
     crop: np.ndarray
@@ -194,4 +194,4 @@ class Event:
     faces_in_frame: int
     why: str
     stranger: str | None = None
-    shot: Shot | None = None
+    shot: Sample | None = None

@@ -17,10 +17,10 @@ import numpy as np
 from edge.config import Config, GalleryConfig, HomeAssistantConfig
 from edge.demo.film import Film
 from edge.demo.scene import HEIGHT, WIDTH, Pose, with_noise, with_person
-from edge.device import Device
 from edge.errors import LimenError
 from edge.mqtt.controller import Controller
-from edge.service import Service
+from edge.runtime.assembly import Device
+from edge.runtime.loop import DeviceLoop
 
 ANNA, OTTO = 0, 3  # who they are in the sheet of people
 ONLINE_SECONDS, VERDICT_SECONDS = 30.0, 30.0
@@ -55,7 +55,7 @@ def tell(config: Config, folder: Path, picture: Path, say: Callable[[str], None]
     teller = threading.Thread(target=story.run, args=(stop,), name="story", daemon=True)
     teller.start()
     try:
-        Service(config, device).run(film, stop)
+        DeviceLoop(config, device).run(film, stop)
     finally:  # also at Ctrl-C: the story ends before its broker does
         story.stop()
         teller.join(VERDICT_SECONDS)
@@ -64,7 +64,7 @@ def tell(config: Config, folder: Path, picture: Path, say: Callable[[str], None]
         raise story.failure
     with Controller(config.mqtt, config.device) as household:  # a broker of the user's own keeps nothing of this
         household.clear()
-    detect, embed = (device.watches[stage] for stage in ("detect", "embed"))
+    detect, embed = (device.times[stage] for stage in ("detect", "embed"))
     say(
         f"\nThe detector looked at {detect.count} frames, {detect.ms()['p50']:.1f} ms each; an encoding took "
         f"{embed.ms()['p50']:.1f} ms. No frame left this process. To look at: {picture}"

@@ -22,7 +22,7 @@ def interpreter_class() -> type:
             raise ModelError(
                 "no TFLite runtime: install ai-edge-litert (64-bit, Python 3.11 to 3.13) or tflite-runtime"
             ) from None
-        # Asked before it is imported: it was built for NumPy 1, prints pages of warnings with 2, and then fails.
+        # RequestKey before it is imported: it was built for NumPy 1, prints pages of warnings with 2, and then fails.
         if int(np.__version__.split(".")[0]) >= 2:
             raise ModelError(
                 f"tflite-runtime cannot run with NumPy {np.__version__}: pip install 'numpy<2', or, on 64-bit, "

@@ -13,11 +13,11 @@ from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from edge.api.signing import sign
+from edge.api.topics import Topics
 from edge.config import MqttConfig
 from edge.errors import BrokerError, RefusedError
-from edge.mqtt.account import client_of
-from edge.mqtt.signature import sealed
-from edge.mqtt.topics import Topics
+from edge.mqtt.client import client_of
 
 CONNECT_SECONDS = 5.0
 LARGE_BYTES = 100_000
@@ -26,7 +26,7 @@ SIGNED_AGAIN_MAX = 3
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What a device answers; see edge.mqtt.messages.answer_json."""
+    """What a device answers; see edge.api.messages.answer_json."""
 
     status: str
     data: dict[str, object] | None = None
@@ -67,9 +67,9 @@ class Controller:
         self._status: str | None = None
         self._retained: set[str] = set()  # topics of what the broker kept from before
         self._settled = False
-        self._why_not: str | None = "it did not answer in time"
+        self._last_error: str | None = "it did not answer in time"
         if config.ca_file is None:
-            self._why_not += "; does it want TLS (mqtt.ca_file)?"
+            self._last_error += "; does it want TLS (mqtt.ca_file)?"
         self._key = config.signing_key()
         self._client = client_of(config)
         self._client.on_connect, self._client.on_subscribe = self._on_connect, self._on_subscribe
@@ -81,9 +81,9 @@ class Controller:
         self._client.loop_start()
         with self._changed:
             self._changed.wait_for(lambda: self._settled, CONNECT_SECONDS)
-        if self._why_not is not None:
+        if self._last_error is not None:
             self.close()
-            raise BrokerError(f"the broker {self._broker} does not let us in: {self._why_not}")
+            raise BrokerError(f"the broker {self._broker} does not let us in: {self._last_error}")
 
     def __enter__(self) -> Self:
         return self
@@ -126,7 +126,7 @@ class Controller:
         transaction, topic = uuid.uuid4().hex, f"{self.topics.base}/request/{verb}"
         payload = msgspec.json.encode({"transaction": transaction, **fields})
         if self._key is not None:
-            payload = sealed(self._key, topic, payload)
+            payload = sign(self._key, topic, payload)
         large = len(payload) > LARGE_BYTES
         answer: Answer | None = None
 
@@ -185,7 +185,7 @@ class Controller:
     ) -> None:
         if reason.is_failure:
             with self._changed:
-                self._settled, self._why_not = True, str(reason)
+                self._settled, self._last_error = True, str(reason)
                 self._changed.notify_all()
         else:
             client.subscribe(f"{self.topics.base}/#", qos=1)
@@ -195,7 +195,7 @@ class Controller:
     ) -> None:
         refused = next((reason for reason in reasons if reason.is_failure), None)
         with self._changed:
-            self._settled, self._why_not = True, None if refused is None else f"{self.topics.base}/#: {refused}"
+            self._settled, self._last_error = True, None if refused is None else f"{self.topics.base}/#: {refused}"
             self._changed.notify_all()
 
     def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from edge.clock import Clock
 from edge.storage.database import Database
+from edge.system.clock import Clock
 
 
 class Record(NamedTuple):

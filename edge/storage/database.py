@@ -30,7 +30,7 @@ class Database:
             self._db.execute("PRAGMA foreign_keys = ON")
             migrate(self._db)
             self._version = self._data_version()
-            self.unsettled = False  # what was deleted may still be in the log of writes
+            self.checkpoint_pending = False  # what was deleted may still be in the log of writes
         except (OSError, sqlite3.Error) as error:
             raise GalleryError(f"gallery {path} cannot be opened: {error}") from error
 
@@ -80,17 +80,17 @@ class Database:
         except sqlite3.Error as error:
             raise GalleryError(f"gallery {self.path} cannot be read: {error}") from error
 
-    def settle(self) -> bool:
+    def checkpoint(self) -> bool:
         """Fold the log of writes into the file and cut it off: until then it still holds what was deleted.
 
-        False, and `unsettled`, where that has to be tried again: somebody else reads the file and so keeps the log as
+        False, and `checkpoint_pending`, where that has to be tried again: somebody else reads the file and so keeps the log as
         it is, or the disk cannot be written. What was committed is committed.
         """
         try:
             busy, *_ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         except sqlite3.Error:
             busy = 1
-        self.unsettled = bool(busy)
+        self.checkpoint_pending = bool(busy)
         return not busy
 
     @property
@@ -98,9 +98,9 @@ class Database:
         """A transaction is open."""
         return self._db.in_transaction
 
-    def settle_unless_writing(self) -> bool:
+    def checkpoint_unless_writing(self) -> bool:
         """The same, where no transaction is open around this one; whoever opened one settles after it."""
-        return self.writing or self.settle()
+        return self.writing or self.checkpoint()
 
     def changed_elsewhere(self) -> bool:
         """Another process wrote to the file since this was last asked, or since it was opened."""
@@ -108,7 +108,7 @@ class Database:
             before, self._version = self._version, self._data_version()
         return before != self._version
 
-    def written(self) -> tuple[int, int]:
+    def change_token(self) -> tuple[int, int]:
         """Another value after every write, by other processes (first) or here (second)."""
         with self._readable():
             return self._data_version(), self._db.total_changes

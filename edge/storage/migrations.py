@@ -88,7 +88,7 @@ STEPS = (
     ),
     (*AUDIT, *NONCES),
     (
-        """CREATE TABLE revision ( -- what the household's cameras agree on; see edge.core.fleet
+        """CREATE TABLE revision ( -- what the household's cameras agree on; see edge.core.replication
             person TEXT PRIMARY KEY,
             said BLOB NOT NULL -- MessagePack; of somebody who is forgotten, that alone
         ) STRICT""",

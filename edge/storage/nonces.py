@@ -20,7 +20,7 @@ class Nonces:
         with self._db.reading():
             return self._db.execute("SELECT max(timestamp_ms) FROM nonce WHERE key = ?", (key_id,)).fetchone()[0]
 
-    def spend(self, key_id: str, nonce: str, timestamp_ms: int, window_ms: int) -> None:
+    def consume_nonce(self, key_id: str, nonce: str, timestamp_ms: int, window_ms: int) -> None:
         """From now on it was seen. Again does nothing."""
         with self._db.transaction():
             self._db.execute(

@@ -19,8 +19,8 @@ import numpy as np
 from edge.capture import open_source
 from edge.config import CameraConfig, Config, FleetConfig, GalleryConfig, MqttConfig
 from edge.demo.scene import people, porch
-from edge.device import Device
-from edge.sealed import new_key
+from edge.runtime.assembly import Device
+from edge.system.crypto import new_key
 from tests.household import Broker, Household, portrait_jpeg, running, until
 
 TEMPLATES = 5  # of each person

@@ -21,9 +21,9 @@ from edge.capture import open_source
 from edge.config import CameraConfig, Config, GalleryConfig
 from edge.core.align import align
 from edge.core.types import Frame
-from edge.device import Device
 from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
+from edge.runtime.assembly import Device
 from training.data.faces import LANDMARKS
 from training.data.yunet import YuNet
 
@@ -88,13 +88,13 @@ def in_onnxruntime(teachers: Path, gallery: np.ndarray) -> Callable[[np.ndarray]
 
 def with_tracks(folder: Path, frames_per_second: float) -> Callable[[np.ndarray], int]:
     """The door as it ships."""
-    door = Device.of(Config(gallery=GalleryConfig(folder / "gallery.db"))).door
+    door = Device.of(Config(gallery=GalleryConfig(folder / "gallery.db"))).recognizer
     at = 0.0
 
     def look(image: np.ndarray) -> int:
         nonlocal at
         at += 1 / frames_per_second
-        door.see(Frame(image, at))
+        door.process(Frame(image, at))
         return len(door.tracker.tracks)
 
     return look

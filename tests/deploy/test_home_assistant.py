@@ -8,10 +8,10 @@ import jinja2
 import pytest
 import yaml
 
+from edge.api.discovery import discovery_json
+from edge.api.messages import event_json
+from edge.api.topics import Topics
 from edge.core.types import Event, Match, Person
-from edge.mqtt.discovery import discovery_json
-from edge.mqtt.messages import event_json
-from edge.mqtt.topics import Topics
 
 AUTOMATIONS = yaml.safe_load((Path(__file__).parents[2] / "deploy/home-assistant/automations.yaml").read_text())
 TOLD = json.loads(discovery_json(Topics("porch"), "1", []))

@@ -12,8 +12,8 @@ import pytest
 from skimage.data import astronaut
 
 from edge.config import load_config
-from edge.device import model_path
 from edge.inference.embedder import LITE, STANDARD
+from edge.runtime.assembly import model_path
 
 ROOT = Path(__file__).parents[2]
 CONFIG = """device = "porch" # ours

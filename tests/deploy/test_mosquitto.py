@@ -14,16 +14,16 @@ import pytest
 import trustme
 from click.testing import CliRunner
 
-from edge.cli import main
+from edge.api.discovery import discovery_topic
+from edge.api.topics import Topics
+from edge.commands.main import main
 from edge.config import Config, FleetConfig, GalleryConfig, MqttConfig
 from edge.core.types import Event
 from edge.errors import BrokerError, ConfigError
 from edge.mqtt.controller import Controller
-from edge.mqtt.discovery import discovery_topic
-from edge.mqtt.link import Link
-from edge.mqtt.topics import Topics
-from edge.sealed import new_key
+from edge.mqtt.device_link import DeviceLink
 from edge.storage.outbox import Outbox
+from edge.system.crypto import new_key
 from tests.household import MOSQUITTO, Nothing, free_port, portrait_jpeg, running, until
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "mosquitto"
@@ -129,12 +129,12 @@ class Person:
         self.client.loop_stop()
 
 
-def why_not(config):
+def last_error(config):
     """Why the device does not get in."""
-    link = Link(config, Topics("porch"))
+    link = DeviceLink(config, Topics("porch"))
     link.start()
     try:
-        return until(lambda: link.pending() == [] and link.why_not != "not connected yet" and link.why_not)
+        return until(lambda: link.pending() == [] and link.last_error != "not connected yet" and link.last_error)
     finally:
         link.stop()
 
@@ -169,7 +169,7 @@ def test_a_camera_and_a_controller_get_in_and_do_their_work(account, tmp_path, s
 def test_who_should_not_get_in_does_not_and_is_told_why(account, secured, changes, reason):
     if changes.get("ca_file"):
         changes = {"ca_file": secured[0] / changes["ca_file"]}
-    assert re.search(reason, why_not(account("porch", **changes)))
+    assert re.search(reason, last_error(account("porch", **changes)))
 
 
 def test_who_asks_is_told_why_not_too(account):
@@ -223,7 +223,9 @@ def test_what_the_broker_refuses_is_not_taken_for_delivered(account, tmp_path, c
 
         def read(self, timeout_seconds):
             if service.link.connected and not self.told:
-                service.herald.tell(Event("unknown", "new", "t1", 0.0, None, None, {}, None, (0, 0, 1, 1), 1, "a test"))
+                service.publisher.publish(
+                    Event("unknown", "new", "t1", 0.0, None, None, {}, None, (0, 0, 1, 1), 1, "a test")
+                )
                 self.told = True
             time.sleep(min(timeout_seconds, 0.01))
 
@@ -250,7 +252,7 @@ def test_files_that_cannot_be_used_are_named(account, tmp_path):
         ({"ca_file": None, "key_file": tmp_path / "x"}, "need mqtt.ca_file"),
     ):
         with pytest.raises(ConfigError, match=said):
-            Link(account("porch", **changes), Topics("porch"))
+            DeviceLink(account("porch", **changes), Topics("porch"))
 
 
 def test_the_cameras_of_a_household_share_its_topics_and_nobody_else_does(account):

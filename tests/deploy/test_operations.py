@@ -15,10 +15,10 @@ import cv2
 import pytest
 from skimage.data import astronaut
 
+from edge.api.requests import Limits, read_request
+from edge.api.signing import Signatures
 from edge.config import CameraConfig, Config, GalleryConfig, MqttConfig
-from edge.meters import THROTTLED_BITS
-from edge.mqtt.requests import Limits, read_request
-from edge.mqtt.signature import Signatures
+from edge.system.metrics import THROTTLED_BITS
 from tests.household import Broker
 
 ROOT = Path(__file__).parents[2]
@@ -164,13 +164,13 @@ def test_what_the_page_signs_is_signed():
     clock = types.SimpleNamespace(now=time.time)
     nonces = types.SimpleNamespace(seen=lambda *_: False, newest_ms=lambda _key: None)
     signatures = Signatures(values["key"], clock, nonces)
-    signed = signatures.opened(values["topic"], values["payload"].encode())
-    signatures.admit(signed.stamp)
+    signed = signatures.verify(values["topic"], values["payload"].encode())
+    signatures.check_freshness(signed.stamp)
     assert read_request("person/list", signed.request, len(signed.request), Limits(1000, 1000)).transaction
 
 
 def test_the_codes_of_a_signature_are_all_there_are():
-    source = (ROOT / "edge" / "mqtt" / "signature.py").read_text()
+    source = (ROOT / "edge" / "api" / "signing.py").read_text()
     rows = re.findall(r"^\| `(\w+)` \|", PAGE.split("| refused with |")[1].split("\n\n")[0], flags=re.MULTILINE)
     assert set(rows) == set(re.findall(r"RefusedError\(\s*\"(\w+)\"", source))
 

@@ -24,7 +24,7 @@ import click
 from tqdm import tqdm
 
 from edge.demo.story import portrait
-from edge.storage.answers import hashed
+from edge.storage.idempotency import hashed
 from tests.faults.device import VISITOR, at_work, write_config
 from tests.household import Broker, Household, until
 

@@ -103,7 +103,7 @@ def run(folder: Path, times: int, every_seconds: float | None = None) -> Count:
             seconds = time.monotonic() - began
             source.leaving = True
             until(lambda: source.empty, 60)
-            expected, dropped = service.herald.published, service.outbox.dropped
+            expected, dropped = service.publisher.published, service.outbox.dropped
             until(lambda: household.client.is_connected() and len(heard(household)) >= expected - dropped, 120)
         events = heard(household)
     return Count(

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from msgspec import inspect as types
 
 from edge.demo.story import portrait
-from edge.inference.model_card import EmbedderCard
 from edge.inference.detector import STANDARD as DETECTOR
 from edge.inference.embedder import STANDARD as EMBEDDER
+from edge.inference.model_card import EmbedderCard
 
 HUGE = 2**63, -(2**64), 10**400, 1e308, -1e-320, float("nan"), float("inf"), float("-inf")
 TEXTS = "", "\0", "\ud800", "null", "Zoë", "unknown", "x" * 200, "a/b", "+", "#", "\u202e", "{{ 1/0 }}", "'; --"

@@ -13,8 +13,8 @@ from paho.mqtt.client import MQTTMessage
 from edge.config import Config, GalleryConfig, MqttConfig, StrangersConfig
 from edge.core.types import Frame
 from edge.demo.story import portrait
-from edge.device import Device
-from edge.service import Service
+from edge.runtime.assembly import Device
+from edge.runtime.loop import DeviceLoop
 
 STATUSES = {"ok", "error", "progress"}
 
@@ -43,40 +43,42 @@ class Porch:
 
     def open(self) -> None:
         """Switch it on."""
-        self.service = Service(self.config, Device.of(self.config))
+        self.service = DeviceLoop(self.config, Device.of(self.config))
 
     def close(self) -> None:
         """Switch it off."""
-        self.service.desk.close()
+        self.service.dispatcher.close()
         self.service.outbox.close()
         self.service.device.store.close()
 
     def see(self, picture: np.ndarray) -> list[tuple[str, str]]:
         """Somebody comes and goes: each event's id and kind."""
-        before = set(self.service.herald._told)
+        before = set(self.service.publisher._recent_events)
         for image in [picture] * 8 + [np.zeros_like(picture)] * 2:
             self.at += 0.2 if image is picture else 10.0
             self.service._see(Frame(image, self.at))
         self.check()
-        return [(name, event.kind) for name, event in self.service.herald._told.items() if name not in before]
+        return [
+            (name, event.kind) for name, event in self.service.publisher._recent_events.items() if name not in before
+        ]
 
     def hear(
         self, topic: str, payload: bytes, *, retain: bool = False, answer_to: str | None = None
     ) -> list[dict[str, object]]:
         """What it answers to a message. Raises AssertionError where that is not one answer, and the gallery whole."""
-        link, desk = self.service.link, self.service.desk
-        live = desk._live is not None
+        link, dispatcher = self.service.link, self.service.dispatcher
+        live = dispatcher._live is not None
         message = MQTTMessage(topic=topic.encode())
         message.payload, message.retain = payload, retain
         message.properties = SimpleNamespace(ResponseTopic=answer_to, CorrelationData=b"\x07")
         link._on_message(None, None, message)
         while len(link._inbox):
-            self.service.turn_to_requests()
+            self.service.process_requests()
         answers = [json.loads(message.payload) for message in link._waiting]
         assert all(len(message.topic.encode()) < 65_536 for message in link._waiting)
         link._waiting.clear()
         asked = self.service.topics.verb_of(topic) is not None
-        ended = live and desk._live is None  # and that was answered too
+        ended = live and dispatcher._live is None  # and that was answered too
         assert len(answers) == asked + ended, f"{len(answers)} answers: {answers}"
         for answer in answers:
             assert answer["status"] in STATUSES
@@ -89,6 +91,6 @@ class Porch:
         device = self.service.device
         people, templates = device.store.load()
         assert {person.person_id for person in people} >= {template.person_id for template in templates}
-        assert list(device.door.gallery.people.values()) == people
-        known = [template.template_id for template in device.door.gallery.templates]
+        assert list(device.recognizer.gallery.people.values()) == people
+        known = [template.template_id for template in device.recognizer.gallery.templates]
         assert known == [template.template_id for template in templates]

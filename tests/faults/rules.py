@@ -31,7 +31,7 @@ class HouseholdRules(RuleBasedStateMachine):
         self.porch = Porch(Path(mkdtemp(dir=self.folder)))
         self.known: dict[str, dict] = {}
         self.asked: list[tuple[str, bytes, dict]] = []
-        self.looking, self.live, self.number = True, None, 0
+        self.recognizing, self.live, self.number = True, None, 0
         self.strangers: dict[int, str] = {}  # their ids, by who they are
         self.ignored: set[int] = set()
         self.event: str | None = None  # the newest that can be corrected
@@ -96,7 +96,7 @@ class HouseholdRules(RuleBasedStateMachine):
         person["templates"] += templates
         return person
 
-    @precondition(lambda self: self.live is None and self.looking)
+    @precondition(lambda self: self.live is None and self.recognizing)
     @rule(who=WHO)
     def come(self, who: int) -> None:
         """To the door."""
@@ -231,12 +231,12 @@ class HouseholdRules(RuleBasedStateMachine):
     def switch(self, *, on: bool) -> None:
         """Recognition."""
         assert self.ask("config/set", recognition=on)["data"] == {"recognition": on}
-        self.looking = on
+        self.recognizing = on
 
     @rule(name=NAMES)
     def start(self, name: str) -> None:
         """A live enrollment: nobody ever comes to this door."""
-        wrong = "enrolling" if self.live else None if self.looking else "recognition_off"
+        wrong = "enrolling" if self.live else None if self.recognizing else "recognition_off"
         answer = self.ask("enroll/start", name=name)
         assert answer["code"] == (wrong or self.taken(name))
         if answer["status"] == "progress":
@@ -276,7 +276,7 @@ class HouseholdRules(RuleBasedStateMachine):
     @invariant()
     def everybody_is_there(self) -> None:
         """And nobody else."""
-        household, tau = self.porch.service.device.door.household, self.porch.service.device.door.gallery.tau
+        household, tau = self.porch.service.device.recognizer.people, self.porch.service.device.recognizer.gallery.tau
         people = [(person["name"], person["templates"], person["tau"]) for person in household.people()]
         known = [
             (person["name"], person["templates"], tau if person["tau"] is None else person["tau"])

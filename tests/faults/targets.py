@@ -8,6 +8,11 @@ from pathlib import Path
 import numpy as np
 from hypothesis import strategies as st
 
+from edge.api.discovery import discovery_json
+from edge.api.images import decode_picture, header_size
+from edge.api.messages import answer_json
+from edge.api.requests import REQUESTS, Limits, read_request, transaction_in
+from edge.api.topics import Topics
 from edge.config import Config, load_config
 from edge.core.commands import Reply
 from edge.core.names import clean_name, slug_of
@@ -15,11 +20,6 @@ from edge.core.types import Event
 from edge.errors import ConfigError, ModelError, RefusedError
 from edge.inference.model_card import DetectorCard, EmbedderCard, read_card
 from edge.mqtt.controller import Answer, read_answer
-from edge.mqtt.discovery import discovery_json
-from edge.mqtt.messages import answer_json
-from edge.mqtt.pictures import decode_picture, header_size
-from edge.mqtt.requests import REQUESTS, Limits, read_request, transaction_in
-from edge.mqtt.topics import Topics
 from tests.faults import inputs
 from tests.faults.porch import Porch
 
@@ -51,7 +51,7 @@ def asked() -> st.SearchStrategy[tuple[str, bytes]]:
 
 
 class Nowhere:
-    """A device that has seen nothing; see edge.mqtt.requests.Around."""
+    """A device that has seen nothing; see edge.api.requests.DeviceContext."""
 
     limits = LIMITS
 
@@ -71,7 +71,7 @@ class Nowhere:
         """It shows nothing."""
         raise RefusedError("snapshot_off", "nothing is shown")
 
-    def exported(self, *, crops: bool) -> dict[str, object]:
+    def export(self, *, crops: bool) -> dict[str, object]:
         """It has no key."""
         raise RefusedError("no_household_key", f"nothing is given away, crops {crops}")
 

@@ -21,7 +21,7 @@ LIMEN = sys.executable, "-m", "edge"
 
 
 @dataclass(frozen=True)
-class Told:
+class RevisionMessage:
     """One track: whose it was, and the last that was said of it before it ended."""
 
     clip: str
@@ -67,7 +67,7 @@ def replay(config, household, path, truth):
         if event["phase"] != "end":
             assert event["track"] not in last or event["phase"] == "update"  # one verdict, unless the identity changes
             last[event["track"]] = event
-    return [Told(path.name, truth, event) for event in last.values()]
+    return [RevisionMessage(path.name, truth, event) for event in last.values()]
 
 
 def phases(events, phase):

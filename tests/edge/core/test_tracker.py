@@ -32,7 +32,7 @@ def track():
 
 def test_a_life(track):
     assert track.name == "t1"
-    assert track.wants_probe(0.1)
+    assert track.wants_sample(0.1)
     assert track.observe(look(ALICE), quality(), 0.1) is None
     assert track.observe(look(ALICE, 0.2), quality(), 0.2) is None
     verdict = track.observe(look(None), quality(0.3), 0.3)
@@ -40,11 +40,11 @@ def test_a_life(track):
     assert verdict.best.match.distance == 0.2
     assert verdict.votes == {"alice": 2, "unknown": 1}
     assert verdict.why == "2 of 3 votes within tau"
-    assert not track.wants_probe(1.0)
-    assert track.wants_probe(3.4)
+    assert not track.wants_sample(1.0)
+    assert track.wants_sample(3.4)
     assert track.observe(look(ALICE), quality(), 3.4) is None
-    assert not track.wants_probe(4.0)
-    assert track.conclude() is None
+    assert not track.wants_sample(4.0)
+    assert track.finish() is None
 
 
 def test_a_flicker_is_never_shown():
@@ -84,10 +84,10 @@ def test_one_wrong_look_changes_nothing_and_a_quorum_does(track):
     for at in (0.1, 0.2, 0.3):
         track.observe(look(ALICE), quality(), at)
     assert track.observe(look(None), quality(), 3.5) is None
-    assert track.wants_probe(3.6)  # in doubt: looked at again at once
+    assert track.wants_sample(3.6)  # in doubt: looked at again at once
     assert track.observe(look(ALICE), quality(), 3.6) is None
     assert track.observe(look(ALICE), quality(), 3.7) is None  # agreed: still alice
-    assert not track.wants_probe(3.8)
+    assert not track.wants_sample(3.8)
     for at in (7.0, 7.1):
         assert track.observe(look(BOB), quality(), at) is None
     verdict = track.observe(look(BOB), quality(), 7.2)
@@ -97,13 +97,13 @@ def test_one_wrong_look_changes_nothing_and_a_quorum_does(track):
 
 def test_who_leaves_early_is_named_only_if_two_looks_agree(track):
     track.observe(look(ALICE), quality(), 0.1)
-    assert track.conclude().identity is None
+    assert track.finish().identity is None
     other = Tracker(TrackRules())
     other.update([face(10)], 0.0)
     (second,), _ = other.update([face(10)], 0.1)
     for at in (0.1, 0.2):
         second.observe(look(ALICE), quality(), at)
-    assert second.conclude().identity == "p_a"
+    assert second.finish().identity == "p_a"
 
 
 def test_two_people_side_by_side_stay_apart():

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from edge.cli import main
+from edge.commands.main import main
 from edge.config import Config
 from edge.core.align import align
 from edge.core.quality import QualityRules

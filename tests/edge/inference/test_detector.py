@@ -9,7 +9,6 @@ from skimage.data import astronaut
 
 from edge.core.geometry import box_iou
 from edge.errors import ImageError, ModelError
-from edge.inference.model_card import DetectorCard, read_card
 from edge.inference.detector import (
     CENTRE_UNIT,
     FACE_STRIDES,
@@ -23,6 +22,7 @@ from edge.inference.detector import (
     letterboxed,
 )
 from edge.inference.embedder import STANDARD as EMBEDDER
+from edge.inference.model_card import DetectorCard, read_card
 from training.data.compose import tinted
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from edge.errors import ImageError, ModelError
-from edge.inference.model_card import EmbedderCard, card_path, read_card
 from edge.inference.embedder import LITE, STANDARD, Embedder
+from edge.inference.model_card import EmbedderCard, card_path, read_card
 from training.data.augment import door_camera
 
 SHIPPED = pytest.mark.parametrize("model", [STANDARD, LITE], ids=lambda path: path.stem)

@@ -9,9 +9,9 @@ import pytest
 
 from edge.core.types import Person
 from edge.errors import GalleryError
-from edge.storage.carry import read
-from edge.storage.gallery_db import GalleryDb
-from edge.storage.strangers_db import StrangersDb
+from edge.storage.archive import read
+from edge.storage.gallery import SqliteGallery
+from edge.storage.strangers import SqliteStrangers
 
 MODEL = "a" * 64
 VECTOR, CROP = np.eye(1, 128, dtype=np.float32)[0], np.full((112, 112, 3), 9, np.uint8)
@@ -19,7 +19,7 @@ VECTOR, CROP = np.eye(1, 128, dtype=np.float32)[0], np.full((112, 112, 3), 9, np
 
 @pytest.fixture
 def db(tmp_path):
-    store = GalleryDb(tmp_path / "gallery.db", MODEL, clock_trusted=True)
+    store = SqliteGallery(tmp_path / "gallery.db", MODEL, clock_trusted=True)
     yield store
     store.close()
 
@@ -34,21 +34,21 @@ def test_every_write_is_in_it_and_no_name(db, tmp_path):
     db.deny(alice, VECTOR, CROP)
     db.merge(bob, alice)
     db.rebuild({template_id: VECTOR for template_id, _ in db.crops()})
-    strangers = StrangersDb(db)
+    strangers = SqliteStrangers(db)
     first, second = (strangers.meet(None, VECTOR, CROP) for _ in range(2))
     strangers.ignore(first, ignored=True)
     strangers.purge(first)
     strangers.purge()
     strangers.purge()  # nobody is left
     dave = strangers.adopt(strangers.meet(None, VECTOR, CROP), "Dave")
-    other = GalleryDb(tmp_path / "other.db", MODEL)
+    other = SqliteGallery(tmp_path / "other.db", MODEL)
     carol = other.add("Carol", [VECTOR], [CROP])
     other.close()
     with db.audit.on_behalf_of("mqtt person/remove, unsigned"):
         db.remove(alice)
-    db.take_in(read(other.path))
-    db.take_in(read(other.path))  # nothing new
-    assert db.exported()[1] == 2
+    db.import_(read(other.path))
+    db.import_(read(other.path))  # nothing new
+    assert db.export()[1] == 2
     a, b, c, d = alice.person_id, bob.person_id, carol.person_id, dave.person_id
     records = db.audit.records()
     assert [(record.verb, record.person_id, record.detail) for record in records] == [
@@ -114,9 +114,9 @@ def test_a_write_that_fails_is_not_in_it_and_one_that_cannot_be_noted_is_not_mad
 
 
 def test_without_the_time_of_day_it_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr("edge.clock.synchronized", lambda: False)
-    monkeypatch.setattr("edge.clock.hardware_clock_agrees", lambda _now: False)
-    db = GalleryDb(tmp_path / "gallery.db", MODEL)
+    monkeypatch.setattr("edge.system.clock.synchronized", lambda: False)
+    monkeypatch.setattr("edge.system.clock.hardware_clock_agrees", lambda _now: False)
+    db = SqliteGallery(tmp_path / "gallery.db", MODEL)
     db.update(Person("p_1", "Alice", 0.5))
     assert [record.clock_set for record in db.audit.records()] == [False]
     db.close()
@@ -134,7 +134,7 @@ def test_a_gallery_of_before_gets_one(tmp_path):
     raw.execute("INSERT INTO answer (request, payload, at, digest) VALUES ('plain', x'31', 1e12, 'd')")
     raw.commit()
     raw.close()
-    db = GalleryDb(tmp_path / "gallery.db", MODEL)
+    db = SqliteGallery(tmp_path / "gallery.db", MODEL)
     assert db.audit.records() == []
     assert db.answers.given("plain") == ("d", b"1")  # of a request that may come again
     db.update(replace(db.load()[0][0], tau=0.5))

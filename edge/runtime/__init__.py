@@ -1,0 +1,1 @@
+"""The running device: assembly, frame loop, dispatcher, publisher and replication."""

@@ -1,0 +1,1 @@
+"""What the operating system provides: time of day, systemd, metrics, cryptography."""

@@ -1,0 +1,70 @@
+"""What crosses the network sealed: encrypted, and refused where a single bit of it is another's.
+
+AES-256-GCM with a random nonce of 96 bits (NIST SP 800-38D), under keys that are derived from the household's by HKDF
+(RFC 5869), one for each purpose. `cryptography` is needed where there is such a key, and nowhere else.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import os
+
+from edge.errors import ConfigError, SealError
+
+KEY_BYTES = 32
+NONCE_BYTES, TAG_BYTES = 12, 16
+VERSION = b"\x01"
+REVISIONS, CARRIED = "revisions", "gallery"  # purposes
+
+
+def new_key() -> str:
+    """A household's key, in base64."""
+    return base64.b64encode(os.urandom(KEY_BYTES)).decode()
+
+
+class HouseholdCipher:
+    """Seals and opens for one purpose.
+
+    key: the household's, in base64
+
+    Raises ConfigError where that is no key, or `cryptography` is not installed.
+    """
+
+    def __init__(self, key: str, purpose: str) -> None:
+        try:
+            from cryptography.exceptions import InvalidTag
+            from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+            from cryptography.hazmat.primitives.hashes import SHA256
+            from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+        except ImportError as error:
+            raise ConfigError("a household key needs the package cryptography: pip install 'limen[fleet]'") from error
+        try:
+            secret = base64.b64decode(key, validate=True)
+        except (binascii.Error, ValueError):
+            secret = b""
+        if len(secret) != KEY_BYTES:
+            raise ConfigError(f"the household key is not {KEY_BYTES} bytes in base64, as `limen fleet key` makes them")
+        made = HKDF(SHA256(), 2 * KEY_BYTES, salt=None, info=f"limen {purpose}".encode()).derive(secret)
+        self._cipher, self._names = AESGCM(made[:KEY_BYTES]), made[KEY_BYTES:]
+        self._invalid = InvalidTag
+
+    def seal(self, payload: bytes, place: str) -> bytes:
+        """The payload, to be opened under the same key at the same place alone."""
+        nonce = os.urandom(NONCE_BYTES)
+        return VERSION + nonce + self._cipher.encrypt(nonce, payload, VERSION + place.encode())
+
+    def open(self, sealed: bytes, place: str) -> bytes:
+        """The payload. Raises SealError where it was not sealed under this key for this place, or was changed."""
+        if sealed[:1] != VERSION or len(sealed) < 1 + NONCE_BYTES + TAG_BYTES:
+            raise SealError(f"{place}: {len(sealed)} bytes that nobody sealed")
+        try:
+            return self._cipher.decrypt(
+                sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :], VERSION + place.encode()
+            )
+        except self._invalid as error:
+            raise SealError(f"{place}: sealed under another key, for another place, or damaged") from error
+
+    def opaque(self, name: str) -> str:
+        """The same name gives the same, and nobody without the key knows which name that is."""
+        return hmac.new(self._names, name.encode(), hashlib.sha256).hexdigest()[:32]

@@ -1,0 +1,338 @@
+"""The commands, on real pictures; a bad input gets one line that names it."""
+
+import base64
+import os
+import socket
+import sqlite3
+import stat
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from skimage.data import astronaut
+
+from edge.capture import open_source
+from edge.commands.main import main
+from edge.config import CameraConfig, Config, FleetConfig, GalleryConfig, MqttConfig
+from edge.errors import BrokerError, ConfigError
+from edge.inference.runtime import interpreter_class
+from edge.mqtt.controller import Controller
+from edge.storage.gallery import SqliteGallery
+from edge.system import clock
+from edge.system.crypto import new_key
+from tests.faults.malformed import png_that_claims
+from tests.household import Household, Nothing, running, until
+
+
+@pytest.fixture
+def limen(tmp_path):
+    def call(*arguments):
+        return CliRunner().invoke(main, ["--gallery", str(tmp_path / "gallery.db"), *map(str, arguments)])
+
+    return call
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A portrait, the same one darker and mirrored, and a wall."""
+    portrait = astronaut()[..., ::-1]
+    cv2.imwrite(str(tmp_path / "portrait.png"), portrait)
+    cv2.imwrite(str(tmp_path / "again.jpg"), (portrait[:, ::-1] * 0.7).astype(np.uint8))
+    cv2.imwrite(str(tmp_path / "wall.png"), np.full((200, 200, 3), 90, dtype=np.uint8))
+    return tmp_path
+
+
+def one_line(result, *words):
+    assert result.exit_code == 1, result.output
+    assert isinstance(result.exception, SystemExit)
+    assert len(result.output.strip().splitlines()) == 1
+    for word in words:
+        assert word in result.output
+
+
+def test_somebody_is_enrolled_identified_listed_and_forgotten(limen, pictures):
+    before = limen("identify", pictures / "portrait.png")
+    assert before.output == "unknown  the gallery is empty\n"
+    assert limen("enroll", "Eileen", pictures / "portrait.png").output == "Eileen: 1 template(s) added\n"
+    assert limen("identify", pictures / "again.jpg").output.startswith("Eileen  d 0.")
+    assert limen("people").output.startswith("Eileen  1 template(s)  p_")
+    assert limen("identify", pictures / "wall.png").output == "no face\n"
+    assert limen("forget", "eileen").output.startswith(
+        "eileen: forgotten; 1 template(s) and 1 picture(s) overwritten, p_"
+    )
+    assert limen("people").output.startswith("0 people")
+
+
+def expiry_days(path):
+    with sqlite3.connect(path) as db:
+        ((expires,),) = db.execute("SELECT expires FROM person").fetchall()
+    return (expires - time.time()) / 86_400
+
+
+def test_a_guest_is_known_for_so_many_days(limen, pictures, broker, monkeypatch):
+    monkeypatch.setattr(clock, "synchronized", lambda: True)
+    result = limen("enroll", "Eileen", pictures / "portrait.png", "--days", "3")
+    assert result.output == "Eileen: 1 template(s) added; a guest, forgotten after 3 days\n"
+    assert expiry_days(pictures / "gallery.db") == pytest.approx(3, abs=0.1)
+    assert limen("enroll", "Eileen", pictures / "portrait.png", "--days", "0").exit_code == 2
+    cv2.imwrite(str(pictures / "footage.png"), astronaut()[..., ::-1])
+    config = Config(
+        device="porch",
+        camera=CameraConfig("images", str(pictures / "footage.png")),
+        gallery=GalleryConfig(pictures / "porch.db"),
+        mqtt=MqttConfig(host="127.0.0.1", port=broker.port),
+    )
+    at = ["--broker", f"127.0.0.1:{broker.port}", "--device", "porch"]
+    with running(config, lambda: open_source(config.camera, loop=True)), Household(broker.port) as household:
+        until(lambda: household.newest("status") == b"online")
+        assert "a guest" in limen("enroll", "Eileen", pictures / "portrait.png", *at, "--days", "2").output
+        assert expiry_days(pictures / "porch.db") == pytest.approx(2, abs=0.1)
+        result = limen("enroll", "Eileen", "--live", "--shots", "1", *at, "--days", "0.5")
+        assert "forgotten after 0.5 days" in result.output
+        assert expiry_days(pictures / "porch.db") == pytest.approx(0.5, abs=0.1)
+
+
+def test_nobody_is_made_a_guest_before_the_time_is_known(limen, pictures, monkeypatch):
+    monkeypatch.setattr(clock, "synchronized", lambda: False)
+    monkeypatch.setattr(clock, "hardware_clock_agrees", lambda _now: False)
+    one_line(limen("enroll", "Eileen", pictures / "portrait.png", "--days", "3"), "clock_not_set")
+    assert limen("people").output.startswith("0 people")
+
+
+def test_a_picture_with_more_pixels_than_can_be_read_is_one_line(limen, tmp_path):
+    (tmp_path / "huge.png").write_bytes(base64.b64decode(png_that_claims(40_000, 40_000)))
+    one_line(limen("identify", tmp_path / "huge.png"), "huge.png cannot be decoded")
+    one_line(limen("run", "--fast", "--broker", "127.0.0.1:1", "--source", tmp_path / "*.png"), "huge.png cannot be")
+
+
+@pytest.mark.parametrize("broker", ["a..b", "", ":1883", "host:0", "host:x", "host:70000", "a b", "x" * 64 + ".local"])
+def test_a_broker_that_cannot_be_is_one_line(limen, broker):
+    one_line(limen("people", "--broker", broker), f"broker {broker!r} is not HOST or HOST:PORT")
+
+
+def test_of_a_silent_broker_and_of_a_device_not_heard_it_is_said_what_to_look_at(limen, broker, monkeypatch):
+    monkeypatch.setattr("edge.mqtt.controller.CONNECT_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        at = f"127.0.0.1:{silent.getsockname()[1]}"
+        one_line(limen("people", "--broker", at), "did not answer in time; does it want TLS (mqtt.ca_file)?")
+    monkeypatch.undo()
+    mqtt = MqttConfig(host="127.0.0.1", port=broker.port)
+    with (
+        Controller(mqtt, "nobody") as controller,
+        pytest.raises(BrokerError, match="never seen at this broker: another name, or this user may not hear it"),
+    ):
+        controller.ask("person/list", {}, timeout_seconds=0.2)
+
+
+def test_people_are_carried_to_another_device_in_a_file(limen, pictures, tmp_path):
+    limen("enroll", "Eileen", pictures / "portrait.png")
+    file = tmp_path / "people.limen"
+    assert limen("people", "export", file).output == f"{file}: 1 people\n"
+    limen("forget", "Eileen")
+    assert limen("people", "import", file).output == "1 people and 1 templates are new\n"
+    assert limen("identify", pictures / "again.jpg").output.startswith("Eileen  d 0.")
+    one_line(limen("people", "export", file), "people.limen is there already")
+    one_line(limen("people", "import", pictures / "wall.png"), "wall.png cannot be used as a gallery")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_people_are_carried_to_another_device_over_mqtt(limen, pictures, broker, monkeypatch):
+    assert "a new key" in limen("fleet", "key", pictures / "household.key").output
+    one_line(limen("fleet", "key", pictures / "household.key"), "household.key is there already")
+    assert stat.S_IMODE((pictures / "household.key").stat().st_mode) == 0o600
+    assert len(base64.b64decode((pictures / "household.key").read_text(), validate=False)) == 32
+    at = ["--broker", f"127.0.0.1:{broker.port}", "--device", "porch"]
+    file = pictures / "people.limen"
+    config = Config(
+        device="porch",
+        gallery=GalleryConfig(pictures / "porch.db"),
+        mqtt=MqttConfig(host="127.0.0.1", port=broker.port),
+        fleet=FleetConfig(key_file=pictures / "household.key"),
+    )
+    with running(config, Nothing), Household(broker.port) as household:
+        until(lambda: household.newest("status") == b"online")
+        limen("enroll", "Eileen", pictures / "portrait.png", *at)
+        one_line(limen("people", *at, "export", file), "set fleet.key_file or LIMEN_HOUSEHOLD_KEY here too")
+        monkeypatch.setenv("LIMEN_HOUSEHOLD_KEY", new_key())
+        assert limen("people", *at, "export", file).exit_code == 1  # another household's
+        monkeypatch.setenv("LIMEN_HOUSEHOLD_KEY", (pictures / "household.key").read_text())
+        assert limen("people", *at, "export", file).output == f"{file}: 1 people\n"
+        assert limen("people", "import", file).output == "1 people and 1 templates are new\n"
+        limen("forget", "Eileen", *at)
+        assert limen("people", *at, "import", file).output == "1 people and 1 templates are new\n"
+        assert limen("people", *at).output.startswith("Eileen  1 template(s)  p_")
+    assert limen("identify", pictures / "again.jpg").output.startswith("Eileen  d 0.")
+
+
+def test_after_another_embedder_people_are_known_again_from_their_pictures(limen, pictures, tmp_path):
+    def with_model(model, *arguments, keep_crops="true"):
+        config = tmp_path / f"{model}.toml"
+        config.write_text(f'[models]\nembedder = "{model}"\n[gallery]\nkeep_crops = {keep_crops}\n')
+        return limen("--config", config, *arguments)
+
+    def embeddings():
+        with sqlite3.connect(tmp_path / "gallery.db") as db:
+            return db.execute("SELECT id, model, embedding FROM template ORDER BY id").fetchall()
+
+    with_model("standard", "enroll", "Eileen", pictures / "portrait.png")
+    before = embeddings()
+    assert with_model("lite", "identify", pictures / "again.jpg").output == "unknown  the gallery is empty\n"
+    assert with_model("lite", "rebuild").output == "1 template(s) made anew\n"
+    assert with_model("lite", "identify", pictures / "again.jpg").output.startswith("Eileen  d 0.")
+    assert with_model("standard", "rebuild").output == "1 template(s) made anew\n"
+    assert embeddings() == before
+
+    with_model("standard", "forget", "Eileen")
+    with_model("standard", "enroll", "Eileen", pictures / "portrait.png", keep_crops="false")
+    before = embeddings()
+    assert "0 template(s) made anew\n1 of another model have no picture" in with_model("lite", "rebuild").output
+    assert embeddings() == before
+    assert with_model("standard", "identify", pictures / "again.jpg").output.startswith("Eileen  d 0.")
+
+
+def test_two_pictures_are_of_one_person(limen, pictures):
+    result = limen("verify", pictures / "portrait.png", pictures / "again.jpg")
+    assert result.exit_code == 0
+    assert result.output.startswith("same person  d 0.")
+
+
+def test_what_cannot_be_done_is_one_line(limen, pictures, tmp_path):
+    one_line(limen("enroll", "x", pictures / "wall.png"), "no_face: image 1 shows no face")
+    one_line(limen("enroll", "x", tmp_path / "gone.jpg"), "there is no picture", "gone.jpg")
+    (tmp_path / "notes.jpg").write_text("no picture")
+    one_line(limen("identify", tmp_path / "notes.jpg"), "notes.jpg is not a readable image")
+    one_line(limen("verify", pictures / "portrait.png", pictures / "wall.png"), "wall.png shows no face")
+    one_line(limen("forget", "Nemo"), "no_such_person: nobody has the name that is to be forgotten")
+    one_line(limen("enroll", "Unknown", pictures / "portrait.png"), "nobody can be called Unknown")
+    one_line(limen("run", "--source", tmp_path / "gone.mp4"), "there is no video")
+    one_line(limen("run", "--broker", "host:port"), "'host:port' is not HOST or HOST:PORT")
+    one_line(limen("--config", tmp_path / "gone.toml", "people"), "gone.toml cannot be read")
+
+
+@pytest.fixture
+def closed():
+    """A folder that the user may not enter, in one of everybody's; root, who may enter any, is nobody meanwhile."""
+    interpreter_class()  # nobody may not be let in where it lies
+    with tempfile.TemporaryDirectory() as open_to_all:
+        folder = Path(open_to_all) / "closed"
+        folder.mkdir(mode=0)
+        folder.parent.chmod(0o777)
+        user = os.geteuid()
+        if user == 0:
+            os.seteuid(65534)
+        try:
+            yield folder
+        finally:
+            os.seteuid(user)
+            folder.chmod(0o700)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "enroll A {}/a.png",
+        "identify {}/a.png",
+        "verify {}/a.png {}/a.png",
+        "people export {}/people.limen",
+        "people import {}/people.limen",
+        "fleet key {}/household.key",
+        "run --source {}/a.mp4",
+        "run --source {}",
+        "run --source {}/*.png",
+        "--config {0.parent}/limen.toml people",
+    ],
+)
+def test_what_this_user_may_not_enter_is_one_line(closed, words):
+    beside = closed.parent
+    (beside / "limen.toml").write_text(f'[models]\nembedder = "{closed}/own.tflite"\n')
+    here = ["--gallery", str(beside / "gallery.db")]
+    result = CliRunner().invoke(main, [*here, *words.format(closed, closed).split()])
+    one_line(result, str(closed), "is not for this user to read or write")
+
+
+def test_a_configuration_is_read(limen, tmp_path):
+    path = tmp_path / "limen.toml"
+    path.write_text('[models]\nembedder = "tiny"\n')
+    one_line(
+        limen("--config", path, "people"), "models.embedder 'tiny' is neither standard nor lite nor a .tflite file"
+    )
+    path.write_text('[camera]\nkind = "video"\n')
+    one_line(
+        limen("--config", path, "run"), "camera.location is empty: camera.kind 'video' wants to know where to look"
+    )
+    with pytest.raises(ConfigError, match=r"camera\.kind 'images' wants to know"):
+        open_source(CameraConfig("images"))
+    path.write_text('[models]\nembedder = "lite"\n')
+    assert limen("--config", path, "people").exit_code == 0
+
+
+def test_the_doctor_finds_what_is_good_and_what_is_amiss(limen, pictures):
+    result = limen("doctor", "--source", pictures, "--broker", "127.0.0.1:1")
+    assert result.exit_code == 1
+    told = dict(line.split(": ", 1) for line in result.output.strip().splitlines())
+    assert set(told) == {
+        "good  packages",
+        "good  runtime",
+        "good  models",
+        "good  disk",
+        "good  camera",
+        "AMISS  broker",
+        "good  clock",
+    }
+    assert "numpy" in told["good  packages"]
+    assert " ms" in told["good  models"]
+    assert "x" in told["good  camera"]
+    assert "127.0.0.1:1 cannot be reached" in told["AMISS  broker"]
+
+
+def test_the_doctor_is_content_when_all_is_there(limen, pictures, broker):
+    result = limen("doctor", "--source", pictures, "--broker", f"127.0.0.1:{broker.port}")
+    assert result.exit_code == 0, result.output
+
+
+def test_the_doctor_says_that_a_clock_was_once_ahead_and_resets_it(limen, pictures, monkeypatch):
+    monkeypatch.setattr(clock, "synchronized", lambda: False)
+    store = SqliteGallery(pictures / "gallery.db", "a" * 64)
+    store.set(clock.LAST_KNOWN, "4102444800")
+    config = pictures / "limen.toml"
+    config.write_text('clock = "trusted"\n')
+    doctor = ["--config", config, "doctor", "--source", pictures, "--broker", "127.0.0.1:1"]
+    said = limen(*doctor).output
+    assert "AMISS  clock: the time of day is before the last one known, 2100-01-01T00:00:00Z" in said
+    assert "`limen doctor --reset-clock`" in said
+    for again in ([*doctor, "--reset-clock"], doctor):
+        assert "good  clock: the time of day is set" in limen(*again).output
+    assert [record.verb for record in store.audit.records()] == ["clock"]
+    store.close()
+
+
+def test_a_runtime_that_fails_with_numpy_2_is_named_before_it_fails(limen, pictures, monkeypatch):
+    """What `pip install tflite-runtime numpy` brings today: it imports with pages of warnings, and fails."""
+    package = pictures / "site" / "tflite_runtime"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "interpreter.py").write_text("raise SystemError('built for NumPy 1')")
+    monkeypatch.syspath_prepend(str(package.parent))
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+    monkeypatch.setattr(np, "__version__", "2.4.6")
+    one_line(limen("identify", pictures / "portrait.png"), "tflite-runtime cannot run with NumPy 2.4.6", "numpy<2")
+    said = limen("doctor", "--source", pictures / "portrait.png").output
+    assert "AMISS  runtime: tflite-runtime cannot run with NumPy 2.4.6" in said
+    assert "broker: " in said  # the checks after it were made
+    monkeypatch.setattr(np, "__version__", "1.26.4")
+    with pytest.raises(SystemError, match="built for NumPy 1"):
+        interpreter_class()
+
+
+@pytest.mark.parametrize(
+    "command", ["bench", "demo", "doctor", "run", "enroll", "people", "fleet", "forget", "identify", "verify", "audit"]
+)
+def test_every_command_explains_itself(limen, command):
+    result = limen(command, "--help")
+    assert result.exit_code == 0
+    assert len(result.output.splitlines()) > 4

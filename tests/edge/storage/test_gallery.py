@@ -1,0 +1,331 @@
+"""The gallery on a real disk."""
+
+import os
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import time
+import uuid
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from edge.errors import GalleryError, RefusedError
+from edge.storage.archive import export, import_, read, write_new
+from edge.storage.gallery import SqliteGallery
+from edge.storage.migrations import STEPS
+
+MODEL, OTHER = "a" * 64, "b" * 64
+RNG = np.random.default_rng(0)
+
+
+def embedding():
+    vector = RNG.normal(size=128).astype(np.float32)
+    return vector / np.linalg.norm(vector)
+
+
+def crop():
+    return RNG.integers(0, 256, (112, 112, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "deep" / "gallery.db"
+
+
+@pytest.fixture
+def db(path):
+    store = SqliteGallery(path, MODEL)
+    yield store
+    store.close()
+
+
+def test_what_was_added_is_there_after_opening_again(db, path):
+    vectors, crops = [embedding(), embedding()], [crop(), crop()]
+    person = db.add("Alice", vectors, crops)
+    db.close()
+    again = SqliteGallery(path, MODEL)
+    (found,), templates = again.load()
+    assert found == person
+    assert [template.person_id for template in templates] == [person.person_id] * 2
+    stored = {template.embedding.tobytes() for template in templates}
+    assert stored == {vector.tobytes() for vector in vectors}
+    assert {image.tobytes() for _, image in again.crops()} == {image.tobytes() for image in crops}
+
+
+def test_more_pictures_of_somebody_are_the_same_person_whatever_the_case(db):
+    first, second = db.add("Alice", [embedding()], [crop()]), db.add("ALICE", [embedding()], [crop()])
+    assert first == second
+    people, templates = db.load()
+    assert len(people) == 1
+    assert len(templates) == 2
+
+
+@pytest.mark.usefixtures("db")
+def test_the_file_is_its_owners_alone(path):
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_nothing_of_a_removed_person_can_be_read_from_the_disk(db, path):
+    vector, image = embedding(), crop()
+    person = db.add("Alice Unmistakable", [vector], [image])
+    db.add("Bob", [embedding()], [crop()])
+    db.remove(person)
+    on_disk = b"".join(file.read_bytes() for file in path.parent.iterdir())
+    assert b"Unmistakable" not in on_disk
+    assert vector.tobytes()[:64] not in on_disk
+    people, templates = db.load()
+    assert [person.name for person in people] == ["Bob"]
+    assert len(templates) == 1
+
+
+def test_a_new_name(db):
+    person = db.add("Alice", [embedding()], [crop()])
+    db.update(replace(person, name="Alicia"))
+    (found,), _ = db.load()
+    assert (found.person_id, found.name) == (person.person_id, "Alicia")
+    assert db.add("alicia", [embedding()], [crop()]).person_id == person.person_id
+
+
+def test_another_models_templates_are_kept_but_not_loaded_until_rebuilt(db, path):
+    person = db.add("Alice", [embedding()], [crop()])
+    db.close()
+    other = SqliteGallery(path, OTHER)
+    people, templates = other.load()
+    assert people == [person]
+    assert templates == []
+    assert other.foreign() == 1
+    made = {template_id: embedding() for template_id, _ in other.crops()}
+    other.rebuild(made)
+    _, (template,) = other.load()
+    assert template.model == OTHER
+    assert template.embedding.tobytes() == made[template.template_id].tobytes()
+    assert other.foreign() == 0
+
+
+def test_crops_can_be_left_out(path):
+    db = SqliteGallery(path, MODEL, keep_crops=False)
+    db.add("Alice", [embedding()], [crop()])
+    assert list(db.crops()) == []
+    assert len(db.load()[1]) == 1
+
+
+def test_what_is_no_gallery_is_named(tmp_path):
+    (tmp_path / "notes.txt").write_text("this is not a database, whatever its name says" * 30)
+    with pytest.raises(GalleryError, match=r"notes\.txt cannot be opened: file is not a database"):
+        SqliteGallery(tmp_path / "notes.txt", MODEL)
+    with pytest.raises(GalleryError, match="cannot be opened"):
+        SqliteGallery(tmp_path, MODEL)
+
+
+def test_a_gallery_from_the_future_is_left_alone(path, db):
+    db.close()
+    with sqlite3.connect(path) as raw:
+        raw.execute("PRAGMA user_version = 99")
+        raw.execute("PRAGMA application_id = 98")  # the oldest that can use it
+    with pytest.raises(GalleryError, match=f"version 99; this limen knows versions up to {len(STEPS)}"):
+        SqliteGallery(path, MODEL)
+
+
+def test_a_gallery_of_a_newer_limen_is_used_where_that_one_says_it_can_be(path, db):
+    """So one can go back to the release before."""
+    db.add("Alice", [embedding()], [crop()])
+    db.close()
+    with sqlite3.connect(path) as raw:
+        assert raw.execute("PRAGMA application_id").fetchone() == (3,)
+        raw.execute("PRAGMA user_version = 98")
+    again = SqliteGallery(path, MODEL)
+    assert [person.name for person in again.load()[0]] == ["Alice"]
+    again.close()
+
+
+def test_a_write_that_fails_leaves_all_as_it_was(db):
+    db.add("Alice", [embedding()], [crop()])
+    with pytest.raises(ValueError, match="argument 2 is shorter"):
+        db.add("Bob", [embedding(), embedding()], [crop()])
+    people, templates = db.load()
+    assert [person.name for person in people] == ["Alice"]
+    assert len(templates) == 1
+
+
+def export_to(db, path):
+    data, people = export(db)
+    write_new(path, data)
+    return people
+
+
+def take_file(db, path):
+    return import_(db, db.audit, read(path), str(path))
+
+
+@pytest.fixture
+def other(tmp_path):
+    store = SqliteGallery(tmp_path / "other camera?" / "gallery.db", MODEL)
+    yield store
+    store.close()
+
+
+def test_everybody_goes_to_another_gallery_and_what_is_there_stays(db, other, tmp_path):
+    db.add("Alice", [embedding(), embedding()], [crop(), crop()])
+    db.add("Bob", [embedding()], [crop()])
+    db.answers.keep("t1", "digest", b"answer", 1.0)
+    here = other.add("ALICE", [embedding()], [crop()])
+    file = tmp_path / "people.limen"
+    assert export_to(db, file) == 2
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert [found.name for found in tmp_path.iterdir() if found.is_file()] == ["people.limen"]
+    assert take_file(other, file) == (1, 3)
+    assert take_file(other, file) == (0, 0)
+    people, templates = other.load()
+    assert {(person.name, person.person_id == here.person_id) for person in people} == {("ALICE", True), ("Bob", False)}
+    assert sum(template.person_id == here.person_id for template in templates) == 3
+    assert len(templates) == 4
+    assert {image.tobytes() for _, image in db.crops()} < {image.tobytes() for _, image in other.crops()}
+    assert other.answers.given("t1") is None
+
+
+def test_nobody_is_taken_in_where_one_would_be_written_like_somebody_here(db, other):
+    db.add("Bob", [embedding()], [crop()])
+    db.add("Zoë", [embedding()], [crop()])
+    other.add("Zoe", [embedding()], [crop()])
+    before, (data, _) = len(other.audit.records()), db.export()
+    with pytest.raises(RefusedError, match=r"Zoë is too like Zoe, .*person/zoe.*nothing was taken in") as refused:
+        other.import_(data)
+    assert refused.value.code == "name_taken"
+    people, templates = other.load()
+    assert [person.name for person in people] == ["Zoe"]
+    assert len(templates) == 1
+    assert len(other.audit.records()) == before
+    (zoe,) = people
+    other.update(replace(zoe, name="Zoe B"))
+    assert other.import_(data) == (2, 2)
+
+
+def test_an_export_is_never_written_over_anything(db, tmp_path):
+    (tmp_path / "people.limen").write_text("holiday pictures")
+    with pytest.raises(GalleryError, match=r"people\.limen is there already"):
+        export_to(db, tmp_path / "people.limen")
+    with pytest.raises(GalleryError, match=r"there is no folder .*people\.limen to export to"):
+        export_to(db, tmp_path / "people.limen" / "deeper")
+    assert (tmp_path / "people.limen").read_text() == "holiday pictures"
+
+
+def test_what_is_no_export_is_named_and_changes_nothing(db, tmp_path):
+    db.add("Alice", [embedding()], [crop()])
+    (tmp_path / "notes.txt").write_text("not a gallery at all " * 100)
+    with pytest.raises(GalleryError, match=r"notes\.txt cannot be used as a gallery: file is not a database"):
+        take_file(db, tmp_path / "notes.txt")
+    with pytest.raises(GalleryError, match="there is no gallery"):
+        take_file(db, tmp_path / "gone")
+    sqlite3.connect(tmp_path / "empty.db").execute("CREATE TABLE t (x)").connection.close()
+    with pytest.raises(GalleryError, match=f"no gallery of version {len(STEPS)} but 0"):
+        take_file(db, tmp_path / "empty.db")
+    assert len(db.load()[1]) == 1
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x00\x00\x80?" * 127 + b"\x00", bytes(512), b"\xff" * 512])
+def test_a_damaged_template_is_not_taken_in_and_stops_nothing_where_it_is(db, other, tmp_path, damage):
+    db.add("Alice", [embedding()], [crop()])
+    db.add("Bob", [embedding()], [crop()])
+    db._db.execute("UPDATE template SET embedding = ? WHERE rowid = 1", (damage,))
+    file = tmp_path / "people.limen"
+    export_to(db, file)
+    with pytest.raises(GalleryError, match=r"template e_.* is damaged; nothing was taken in"):
+        take_file(other, file)
+    assert other.load() == ([], [])
+    if len(damage) != 512:  # it counts as another model's: its crop can be embedded again
+        assert len(db.load()[1]) == 1
+        assert db.foreign() == 1
+
+
+def test_a_gallery_in_use_is_taken_in_as_it_is_now(db, other):
+    db.add("Alice", [embedding()], [crop()])  # in the log of writes, not in the file yet
+    assert take_file(other, db.path) == (1, 1)
+
+
+def test_what_another_process_wrote_is_noticed(db, path):
+    assert not db.changed_elsewhere()
+    db.add("Alice", [embedding()], [crop()])
+    assert not db.changed_elsewhere()  # that was us
+    command = SqliteGallery(path, MODEL)
+    command.add("Bob", [embedding()], [crop()])
+    command.close()
+    assert db.changed_elsewhere()
+    assert not db.changed_elsewhere()
+
+
+def test_people_and_templates_are_read_as_of_one_moment(db, path, monkeypatch):
+    """Though another process enrolls somebody in between."""
+    command = SqliteGallery(path, MODEL)
+    read_templates = db.templates
+
+    def templates(table, owner):
+        command.add(f"Bob {uuid.uuid4()}", [embedding()], [crop()])
+        return read_templates(table, owner)
+
+    db.add("Alice", [embedding()], [crop()])
+    monkeypatch.setattr(db, "templates", templates)
+    people, found = db.load()
+    assert [person.name for person in people] == ["Alice"]
+    assert {template.person_id for template in found} == {people[0].person_id}
+    assert db.changed_elsewhere()
+    assert not db.writing
+    assert len(command.load()[0]) == 3
+    command.close()
+
+
+def test_what_cannot_be_read_leaves_no_transaction_open(db):
+    with pytest.raises(GalleryError, match="cannot be read: no such table"), db.reading():
+        db.execute("SELECT id FROM nobody")
+    assert not db.writing
+    with pytest.raises(KeyError), db.reading(), db.reading():
+        raise KeyError
+    assert not db.writing
+
+
+def test_what_cannot_be_overwritten_yet_is_known(db):
+    """SQLite folds no log within a transaction."""
+    with db.transaction():
+        assert not db.checkpoint()
+        assert db.checkpoint_pending
+    assert db.checkpoint()
+    assert not db.checkpoint_pending
+
+
+WRITER = """
+import sys
+from pathlib import Path
+import numpy as np
+from edge.storage.gallery import SqliteGallery
+db = SqliteGallery(Path(sys.argv[1]), "a" * 64)
+vector, crop = np.ones(128, dtype=np.float32), np.full((112, 112, 3), 7, dtype=np.uint8)
+for number in range(10_000):
+    db.add(f"{sys.argv[2]}-{number}", [vector], [crop])
+    print(number, flush=True)
+"""
+
+
+def test_every_acknowledged_enrollment_survives_a_kill(path, tmp_path):
+    acknowledged = 0
+    for turn in range(5):
+        log = tmp_path / f"log{turn}"
+        with log.open("wb") as out:
+            process = subprocess.Popen([sys.executable, "-c", WRITER, str(path), f"turn{turn}"], stdout=out)
+            deadline = time.monotonic() + 60
+            while log.stat().st_size < 2 * (turn + 3) and time.monotonic() < deadline:
+                time.sleep(0.002)
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+        said = log.read_bytes().count(b"\n")
+        assert said > 0
+        people, templates = SqliteGallery(path, MODEL).load()
+        names = {person.name for person in people}
+        assert {f"turn{turn}-{number}" for number in range(said)} <= names
+        assert len(templates) == len(people)
+        acknowledged += said
+    with sqlite3.connect(path) as raw:
+        assert raw.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert acknowledged >= 5
