@@ -13,11 +13,11 @@ import cv2
 import pytest
 from skimage.data import astronaut
 
+from edge.api.messages import event_json
+from edge.api.requests import REQUESTS, Limits, read_request
 from edge.capture import open_source
 from edge.config import CameraConfig, Config, GalleryConfig, MqttConfig, load_config
 from edge.core.types import Event, Match, Quality
-from edge.mqtt.messages import event_json
-from edge.mqtt.requests import REQUESTS, Limits, read_request
 from tests.household import Broker, Household, base64_of, running, until
 
 ROOT = Path(__file__).parent.parent
@@ -217,8 +217,8 @@ def test_an_experiment_in_the_readme_holds(block, tmp_path):
 
 
 def test_the_detectors_numbers_in_the_readme_are_those_on_its_card():
-    from edge.inference.model_card import DetectorCard, read_card
     from edge.inference.detector import STANDARD
+    from edge.inference.model_card import DetectorCard, read_card
 
     card = read_card(STANDARD, DetectorCard)
     held_out = card.measured["held_out"]
@@ -235,8 +235,8 @@ def test_the_detectors_numbers_in_the_readme_are_those_on_its_card():
 
 
 def test_the_numbers_in_the_readme_are_those_on_the_cards():
-    from edge.inference.model_card import EmbedderCard, read_card
     from edge.inference.embedder import LITE, STANDARD
+    from edge.inference.model_card import EmbedderCard, read_card
 
     for model in (STANDARD, LITE):
         card = read_card(model, EmbedderCard)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from edge.inference.model_card import DetectorCard, read_card
 from edge.inference.detector import STANDARD
+from edge.inference.model_card import DetectorCard, read_card
 from training.config import load_experiment
 from training.data.scene_set import gather_scenes
 from training.data.training_set import Places
