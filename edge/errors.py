@@ -5,13 +5,13 @@ LimenError                 anything a user can cause; its text is one line that 
 +-- ModelError             a model or model card that is missing, broken, or of another kind
 +-- DataError              a data set: missing pack, empty folder, unreadable crop, malformed pairs
 +-- ExperimentError        an experiment file, or a checkpoint that belongs to another experiment
-+-- ConfigError            a configuration that cannot be read or does not hold
-+-- CameraError            a source of frames that cannot be opened
++-- ConfigError            a configuration that cannot be read or is invalid
++-- CameraError            a source of frames that cannot be opened, or fails
 +-- GalleryError           a gallery file that cannot be opened, read or written
-+-- OutboxError            an outbox that cannot be opened, or that another process has
++-- OutboxError            an outbox that cannot be opened, or that another process has open
 +-- BrokerError            a broker that cannot be reached, or a device that does not answer through it
-+-- SealError              something that was not sealed under the household's key, or was changed since
-+-- RefusedError           a command that the door will not carry out; it has a code for programs
++-- CipherError            data that was not encrypted under the household's key for this place, or was changed
++-- RefusedError           a request that is refused, with a code of edge.core.codes
 """
 
 
@@ -32,15 +32,15 @@ class DataError(LimenError):
 
 
 class ExperimentError(LimenError):
-    """An experiment file that does not hold, or a checkpoint that belongs to another experiment."""
+    """An experiment file that is invalid, or a checkpoint that belongs to another experiment."""
 
 
 class ConfigError(LimenError):
-    """A configuration that cannot be read or does not hold."""
+    """A configuration that cannot be read or is invalid."""
 
 
 class CameraError(LimenError):
-    """A source of frames that cannot be opened."""
+    """A source of frames that cannot be opened, or fails."""
 
 
 class GalleryError(LimenError):
@@ -48,19 +48,19 @@ class GalleryError(LimenError):
 
 
 class OutboxError(LimenError):
-    """An outbox that cannot be opened, or that another process has."""
+    """An outbox that cannot be opened, or that another process has open."""
 
 
 class BrokerError(LimenError):
     """A broker that cannot be reached, or a device that does not answer through it."""
 
 
-class SealError(LimenError):
-    """Something that was not sealed under the household's key for this place, or was changed since."""
+class CipherError(LimenError):
+    """Data that was not encrypted under the household's key for this place, or was changed."""
 
 
 class RefusedError(LimenError):
-    """A command that the door will not carry out: a code for programs, a sentence for people."""
+    """A request that is refused: a code for programs (edge.core.codes), a sentence for people."""
 
     def __init__(self, code: str, reason: str) -> None:
         super().__init__(reason)

@@ -10,7 +10,6 @@ import msgspec
 
 import edge
 from edge.api.messages import (
-    Answer,
     EventMessage,
     GalleryMessage,
     Health,
@@ -20,16 +19,17 @@ from edge.api.messages import (
     Presence,
     Settings,
 )
-from edge.api.requests import REQUESTS
+from edge.api.replies import ProgressReply
+from edge.api.requests import ANY_CODES, VERBS, Access, Request
 from edge.api.signing import Envelope
-from edge.api.topics import SharedTopics
+from edge.api.topics import HouseholdTopics
 
 SCHEMAS = "#/components/schemas/{name}"
 DEVICE = {"device": {"description": "The device's name: a to z, digits and dashes."}}
 
 
-class Said(NamedTuple):
-    """What the device says on a topic. message: None for what is no JSON; then there is a schema and a content type."""
+class Publication(NamedTuple):
+    """What is published on a topic. message: None for what is no JSON, which has a schema and a content type."""
 
     topic: str
     message: type[Message] | None
@@ -40,25 +40,25 @@ class Said(NamedTuple):
     content_type: str | None = None
 
 
-SAID = (
-    Said(
+PUBLICATIONS = (
+    Publication(
         "status",
         None,
         True,
         1,
-        "Whether the device is there; offline also by Last Will.",
+        "Whether the device is connected; offline also by Last Will.",
         {"type": "string", "enum": ["online", "offline"]},
         "text/plain",
     ),
-    Said("info", Info, True, 1, "What the device is."),
-    Said("health", Health, True, 0, "How the device is, every minute."),
-    Said("event", EventMessage, False, 1, "Who was seen, and why it says so."),
-    Said("event/late", EventMessage, False, 1, "The same, when it could not be delivered in time."),
-    Said("presence", Presence, True, 1, "Who is there now."),
-    Said("person/{slug}", PersonSeen, True, 1, "When somebody was last seen."),
-    Said("gallery", GalleryMessage, True, 1, "Who is known; never an embedding."),
-    Said("config", Settings, True, 1, "What is set."),
-    Said(
+    Publication("info", Info, True, 1, "Version, models, match threshold."),
+    Publication("health", Health, True, 0, "How the device is, every minute."),
+    Publication("event", EventMessage, False, 1, "Who was seen, and why."),
+    Publication("event/late", EventMessage, False, 1, "An event that could not be delivered in time."),
+    Publication("presence", Presence, True, 1, "Who is present now."),
+    Publication("person/{slug}", PersonSeen, True, 1, "When somebody was last seen."),
+    Publication("gallery", GalleryMessage, True, 1, "Who is enrolled; never an embedding."),
+    Publication("config", Settings, True, 1, "What can be set while the device runs."),
+    Publication(
         "image/last",
         None,
         False,
@@ -72,26 +72,32 @@ SAID = (
 
 def document() -> dict[str, object]:
     """The whole document, as JSON values."""
-    kinds = [*(said.message for said in SAID if said.message), Answer, Envelope, *REQUESTS.values()]
+    published = (publication.message for publication in PUBLICATIONS if publication.message)
+    replies = (kind.reply for kind in VERBS.values())
+    kinds = [*published, ProgressReply, Envelope, *VERBS.values(), *replies]
     _, schemas = msgspec.json.schema_components(list(dict.fromkeys(kinds)), ref_template=SCHEMAS)
     channels: dict[str, object] = {}
     operations: dict[str, object] = {}
-    for said in SAID:
-        key = said.topic.replace("/", "-").replace("{", "").replace("}", "")
-        message = {"name": key, "payload": said.schema or reference(said.message)}
-        if said.content_type:
-            message["contentType"] = said.content_type
-        slug = {"slug": {"description": "The person's name as one level of a topic."}} if "{slug}" in said.topic else {}
-        channels[key] = channel(said.topic, message, slug)
-        operations[f"say-{key}"] = {
+    for publication in PUBLICATIONS:
+        key = publication.topic.replace("/", "-").replace("{", "").replace("}", "")
+        message = {"name": key, "payload": publication.schema or reference(publication.message)}
+        if publication.content_type:
+            message["contentType"] = publication.content_type
+        slug = (
+            {"slug": {"description": "The person's name as one level of a topic."}}
+            if "{slug}" in publication.topic
+            else {}
+        )
+        channels[key] = channel(publication.topic, message, slug)
+        operations[f"publish-{key}"] = {
             "action": "send",
             "channel": {"$ref": f"#/channels/{key}"},
-            "summary": said.summary,
-            "bindings": {"mqtt": {"qos": said.qos, "retain": said.retain}},
+            "summary": publication.summary,
+            "bindings": {"mqtt": {"qos": publication.qos, "retain": publication.retain}},
         }
     sealed = {"name": "shared-person", "payload": {"type": "string", "format": "binary"}}
     channels["shared-person"] = {
-        "address": SharedTopics("{household}").person("{opaque}"),
+        "address": HouseholdTopics("{household}").person("{opaque}"),
         "parameters": {
             "household": {"description": "The household's name, fleet.household."},
             "opaque": {"description": "Stands for one person; whose it is, nobody knows without the household's key."},
@@ -102,19 +108,20 @@ def document() -> dict[str, object]:
         operations[f"{action}-shared-person"] = {
             "action": action,
             "channel": {"$ref": "#/channels/shared-person"},
-            "summary": "What the household's cameras know of one person, sealed under its key; see edge.system.crypto.",
+            "summary": "One person as the household's cameras share them, encrypted under its key.",
             "bindings": {"mqtt": {"qos": 1, "retain": True}},
         }
-    for verb, kind in REQUESTS.items():
+    for verb, kind in VERBS.items():
         key = verb.replace("/", "-")
         channels[f"request-{key}"] = channel(f"request/{verb}", {"name": f"request-{key}", "payload": reference(kind)})
         channels[f"response-{key}"] = channel(
-            f"response/{verb}", {"name": f"response-{key}", "payload": reference(Answer)}
+            f"response/{verb}", {"name": f"response-{key}", "payload": answer_schema(kind)}
         )
         operations[key] = {
             "action": "receive",
             "channel": {"$ref": f"#/channels/request-{key}"},
             "summary": first_line(kind),
+            "description": f"Access: {kind.access}.",
             "bindings": {"mqtt": {"qos": 1, "retain": False}},
             "reply": {
                 "channel": {"$ref": f"#/channels/response-{key}"},
@@ -128,8 +135,8 @@ def document() -> dict[str, object]:
             "version": edge.__version__,
             "license": {"name": "MIT", "url": "https://opensource.org/license/mit"},
             "description": "Who is at the door. With MQTT 5, an answer goes to the request's ResponseTopic where that "
-            "is below mqtt.response_prefix, with its CorrelationData; otherwise to the request's twin. "
-            "Of a device that has a signing key, every request is the text in an Envelope.",
+            "is below mqtt.response_prefix, with its CorrelationData; otherwise to response/<group>/<verb>. "
+            "A device with a signing key takes every request as the text in an Envelope.",
         },
         "defaultContentType": "application/json",
         "channels": channels,
@@ -144,6 +151,34 @@ def channel(topic: str, message: dict[str, object], parameters: dict[str, object
         "address": f"limen/{{device}}/{topic}",
         "parameters": DEVICE | (parameters or {}),
         "messages": {"message": message},
+    }
+
+
+def answer_schema(kind: type[Request]) -> dict[str, object]:
+    """The schema of the answers to a verb: ok with its reply, error with a code, and progress of a LIVE verb."""
+    text = {"type": "string"}
+    codes = sorted({*kind.codes, *ANY_CODES})
+    outcomes = [
+        ({"const": "ok"}, reference(kind.reply), {"type": "null"}, {"type": "null"}),
+        ({"const": "error"}, {"type": "object", "maxProperties": 0}, {"enum": [str(code) for code in codes]}, text),
+    ]
+    if kind.access is Access.LIVE:
+        outcomes.append(({"const": "progress"}, reference(ProgressReply), {"type": "null"}, {"type": "null"}))
+    return {
+        "oneOf": [
+            {
+                "type": "object",
+                "properties": {
+                    "status": status,
+                    "data": data,
+                    "code": code,
+                    "error": error,
+                    "transaction": {"anyOf": [text, {"type": "null"}]},
+                },
+                "required": ["status", "data", "code", "error", "transaction"],
+            }
+            for status, data, code, error in outcomes
+        ]
     }
 
 

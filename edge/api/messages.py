@@ -1,12 +1,12 @@
-"""Core values -> JSON, typed: what the device says (schema 1). Times are RFC 3339 in UTC."""
+"""What the device publishes, typed (schema 1). Times are RFC 3339 in UTC."""
 
 import math
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
-from edge.core.commands import Progress, Reply
-from edge.core.types import Event
+from edge.core.events import Event, RunnerUp
+from edge.core.types import PersonSummary
 
 SCHEMA = 1
 EventType = Literal["recognized", "unknown", "ignored", "low_quality", "enrolled", "forgotten"]
@@ -20,15 +20,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.json.encode(self)
 
 
-class RunnerUp(Message, frozen=True):
-    """Who it would be next."""
-
-    name: str
-    distance: float | None
-
-
-class LookQuality(Message, frozen=True):
-    """How well the best look could be told; see edge.core.types.Quality."""
+class SampleQuality(Message, frozen=True):
+    """How well the best sample can be recognized; see edge.core.types.Quality."""
 
     score: float | None
     sharpness: int
@@ -37,9 +30,9 @@ class LookQuality(Message, frozen=True):
 
 
 class EventMessage(Message, frozen=True):
-    """Who was seen, and why it says so; or who is known from now on ("enrolled"), or no longer ("forgotten").
+    """Who was seen and why, or who was enrolled or removed ("forgotten"); see edge.core.events.Event.
 
-    box: left, top, width, height as shares of the picture; stranger: the same whenever they come, where they are kept
+    box: left, top, width, height as shares of the picture; stranger: the same at every visit, where strangers are kept
     """
 
     schema: int
@@ -57,21 +50,11 @@ class EventMessage(Message, frozen=True):
     runner_up: RunnerUp | None
     margin: float | None
     votes: dict[str, int]
-    quality: LookQuality | None
+    quality: SampleQuality | None
     box: list[float] | None
     faces_in_frame: int
     model: str
     why: str
-
-
-class Answer(Message, frozen=True):
-    """To a request; progress says how far one has come that is not answered yet."""
-
-    status: Literal["ok", "error", "progress"]
-    data: dict[str, Any]
-    code: str | None
-    error: str | None
-    transaction: str | None
 
 
 class Model(Message, frozen=True):
@@ -88,16 +71,21 @@ class Encoder(Model, frozen=True):
 
 
 class Info(Message, frozen=True):
-    """What the device is."""
+    """What the device is.
+
+    instance: another one at every start; tau: the match threshold; fpir: how often a stranger may be named at it
+    """
 
     version: str
+    instance: str
     detector: Model
     embedder: Encoder
     tau: float
+    fpir: float
     runtime: str
 
 
-class FleetHealth(Message, frozen=True):
+class ReplicationHealth(Message, frozen=True):
     """How the gallery is that the household's cameras share.
 
     unsaid: people of whom the broker has not yet what is known here; refused: messages that did not authenticate or
@@ -115,7 +103,7 @@ class FleetHealth(Message, frozen=True):
 class Health(Message, frozen=True):
     """How the device is.
 
-    ms: by stage; throttled: what holds a Raspberry Pi back, edge.system.metrics
+    ms: by stage; throttled: what slows a Raspberry Pi down, see edge.system.metrics
     outbox_problem: why events wait in memory alone, or null
     clock_set: whether the time of day can be believed; until then no signed request is carried out and nothing expires
     fleet: null where the gallery is shared with nobody
@@ -135,27 +123,13 @@ class Health(Message, frozen=True):
     dropped_events: int
     dropped_answers: int
     refused_requests: int
-    fleet: FleetHealth | None
-
-
-class Known(Message, frozen=True):
-    """Somebody the household knows, by how many templates and within which tau.
-
-    expires: when they are forgotten, seconds since 1970, or null; notify: whether their coming is told as such
-    """
-
-    name: str
-    person_id: str
-    templates: int
-    tau: float
-    expires: float | None
-    notify: bool
+    fleet: ReplicationHealth | None
 
 
 class GalleryMessage(Message, frozen=True):
-    """Who is known; never an embedding."""
+    """Who is enrolled; never an embedding."""
 
-    people: list[Known]
+    people: list[PersonSummary]
     model: str
 
 
@@ -187,50 +161,31 @@ class PersonSeen(Message, frozen=True):
     last_seen: str
 
 
-def answer_json(reply: Reply, transaction: str | None) -> bytes:
-    """The answer to a request."""
-    status = "ok" if reply.ok else "error"
-    return Answer(status=status, data=reply.data, code=reply.code, error=reply.error, transaction=transaction).json()
-
-
-def answer_to(transaction: str, answer: bytes) -> bytes:
-    """An answer that was kept, to whoever asks again."""
-    return msgspec.structs.replace(msgspec.json.decode(answer, type=Answer), transaction=transaction).json()
-
-
-def progress_json(progress: Progress, transaction: str) -> bytes:
-    """How far a request has come that is not answered yet."""
-    data = {"shots": progress.shots, "of": progress.of, "reason": progress.reason}
-    return Answer(status="progress", data=data, code=None, error=None, transaction=transaction).json()
-
-
-def event_json(event: Event, event_id: str, seq: int, ts: str, model: str) -> bytes:
-    """The event as it is published; id, seq and ts are those of whoever sends it."""
-    match, quality, person = event.match, event.quality, event.person
-    runner_up, margin = None, None
-    if match is not None and match.runner_up is not None:
-        runner_up = RunnerUp(name=match.runner_up.name, distance=number(match.runner_up_distance))
-        margin = number(match.margin)
+def event_message(event: Event, event_id: str, seq: int, ts: str, model: str) -> EventMessage:
+    """An event as it is published; id, seq and ts are the sender's."""
+    quality = event.quality
     return EventMessage(
         schema=SCHEMA,
-        event_type=event.kind,
+        event_type=event.event_type,
         id=event_id,
         seq=seq,
         ts=ts,
         track=event.track,
         phase=event.phase,
-        name=None if person is None or event.kind == "forgotten" else person.name,  # by their id, and no more by name
-        person_id=None if person is None else person.person_id,
+        name=event.name,
+        person_id=event.person_id,
         stranger=event.stranger,
-        distance=None if match is None else number(match.distance),
-        tau=None if match is None else number(match.tau),
-        runner_up=runner_up,
-        margin=margin,
-        votes=event.votes,
+        distance=rounded(event.distance),
+        tau=rounded(event.tau),
+        runner_up=None
+        if event.runner_up is None
+        else RunnerUp(event.runner_up.name, rounded(event.runner_up.distance)),
+        margin=rounded(event.margin),
+        votes=event.votes or {},
         quality=None
         if quality is None
-        else LookQuality(
-            score=number(quality.score),
+        else SampleQuality(
+            score=rounded(quality.score),
             sharpness=round(quality.sharpness),
             face_px=round(quality.face_px),
             yaw_deg=round(quality.yaw_deg),
@@ -239,9 +194,9 @@ def event_json(event: Event, event_id: str, seq: int, ts: str, model: str) -> by
         faces_in_frame=event.faces_in_frame,
         model=model,
         why=event.why,
-    ).json()
+    )
 
 
-def number(value: float) -> float | None:
-    """Three digits; JSON has no infinity."""
-    return round(value, 3) if math.isfinite(value) else None
+def rounded(value: float | None) -> float | None:
+    """Three digits; null for what JSON cannot say."""
+    return None if value is None or not math.isfinite(value) else round(value, 3)

@@ -1,14 +1,14 @@
-"""What may still be told of an event when somebody was forgotten after it was seen."""
+"""Takes a person who was removed out of an event that was not delivered yet."""
 
 from collections.abc import Mapping
 
 import msgspec
 
-from edge.core.tracker import UNKNOWN
+from edge.core.evidence import UNKNOWN
 
 
 def redacted_event(payload: bytes, people: Mapping[str, str]) -> bytes | None:
-    """The event without whoever is not known any more; None where it is about them.
+    """The event without anybody who is not enrolled; None where it is about one of them.
 
     people: names by id. Read as plain JSON: an event of another version of limen may wait as well.
     """

@@ -1,26 +1,26 @@
-"""What the cameras of one household say to one another of people: MessagePack, and sealed by whoever sends it."""
+"""The message by which the cameras of one household share a person: MessagePack, encrypted by the sender."""
 
 import msgspec
 
 from edge.core.replication import Revision, TemplateRecord
-from edge.errors import SealError
+from edge.errors import CipherError
 
 
 class RevisionMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """A revision of one person, and what there is of the templates in it. device: who says so"""
+    """A revision of one person, and the templates in it as far as the sender has them. device: the sender."""
 
     device: str
     revision: Revision
-    looks: list[TemplateRecord]
+    records: list[TemplateRecord] = msgspec.field(name="looks")
 
     def bytes(self) -> bytes:
-        """As it is sealed."""
+        """As it is encrypted."""
         return msgspec.msgpack.encode(self)
 
 
 def read_revision_message(payload: bytes) -> RevisionMessage:
-    """Raises SealError where it is none, though it was sealed: a camera that speaks another language."""
+    """The message in a decrypted payload. Raises CipherError where there is none: it is of another version of limen."""
     try:
         return msgspec.msgpack.decode(payload, type=RevisionMessage)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise SealError(f"a revision that cannot be read: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise CipherError(f"a revision cannot be read: {error}") from error

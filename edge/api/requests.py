@@ -1,164 +1,209 @@
-"""JSON -> core values, typed: what can be asked, and what a request may hold."""
+"""What can be asked, typed: one class per verb, with its access, its reply and its codes."""
 
-import base64
-import binascii
+import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Protocol
+from enum import StrEnum
+from typing import Annotated, ClassVar, Self, TypeVar
 
 import msgspec
-import numpy as np
 
-from edge.api.images import decode_picture
-from edge.core.commands import (
-    CancelEnrollment,
-    Command,
-    CorrectEvent,
-    EnrollImages,
-    IgnoreStranger,
-    ImportGallery,
-    LabelStranger,
-    ListPeople,
-    ListStrangers,
-    MergePeople,
-    PurgeStrangers,
-    RebuildGallery,
-    RecognizeImage,
-    RemovePerson,
-    RenamePerson,
-    Reply,
-    SetPerson,
-    StartEnrollment,
-    SwitchRecognition,
+from edge.api.messages import Health
+from edge.api.replies import (
+    CancelledReply,
+    ConfigReply,
+    CorrectedReply,
+    EnrolledReply,
+    ExportedReply,
+    FacesReply,
+    IgnoredReply,
+    ImportedReply,
+    PeopleReply,
+    PersonReply,
+    PurgedReply,
+    RebuiltReply,
+    RemovedReply,
+    RenamedReply,
+    SnapshotReply,
+    StrangersReply,
 )
+from edge.core.codes import Code
 from edge.core.enrollment import SAMPLES_MAX
 from edge.core.names import NAME_MAX
-from edge.core.types import Event
 from edge.errors import RefusedError
 
 DAY_SECONDS, DAYS_MAX = 86_400.0, 3650
 Transaction = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_MAX)]
 Images = Annotated[list[str], msgspec.Meta(min_length=1, max_length=SAMPLES_MAX)]
-
-
 Days = Annotated[float, msgspec.Meta(gt=0, le=DAYS_MAX)]
-StrangerId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+
+PICTURE_CODES = (Code.NOT_BASE64, Code.NOT_AN_IMAGE, Code.IMAGE_TOO_LARGE, Code.IMAGE_BROKEN)
+FACE_CODES = (Code.NO_FACE, Code.MULTIPLE_FACES, Code.TOO_SMALL, Code.TURNED_AWAY, Code.DARK, Code.BLURRED)
+# What any request may be refused with.
+ANY_CODES = (
+    Code.RETAINED,
+    Code.BUSY,
+    Code.TOO_LARGE,
+    Code.ANSWER_TOO_LARGE,
+    Code.NOT_JSON,
+    Code.INVALID,
+    Code.TRANSACTION_REUSED,
+    Code.ANSWERED_BEFORE,
+    Code.STORAGE,
+    Code.NO_KEY,
+    Code.UNSIGNED,
+    Code.BAD_SIGNATURE,
+    Code.REPLAYED,
+    Code.STALE,
+    Code.OUT_OF_ORDER,
+    Code.CLOCK_NOT_SET,
+)
+STRANGER_CODES = (Code.STRANGERS_NOT_KEPT, Code.NO_SUCH_STRANGER)
+
+
+class Access(StrEnum):
+    """What a verb does to the device.
+
+    READ writes nothing; WRITE is carried out once, and its answer is kept for a day; LIVE reports progress until it
+    ends.
+    """
+
+    READ = "read"
+    WRITE = "write"
+    LIVE = "live"
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What is looked at at all. image_pixels_max: of all pictures of one request together."""
+    """What one request may hold. image_pixels_max: of all its pictures together."""
 
     request_bytes_max: int
     image_pixels_max: int
 
 
-class DeviceContext(Protocol):
-    """What a request may ask of the device besides its door."""
-
-    limits: Limits
-
-    def now(self) -> float:
-        """Seconds since 1970. Raises RefusedError with clock_not_set while nobody has told the device."""
-
-    def told(self, event_id: str) -> Event:
-        """An event as it was told. Raises RefusedError with no_such_event."""
-
-    def health(self) -> dict[str, object]:
-        """How the device is, as on its topic."""
-
-    def snapshot(self) -> dict[str, object]:
-        """What the camera sees. Raises RefusedError where that is not to be had."""
-
-    def export(self, *, crops: bool) -> dict[str, object]:
-        """Everybody, sealed under the household's key. Raises RefusedError where there is none, or with too_large."""
-
-    def opened(self, gallery: str) -> bytes:
-        """What was sealed. Raises RefusedError where there is no key, or the gallery was not sealed under it."""
-
-
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What every request holds. transaction: made by whoever asks; the same one gets the same answer."""
+    """What every request has. transaction: made by the asker; the same one gets the same answer.
+
+    answer_kept: whether the answer to a WRITE is kept for a day; one with a whole gallery in it is not
+    """
+
+    verb: ClassVar[str]
+    access: ClassVar[Access]
+    reply: ClassVar[type]
+    codes: ClassVar[tuple[Code, ...]]
+    answer_kept: ClassVar[bool]
 
     transaction: Transaction
 
-    def command(self, around: DeviceContext) -> Command | Reply:
-        """What the door is asked to do, or the answer. Raises RefusedError for what does not hold."""
-        raise NotImplementedError
+    @classmethod
+    def new(cls, **fields: object) -> Self:
+        """A request under a new transaction."""
+        return cls(transaction=cls.new_transaction(), **fields)
+
+    @staticmethod
+    def new_transaction() -> str:
+        """A transaction that nobody used before."""
+        return uuid.uuid4().hex
 
 
-class EnrollImageRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """enroll/image: templates of somebody from JPEG or PNG pictures in base64, one face in each."""
+AnyRequest = TypeVar("AnyRequest", bound=type[Request])
+VERBS: dict[str, type[Request]] = {}
+
+
+def verb(
+    name: str, access: Access, reply: type, *codes: Code, answer_kept: bool = True
+) -> Callable[[AnyRequest], AnyRequest]:
+    """Register a request class. codes: what it may be refused with, beside what any request may be."""
+
+    def register(kind: AnyRequest) -> AnyRequest:
+        kind.verb, kind.access, kind.reply, kind.codes, kind.answer_kept = name, access, reply, codes, answer_kept
+        VERBS[name] = kind
+        return kind
+
+    return register
+
+
+@verb(
+    "enroll/image",
+    Access.WRITE,
+    EnrolledReply,
+    *FACE_CODES,
+    Code.DIFFERENT_PEOPLE,
+    Code.CONFLICTS_WITH,
+    Code.NAME_TAKEN,
+    *PICTURE_CODES,
+    Code.CLOCK_NOT_SET,
+)
+class EnrollImages(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Enroll somebody from pictures with one face each.
+
+    images: JPEG, PNG, ... in base64; ttl_days: of a guest, who is removed after so many days
+    """
 
     name: Name
     images: Images
     ttl_days: Days | None = None
 
-    def command(self, around: DeviceContext) -> Command:
-        """See Request."""
-        images, pixels = [], 0
-        for number, text in enumerate(self.images, start=1):
-            images.append(picture_in(text, f"image {number}", around.limits.image_pixels_max - pixels))
-            pixels += images[-1].shape[0] * images[-1].shape[1]
-        return EnrollImages(self.name, images, expiry(self.ttl_days, around))
 
+@verb(
+    "enroll/start",
+    Access.LIVE,
+    EnrolledReply,
+    Code.CONFLICTS_WITH,
+    Code.NAME_TAKEN,
+    Code.TIMEOUT,
+    Code.CANCELLED,
+    Code.STOPPED,
+    Code.ENROLLING,
+    Code.RECOGNITION_OFF,
+    Code.CLOCK_NOT_SET,
+)
+class StartEnrollment(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Enroll the person before the camera; `progress` is reported until there are enough samples.
 
-class EnrollStartRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """enroll/start: templates of whoever stands before the door from now on; says how far it has come."""
+    shots: how many samples; timeout_seconds: what there is by then is kept; ttl_days: of a guest
+    """
 
     name: Name
     shots: Annotated[int, msgspec.Meta(ge=1, le=SAMPLES_MAX)] = 5
     timeout_seconds: Annotated[float, msgspec.Meta(ge=5, le=600)] = 60.0
     ttl_days: Days | None = None
 
-    def command(self, around: DeviceContext) -> Command:
-        """See Request."""
-        return StartEnrollment(self.name, self.shots, expiry(self.ttl_days, around))
+
+@verb("enroll/cancel", Access.WRITE, CancelledReply, Code.NOT_ENROLLING)
+class CancelEnrollment(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Keep nothing of the person before the camera."""
 
 
-class EnrollCancelRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """enroll/cancel: keep nothing of whoever stands before the door."""
-
-    def command(self, _around: DeviceContext) -> Command:
-        """See Request."""
-        return CancelEnrollment()
+@verb("person/list", Access.READ, PeopleReply)
+class ListPeople(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """List everybody who is enrolled."""
 
 
-class PersonListRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """person/list."""
-
-    def command(self, _around: DeviceContext) -> Command:
-        """See Request."""
-        return ListPeople()
-
-
-class PersonRenameRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """person/rename."""
+@verb("person/rename", Access.WRITE, RenamedReply, Code.NO_SUCH_PERSON, Code.NAME_TAKEN)
+class RenamePerson(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Give somebody another name."""
 
     name: Name
     new_name: Name
 
-    def command(self, _around: DeviceContext) -> Command:
-        """See Request."""
-        return RenamePerson(self.name, self.new_name)
 
-
-class PersonMergeRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """person/merge: two names of one person become one."""
+@verb("person/merge", Access.WRITE, EnrolledReply, Code.NO_SUCH_PERSON)
+class MergePeople(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Make two names of one person one: `into` keeps its name and gets the templates of `name`."""
 
     name: Name
     into: Name
 
-    def command(self, _around: DeviceContext) -> Command:
-        """See Request."""
-        return MergePeople(self.name, self.into)
 
+@verb("person/set", Access.WRITE, PersonReply, Code.NO_SUCH_PERSON, Code.CLOCK_NOT_SET)
+class SetPerson(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Change what is particular to somebody; what is left out stays.
 
-class PersonSetRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """person/set: what is particular to somebody; null takes it back, and what is not given stays as it is.
-
-    tau: of their own, for who is taken for others or never known; ttl_days: from now on, then they are forgotten;
-    notify: whether their coming is told as such
+    tau: a match threshold of their own, or null; ttl_days: from now on, then they are removed, or null
+    notify: whether events name them
     """
 
     name: Name
@@ -166,215 +211,139 @@ class PersonSetRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only
     ttl_days: Days | msgspec.UnsetType | None = msgspec.UNSET
     notify: bool | msgspec.UnsetType = msgspec.UNSET
 
-    def command(self, around: DeviceContext) -> Command:
-        """See Request."""
-        given = {"tau": self.tau, "notify": self.notify}
-        changes = {field: value for field, value in given.items() if value is not msgspec.UNSET}
-        if self.ttl_days is not msgspec.UNSET:
-            changes["expires"] = expiry(self.ttl_days, around)
-        if not changes:
-            raise RefusedError("invalid", "person/set: expected tau, ttl_days or notify")
-        return SetPerson(self.name, changes)
 
-
-class PersonRemoveRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """person/remove."""
+@verb("person/remove", Access.WRITE, RemovedReply, Code.NO_SUCH_PERSON, Code.NOT_OVERWRITTEN)
+class RemovePerson(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Remove somebody: person, templates and crops are deleted and overwritten."""
 
     name: Name
 
-    def command(self, _around: DeviceContext) -> Command:
-        """See Request."""
-        return RemovePerson(self.name)
+
+@verb("unknown/list", Access.READ, StrangersReply, Code.STRANGERS_NOT_KEPT)
+class ListStrangers(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """List the strangers who came, where they are kept."""
 
 
-class UnknownListRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """unknown/list: who came that nobody has named."""
+@verb("unknown/label", Access.WRITE, EnrolledReply, *STRANGER_CODES, Code.NAME_TAKEN, Code.CONFLICTS_WITH)
+class LabelStranger(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Enroll a stranger under a name. id: a stranger_id."""
 
-    def command(self, _around: DeviceContext) -> Command:
-        """See Request."""
-        return ListStrangers()
-
-
-class UnknownLabelRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """unknown/label: a stranger has a name."""
-
-    id: StrangerId
+    id: Id
     name: Name
 
-    def command(self, _around: DeviceContext) -> Command:
-        """See Request."""
-        return LabelStranger(self.id, self.name)
 
+@verb("unknown/ignore", Access.WRITE, IgnoredReply, *STRANGER_CODES)
+class IgnoreStranger(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Report a stranger as `ignored` from now on, or report them again. id: a stranger_id."""
 
-class UnknownIgnoreRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """unknown/ignore: say nothing of a stranger from now on, or say it again."""
-
-    id: StrangerId
+    id: Id
     ignored: bool = True
 
-    def command(self, _around: DeviceContext) -> Command:
-        """See Request."""
-        return IgnoreStranger(self.id, self.ignored)
+
+@verb("unknown/purge", Access.WRITE, PurgedReply, *STRANGER_CODES)
+class PurgeStrangers(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Remove a stranger, or, without an id, all of them."""
+
+    id: Id | None = None
 
 
-class UnknownPurgeRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """unknown/purge: forget a stranger; without an id all of them."""
+@verb(
+    "event/correct",
+    Access.WRITE,
+    CorrectedReply,
+    Code.NO_SUCH_EVENT,
+    Code.NO_LOOK,
+    Code.NOT_NAMED,
+    Code.NAME_TAKEN,
+)
+class CorrectEvent(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Say who an event was of; null: nobody who is enrolled. id: of one of the newest events with a sample."""
 
-    id: StrangerId | None = None
-
-    def command(self, _around: DeviceContext) -> Command:
-        """See Request."""
-        return PurgeStrangers(self.id)
-
-
-class EventCorrectRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """event/correct: who it was; null: nobody the household knows."""
-
-    id: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    id: Id
     name: Name | None
 
-    def command(self, around: DeviceContext) -> Command:
-        """See Request."""
-        return CorrectEvent(around.told(self.id), self.name)
 
-
-class SnapshotGetRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """snapshot/get: what the camera sees now, as a JPEG in base64."""
-
-    def command(self, around: DeviceContext) -> Reply:
-        """See Request."""
-        return Reply(around.snapshot())
-
-
-class HealthCheckRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """health/check: how the device is now."""
-
-    def command(self, around: DeviceContext) -> Reply:
-        """See Request."""
-        return Reply(around.health())
-
-
-class RecognizeImageRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """recognize/image: who is in one picture, JPEG or PNG in base64."""
+@verb("recognize/image", Access.READ, FacesReply, *PICTURE_CODES)
+class RecognizeImage(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Recognize every face in one picture. image: JPEG, PNG, ... in base64."""
 
     image: str
 
-    def command(self, around: DeviceContext) -> Command:
-        """See Request."""
-        return RecognizeImage(picture_in(self.image, "image", around.limits.image_pixels_max))
+
+@verb("snapshot/get", Access.READ, SnapshotReply, Code.SNAPSHOT_OFF, Code.RECOGNITION_OFF, Code.NO_FRAME)
+class GetSnapshot(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Get what the camera sees now."""
 
 
-class GalleryExportRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """gallery/export: everybody with templates and crops, sealed under the household's key, in base64."""
+@verb("health/check", Access.READ, Health)
+class CheckHealth(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Get the device's health now."""
+
+
+@verb("gallery/export", Access.WRITE, ExportedReply, Code.NO_HOUSEHOLD_KEY, Code.TOO_LARGE, answer_kept=False)
+class ExportGallery(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Get everybody with templates and crops, encrypted under the household's key; it goes into the audit record."""
 
     crops: bool = True
 
-    def command(self, around: DeviceContext) -> Reply:
-        """See Request."""
-        return Reply(around.export(crops=self.crops))
 
-
-class GalleryImportRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """gallery/import: know everybody of an export, too."""
+@verb(
+    "gallery/import",
+    Access.WRITE,
+    ImportedReply,
+    Code.NO_HOUSEHOLD_KEY,
+    Code.NOT_BASE64,
+    Code.NOT_AUTHENTIC,
+    Code.NAME_TAKEN,
+)
+class ImportGallery(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Add everybody of an export. gallery: as gallery/export gives it."""
 
     gallery: str
 
-    def command(self, around: DeviceContext) -> Command:
-        """See Request."""
-        return ImportGallery(around.opened(self.gallery))
+
+@verb("gallery/rebuild", Access.WRITE, RebuiltReply)
+class RebuildGallery(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Embed every stored crop again with the present model."""
 
 
-class GalleryRebuildRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """gallery/rebuild: embed every stored crop again."""
-
-    def command(self, _around: DeviceContext) -> Command:
-        """See Request."""
-        return RebuildGallery()
+@verb("config/get", Access.READ, ConfigReply)
+class GetConfig(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Get what can be set while the device runs."""
 
 
-class ConfigGetRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """config/get: what can be set while the device runs."""
-
-    def command(self, _around: DeviceContext) -> Command:
-        """See Request."""
-        return SwitchRecognition()
-
-
-class ConfigSetRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """config/set: it is kept over restarts."""
+@verb("config/set", Access.WRITE, ConfigReply)
+class SetConfig(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Turn recognition on or off; it outlasts restarts."""
 
     recognition: bool
 
-    def command(self, _around: DeviceContext) -> Command:
-        """See Request."""
-        return SwitchRecognition(self.recognition)
+
+def request_type(verb_name: str) -> type[Request]:
+    """The class of a verb. Raises RefusedError with unknown_verb."""
+    if verb_name not in VERBS:
+        raise RefusedError(Code.UNKNOWN_VERB, f"there is no request '{verb_name[:64]}'; known are {', '.join(VERBS)}")
+    return VERBS[verb_name]
 
 
-REQUESTS: dict[str, type[Request]] = {
-    "enroll/image": EnrollImageRequest,
-    "enroll/start": EnrollStartRequest,
-    "enroll/cancel": EnrollCancelRequest,
-    "person/list": PersonListRequest,
-    "person/rename": PersonRenameRequest,
-    "person/merge": PersonMergeRequest,
-    "person/set": PersonSetRequest,
-    "person/remove": PersonRemoveRequest,
-    "unknown/list": UnknownListRequest,
-    "unknown/label": UnknownLabelRequest,
-    "unknown/ignore": UnknownIgnoreRequest,
-    "unknown/purge": UnknownPurgeRequest,
-    "event/correct": EventCorrectRequest,
-    "recognize/image": RecognizeImageRequest,
-    "snapshot/get": SnapshotGetRequest,
-    "health/check": HealthCheckRequest,
-    "gallery/export": GalleryExportRequest,
-    "gallery/import": GalleryImportRequest,
-    "gallery/rebuild": GalleryRebuildRequest,
-    "config/get": ConfigGetRequest,
-    "config/set": ConfigSetRequest,
-}
-
-
-def read_request(verb: str, payload: bytes, size: int, limits: Limits) -> Request:
-    """The typed request in a payload of that many bytes; of one that is too large nothing but the size need be given.
-
-    Raises RefusedError with unknown_verb, too_large, not_json or invalid; the text names the limit or the field.
-    """
-    if verb not in REQUESTS:
-        raise RefusedError("unknown_verb", f"there is no request '{verb[:64]}'; known are {', '.join(REQUESTS)}")
-    if size > limits.request_bytes_max:
-        raise RefusedError("too_large", f"the request has {size} bytes; at most {limits.request_bytes_max} are read")
+def decode_json(verb_name: str, payload: bytes) -> object:
+    """The JSON value of a payload. Raises RefusedError with not_json."""
     try:
-        return msgspec.json.decode(payload, type=REQUESTS[verb])
-    except msgspec.ValidationError as error:
-        raise RefusedError("invalid", f"{verb}: {error}") from error
+        return msgspec.json.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:  # the last: [[[[... without end
-        raise RefusedError("not_json", f"{verb}: the payload is not JSON in UTF-8: {error}") from error
+        raise RefusedError(Code.NOT_JSON, f"{verb_name}: the payload is not JSON in UTF-8: {error}") from error
 
 
-def transaction_in(payload: bytes) -> str | None:
-    """The transaction of a request that may hold nothing else of use; None where none can be read."""
+def convert_request(verb_name: str, value: object) -> Request:
+    """The typed request of a JSON value. Raises RefusedError with unknown_verb or invalid, which names the field."""
+    kind = request_type(verb_name)
     try:
-        return msgspec.json.decode(payload, type=Anything).transaction
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+        return msgspec.convert(value, kind)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise RefusedError(Code.INVALID, f"{verb_name}: {error}") from error
 
 
-class Anything(msgspec.Struct, frozen=True):
-    """A JSON object with a transaction in it."""
-
-    transaction: Transaction
-
-
-def expiry(days: float | None, around: DeviceContext) -> float | None:
-    """So many days from now, in seconds since 1970."""
-    return None if days is None else around.now() + days * DAY_SECONDS
-
-
-def picture_in(text: str, what: str, pixels_max: int) -> np.ndarray:
-    """Base64 -> (H, W, 3) uint8 RGB. Raises RefusedError."""
-    try:
-        encoded = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise RefusedError("not_base64", f"{what} is not base64: {error}") from error
-    return decode_picture(encoded, what, pixels_max)
+def transaction_of(value: object) -> str | None:
+    """The transaction of a JSON value that may be no request; None where there is none."""
+    transaction = value.get("transaction") if isinstance(value, dict) else None
+    return transaction if isinstance(transaction, str) and 1 <= len(transaction) <= 128 else None

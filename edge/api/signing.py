@@ -1,23 +1,27 @@
-"""Signed requests: whoever has the key asked this, on this topic, just now, and once.
+"""Signed requests: proof that the holder of the key made this request, on this topic, just now, and once.
 
-What is signed travels as the text that it is, inside an envelope, so that the very same bytes are checked, over MQTT
-3.1.1 as over 5. The signature is HMAC-SHA-256 over topic, timestamp_ms, nonce and that text, with NUL between them:
-no topic may hold one (MQTT 5, 1.5.4), so there is one way to take it apart.
+What is signed travels as text inside an envelope, so that the same bytes are checked over MQTT 3.1.1 and 5. The
+signature is HMAC-SHA-256 over topic, timestamp_ms, nonce and that text, separated by NUL: no topic may hold one
+(MQTT 5, 1.5.4), so there is one way to take it apart.
 """
 
 import hashlib
 import hmac
 import time
 import uuid
+from collections import OrderedDict
+from collections.abc import Callable
 from typing import Annotated, NamedTuple, Protocol
 
 import msgspec
 
+from edge.core.codes import Code
 from edge.errors import RefusedError
-from edge.system.clock import Clock
 
 WINDOW_SECONDS = 60
+READ_NONCES_MAX = 10_000
 EXPECTED = "signed, timestamp_ms, nonce (16 to 64 letters, digits, _ or -) and signature (64 hexadecimal digits)"
+ENVELOPE_KEYS = {"signed", "timestamp_ms", "nonce", "signature"}
 
 
 class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -30,107 +34,134 @@ class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class Stamp(NamedTuple):
-    """By what a signed request is known."""
+    """What identifies a signed request."""
 
     key_id: str
     timestamp_ms: int
     nonce: str
 
 
-class Signed(NamedTuple):
-    """What is asked, and by whose stamp; None where no signature is asked for."""
+class Clock(Protocol):
+    """The time of day; see edge.system.clock.Clock."""
 
-    request: bytes
-    stamp: Stamp | None = None
+    def now(self) -> float | None:
+        """Seconds since 1970; None while the time of day is not set."""
 
 
 class Nonces(Protocol):
-    """Those that were seen, over restarts."""
+    """The nonces of requests that were carried out, over restarts."""
 
     def seen(self, key_id: str, nonce: str) -> bool:
-        """Under this key it was."""
+        """Whether a request with it was carried out under this key."""
 
     def newest_ms(self, key_id: str) -> int | None:
-        """When the newest of this key was signed."""
+        """When the newest request of this key was signed."""
 
     def consume_nonce(self, key_id: str, nonce: str, timestamp_ms: int, window_ms: int) -> None:
-        """From now on it was seen; what is older than the newest by more than the window may be dropped."""
+        """Mark it as seen; what is older than the newest by more than the window may be dropped."""
 
 
 class Signatures:
-    """What a device asks of requests: with a key that they are signed by it, without that they are not signed."""
+    """What a device demands of requests: with a key that they are signed by it, without that they are not signed.
 
-    def __init__(self, key: bytes | None, clock: Clock, nonces: Nonces) -> None:
-        self._key, self._clock, self._nonces = key, clock, nonces
+    monotonic: seconds on a clock that never goes back
+    """
 
-    def verify(self, topic: str, payload: bytes) -> Signed:
-        """The request in a payload.
+    def __init__(
+        self, key: bytes | None, clock: Clock, nonces: Nonces, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._key, self._clock, self._nonces, self._monotonic = key, clock, nonces, monotonic
+        self._started = monotonic()
+        self._read: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    def open(self, topic: str, value: object) -> tuple[bytes | None, Stamp | None]:
+        """The signed text of a decoded payload and its stamp; (None, None) for a request that is not signed.
 
         Raises RefusedError with no_key, unsigned or bad_signature.
         """
-        try:
-            envelope = msgspec.json.decode(payload, type=Envelope)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            if self._key is None:
-                return Signed(payload)
-            raise RefusedError(
-                "unsigned",
-                f"this device wants every request signed: expected {EXPECTED}: {error}; limen's own commands sign "
-                "where mqtt.signing_key_file is set",
-            ) from error
+        if not isinstance(value, dict) or not value.keys() & {"signed", "signature"}:
+            if self._key is not None:
+                raise RefusedError(
+                    Code.UNSIGNED,
+                    f"this device accepts signed requests only: expected {EXPECTED}; limen's own commands sign where "
+                    "mqtt.signing_key_file is set",
+                )
+            return None, None
         if self._key is None:
-            raise RefusedError("no_key", "this device has no key to check a signature with: mqtt.signing_key_file")
+            if value.keys() == ENVELOPE_KEYS:
+                raise RefusedError(
+                    Code.NO_KEY, "this device has no key to check a signature with: mqtt.signing_key_file"
+                )
+            return None, None
+        try:
+            envelope = msgspec.convert(value, Envelope)
+        except msgspec.ValidationError as error:
+            raise RefusedError(Code.UNSIGNED, f"expected {EXPECTED}: {error}") from error
         expected = signature_of(self._key, topic, envelope.signed, envelope.timestamp_ms, envelope.nonce)
         if not hmac.compare_digest(expected, envelope.signature.lower()):
             raise RefusedError(
-                "bad_signature", "the signature is not by this device's key over this topic, time, nonce and text"
+                Code.BAD_SIGNATURE, "the signature is not by this device's key over this topic, time, nonce and text"
             )
-        return Signed(envelope.signed.encode(), Stamp(key_id(self._key), envelope.timestamp_ms, envelope.nonce))
+        return envelope.signed.encode(), Stamp(key_id(self._key), envelope.timestamp_ms, envelope.nonce)
 
     def check_freshness(self, stamp: Stamp | None) -> None:
-        """Nothing, for a request that is fresh, new and in order.
+        """Pass a request that is fresh, new and in order.
 
         Raises RefusedError with replayed, out_of_order, clock_not_set or stale.
         """
         if stamp is None:
             return
-        if self._nonces.seen(stamp.key_id, stamp.nonce):
-            raise RefusedError("replayed", "a request with this nonce was carried out already; sign each anew")
+        if self._nonces.seen(stamp.key_id, stamp.nonce) or (stamp.key_id, stamp.nonce) in self._read:
+            raise RefusedError(Code.REPLAYED, "a request with this nonce was carried out already; sign each anew")
         now = self._clock.now()
         if now is None:
             raise RefusedError(
-                "clock_not_set", "this device does not know the time of day yet, so not whether a request is fresh"
+                Code.CLOCK_NOT_SET,
+                "this device does not know the time of day yet, so it cannot tell whether a request is fresh",
             )
         off_seconds = now - stamp.timestamp_ms / 1000
         if abs(off_seconds) > WINDOW_SECONDS:
             raise RefusedError(
-                "stale",
+                Code.STALE,
                 f"signed {abs(off_seconds):.0f} s {'before' if off_seconds > 0 else 'after'} the time of this device; "
-                f"at most {WINDOW_SECONDS} s are let pass",
+                f"at most {WINDOW_SECONDS} s are accepted",
             )
         # Also where the clock was put back, and nonces were dropped by then, nothing old is new again.
         behind_ms = (self._nonces.newest_ms(stamp.key_id) or 0) - stamp.timestamp_ms
         if behind_ms > 0:
             raise RefusedError(
-                "out_of_order", f"signed {behind_ms / 1000:.3f} s before a request that was carried out already"
+                Code.OUT_OF_ORDER, f"signed {behind_ms / 1000:.3f} s before a request that was carried out already"
             )
 
     def consume_nonce(self, stamp: Stamp | None) -> None:
-        """It is carried out now: never again. Raises GalleryError."""
+        """Mark a request as carried out, on disk. Raises GalleryError."""
         if stamp is not None:
             self._nonces.consume_nonce(stamp.key_id, stamp.nonce, stamp.timestamp_ms, 1000 * WINDOW_SECONDS)
 
+    def remember_read(self, stamp: Stamp | None) -> None:
+        """Mark a READ request as carried out, in memory: the disk is not written for it.
 
-def request_in(payload: bytes) -> bytes:
-    """What an envelope holds, whether its signature holds or not; of anything else, itself."""
-    try:
-        return msgspec.json.decode(payload, type=Envelope).signed.encode()
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return payload
+        Raises RefusedError with out_of_order for one that was signed before this process started: it may have been
+        carried out then.
+        """
+        if stamp is None:
+            return
+        started_at = (self._clock.now() or 0.0) - (self._monotonic() - self._started)
+        if stamp.timestamp_ms / 1000 < started_at:
+            raise RefusedError(Code.OUT_OF_ORDER, "signed before this device was started; sign it again")
+        self._read[stamp.key_id, stamp.nonce] = None
+        if len(self._read) > READ_NONCES_MAX:
+            self._read.popitem(last=False)
+
+
+def signed_text(value: object) -> bytes | None:
+    """The text in an envelope, whether its signature holds or not; None where there is none."""
+    text = value.get("signed") if isinstance(value, dict) else None
+    return text.encode() if isinstance(text, str) else None
 
 
 def sign(key: bytes, topic: str, request: bytes) -> bytes:
-    """A request, signed now: what is to be sent on that topic."""
+    """A request, signed now, as it is sent on that topic."""
     text, timestamp_ms, nonce = request.decode(), time.time_ns() // 1_000_000, uuid.uuid4().hex
     signature = signature_of(key, topic, text, timestamp_ms, nonce)
     return msgspec.json.encode(Envelope(signed=text, timestamp_ms=timestamp_ms, nonce=nonce, signature=signature))
@@ -142,5 +173,5 @@ def signature_of(key: bytes, topic: str, text: str, timestamp_ms: int, nonce: st
 
 
 def key_id(key: bytes) -> str:
-    """By which people tell keys apart, and nobody learns one."""
+    """Eight hexadecimal digits that tell keys apart and reveal nothing of one."""
     return hmac.new(key, b"limen key id", hashlib.sha256).hexdigest()[:8]

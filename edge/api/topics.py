@@ -46,7 +46,7 @@ class Topics:
 
 
 @dataclass(frozen=True)
-class SharedTopics:
+class HouseholdTopics:
     """The topics below `limen/household/<household>`, which all its cameras share."""
 
     household: str

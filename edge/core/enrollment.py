@@ -1,9 +1,11 @@
-"""Shots -> templates, or a named refusal."""
+"""From pictures or frames to samples that become templates, or a named refusal."""
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from edge.core.align import align
-from edge.core.commands import Progress
+from edge.core.codes import Code
 from edge.core.gallery import Gallery
 from edge.core.ports import Detector, Embedder
 from edge.core.quality import QualityRules
@@ -11,93 +13,41 @@ from edge.core.types import Face, Frame, Sample
 from edge.errors import RefusedError
 
 SAMPLES_MAX = 20
-APART_MIN = 0.03  # d between two shots that are worth keeping both: frames of somebody who stands still are nearer
+APART_MIN = 0.03  # d between two samples worth keeping both: frames of somebody who stands still are nearer
 
 
 def samples_of(
     name: str, images: list[np.ndarray], detector: Detector, embedder: Embedder, gallery: Gallery, rules: QualityRules
 ) -> list[Sample]:
-    """A shot of every image.
+    """A sample of every image, each (H, W, 3) uint8 RGB.
 
     Raises RefusedError with no_image, no_face, multiple_faces, the quality's problem, different_people (two images are
-    not of one person) or conflicts_with (another person of the gallery is already within tau).
+    not of one person) or conflicts_with (another person of the gallery is within tau).
     """
     if not 1 <= len(images) <= SAMPLES_MAX:
-        raise RefusedError("no_image", f"expected 1 to {SAMPLES_MAX} images, got {len(images)}")
-    shots = [sample_of(image, f"image {number}", detector, embedder, rules) for number, image in enumerate(images, 1)]
-    encodings = np.stack([shot.embedding for shot in shots])
+        raise RefusedError(Code.NO_IMAGE, f"expected 1 to {SAMPLES_MAX} images, got {len(images)}")
+    samples = [sample_of(image, f"image {number}", detector, embedder, rules) for number, image in enumerate(images, 1)]
+    encodings = np.stack([sample.embedding for sample in samples])
     distances = 2 - 2 * encodings @ encodings.T  # (S, D) @ (D, S) -> (S, S)
     one, other = np.unravel_index(distances.argmax(), distances.shape)
     if distances[one, other] > gallery.tau:
         raise RefusedError(
-            "different_people",
+            Code.DIFFERENT_PEOPLE,
             f"images {one + 1} and {other + 1} are not of one person: "
             f"d {distances[one, other]:.2f}, tau {gallery.tau:.2f}",
         )
-    for number, shot in enumerate(shots, 1):
-        refuse_conflict(f"image {number}", name, shot.embedding, gallery)
-    return shots
-
-
-def refuse_conflict(what: str, name: str, look: np.ndarray, gallery: Gallery) -> None:
-    """Raise RefusedError with conflicts_with where a look, (D,), is of somebody known under another name."""
-    match = gallery.identify(look)
-    if match.person is not None and match.person.name.casefold() != name.casefold():
-        raise RefusedError(
-            "conflicts_with", f"{what} is {match.person.name}: d {match.distance:.2f}, tau {match.tau:.2f}"
-        )
-
-
-class LiveEnrollment:
-    """Shots of whoever stands before the door, no two of them alike.
-
-    A look gives a shot or a reason why not: no_face, multiple_faces, the quality's problem, different_people,
-    too_similar. It says so only when that changes, so that whoever guides the person is not flooded.
-    """
-
-    def __init__(self, name: str, wanted: int, expires: float | None = None) -> None:
-        self.name, self.wanted, self.expires = name, wanted, expires
-        self.shots: list[Sample] = []
-        self._said: str | None = "nothing yet"
-
-    def look(
-        self, frame: Frame, faces: list[Face], embedder: Embedder, gallery: Gallery, rules: QualityRules
-    ) -> Progress | None:
-        """What is new, or None. Raises RefusedError with conflicts_with: nothing of them is kept under this name."""
-        reason = self._take(frame, faces, embedder, gallery, rules)
-        if reason is not None and reason == self._said:
-            return None
-        self._said = reason
-        return Progress(len(self.shots), self.wanted, reason)
-
-    def _take(
-        self, frame: Frame, faces: list[Face], embedder: Embedder, gallery: Gallery, rules: QualityRules
-    ) -> str | None:
-        if len(faces) != 1:
-            return "multiple_faces" if faces else "no_face"
-        face = faces[0].scaled(frame.zoom)
-        crop = align(frame.best, face.landmarks)
-        quality = rules.assess(crop, face)
-        if quality.problem is not None:
-            return quality.problem
-        shot = Sample(crop, embedder.embed(crop))
-        refuse_conflict("whoever is there", self.name, shot.embedding, gallery)
-        distances = [float(np.square(shot.embedding - kept.embedding).sum()) for kept in self.shots]
-        if distances and max(distances) > gallery.tau:
-            return "different_people"
-        if distances and min(distances) < APART_MIN:
-            return "too_similar"
-        self.shots.append(shot)
-        return None
+    for number, sample in enumerate(samples, 1):
+        refuse_conflict(f"image {number}", name, sample.embedding, gallery)
+    return samples
 
 
 def sample_of(image: np.ndarray, what: str, detector: Detector, embedder: Embedder, rules: QualityRules) -> Sample:
     """The one face of an image. Raises RefusedError where there is none, more than one, or one not good enough."""
     faces = detector.detect(image)
     if not faces:
-        raise RefusedError("no_face", f"{what} shows no face")
+        raise RefusedError(Code.NO_FACE, f"{what} shows no face")
     if len(faces) > 1:
-        raise RefusedError("multiple_faces", f"{what} shows {len(faces)} faces; expected one")
+        raise RefusedError(Code.MULTIPLE_FACES, f"{what} shows {len(faces)} faces; expected one")
     (face,) = faces
     crop = align(image, face.landmarks)
     quality = rules.assess(crop, face)
@@ -105,4 +55,80 @@ def sample_of(image: np.ndarray, what: str, detector: Detector, embedder: Embedd
         raise RefusedError(
             quality.problem, f"{what}: the face is {quality.problem.replace('_', ' ')} ({quality.summary()})"
         )
-    return Sample(crop, embedder.embed(crop))
+    return Sample(crop, embedder.embed(crop), quality)
+
+
+def refuse_conflict(what: str, name: str, embedding: np.ndarray, gallery: Gallery) -> None:
+    """Raise RefusedError with conflicts_with where an embedding, (D,), matches somebody of another name."""
+    match = gallery.identify(embedding)
+    if match.person is not None and match.person.name.casefold() != name.casefold():
+        raise RefusedError(
+            Code.CONFLICTS_WITH, f"{what} is {match.person.name}: d {match.distance:.2f}, tau {match.tau:.2f}"
+        )
+
+
+@dataclass(frozen=True)
+class EnrollmentProgress:
+    """How far a live enrollment has come.
+
+    reason: the code why the last face gave no sample; None where it gave one
+    refusal: why the enrollment ended without templates; None while it goes on
+    """
+
+    samples: int
+    of: int
+    reason: str | None = None
+    refusal: RefusedError | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether there are as many samples as were wanted."""
+        return self.samples >= self.of
+
+
+class LiveEnrollment:
+    """Samples of the person before the camera, no two of them alike.
+
+    A frame gives a sample or a reason why not: no_face, multiple_faces, the quality's problem, different_people,
+    too_similar. Progress is reported only when that changes.
+    """
+
+    def __init__(self, name: str, wanted: int, expires: float | None = None) -> None:
+        self.name, self.wanted, self.expires = name, wanted, expires
+        self.samples: list[Sample] = []
+        self._reported: str | None = "nothing yet"
+
+    @property
+    def complete(self) -> bool:
+        """Whether there are as many samples as were wanted."""
+        return len(self.samples) >= self.wanted
+
+    def process(
+        self, frame: Frame, faces: list[Face], embedder: Embedder, gallery: Gallery, rules: QualityRules
+    ) -> EnrollmentProgress | None:
+        """Add a frame. Returns the progress where it changed; raises RefusedError with conflicts_with."""
+        reason = self._take(frame, faces, embedder, gallery, rules)
+        if reason is not None and reason == self._reported:
+            return None
+        self._reported = reason
+        return EnrollmentProgress(len(self.samples), self.wanted, reason)
+
+    def _take(
+        self, frame: Frame, faces: list[Face], embedder: Embedder, gallery: Gallery, rules: QualityRules
+    ) -> str | None:
+        if len(faces) != 1:
+            return Code.MULTIPLE_FACES if faces else Code.NO_FACE
+        face = faces[0].scaled(frame.zoom)
+        crop = align(frame.best, face.landmarks)
+        quality = rules.assess(crop, face)
+        if quality.problem is not None:
+            return quality.problem
+        sample = Sample(crop, embedder.embed(crop), quality)
+        refuse_conflict("the person before the camera", self.name, sample.embedding, gallery)
+        distances = [float(np.square(sample.embedding - kept.embedding).sum()) for kept in self.samples]
+        if distances and max(distances) > gallery.tau:
+            return Code.DIFFERENT_PEOPLE
+        if distances and min(distances) < APART_MIN:
+            return Code.TOO_SIMILAR
+        self.samples.append(sample)
+        return None

@@ -1,57 +1,122 @@
-"""What a track comes to, as an event."""
+"""What the device reports: the one event type, with the names of the wire, and how each kind is made."""
+
+from dataclasses import dataclass
 
 import numpy as np
 
-from edge.core.tracker import Track, Verdict
-from edge.core.types import Event, Frame, Person, Stranger
+from edge.core.evidence import Verdict
+from edge.core.tracker import Track
+from edge.core.types import Frame, Match, Person, Quality, Sample, Stranger
+
+
+@dataclass(frozen=True)
+class RunnerUp:
+    """The person who would be next. distance: d, or null where it is not finite."""
+
+    name: str
+    distance: float | None
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event; whoever sends it adds schema, id, seq, ts and model.
+
+    event_type: "recognized", "unknown", "ignored" (nothing is to be reported of them) or "low_quality" of a track;
+                "enrolled" or "forgotten" of a person
+    phase:      "new" once per track, "update" when the identity changes, "end" when the track is gone
+    at:         seconds on the clock of the frames; not on the wire
+    distance, tau, runner_up, margin: of the best sample that supports the verdict
+    stranger:   the id of a stranger who is kept
+    votes:      how many samples support whom, "unknown" for nobody
+    quality:    of that best sample
+    box:        left, top, width, height as shares of the picture
+    sample:     the clearest sample that supports the verdict, from which a correction learns; not on the wire
+    in_frame:   the face is in the newest frame, where box says; not on the wire
+    """
+
+    event_type: str
+    phase: str
+    track: str | None
+    at: float
+    name: str | None
+    person_id: str | None
+    why: str
+    distance: float | None = None
+    tau: float | None = None
+    runner_up: RunnerUp | None = None
+    margin: float | None = None
+    stranger: str | None = None
+    votes: dict[str, int] | None = None
+    quality: Quality | None = None
+    box: tuple[float, float, float, float] | None = None
+    faces_in_frame: int = 0
+    sample: Sample | None = None
+    in_frame: bool = True
 
 
 def verdict_event(track: Track, verdict: Verdict, phase: str, frame: Frame, faces_in_frame: int) -> Event:
     """The event of a verdict."""
+    match, person = verdict.best.match, verdict.person
+    distance, tau, runner_up, margin = measured(match)
     return Event(
-        kind=kind_of(verdict.person, track.stranger),
+        event_type=event_type_of(person, track.stranger),
         phase=phase,
         track=track.name,
         at=frame.at,
-        person=verdict.person,
-        match=verdict.best.match,
+        name=None if person is None else person.name,
+        person_id=None if person is None else person.person_id,
+        why=verdict.why,
+        distance=distance,
+        tau=tau,
+        runner_up=runner_up,
+        margin=margin,
+        stranger=None if track.stranger is None else track.stranger.stranger_id,
         votes=verdict.votes,
         quality=verdict.best.quality,
         box=normalized_box(track.face.box, frame.image.shape),
         faces_in_frame=faces_in_frame,
-        why=verdict.why,
-        stranger=None if track.stranger is None else track.stranger.stranger_id,
-        shot=verdict.shot,
+        sample=verdict.sample,
     )
 
 
-def kind_of(person: Person | None, stranger: Stranger | None) -> str:
-    """What an event is that tells of them."""
+def measured(match: Match) -> tuple[float | None, float, RunnerUp | None, float | None]:
+    """Distance, tau, runner-up and margin of a match; None for what is not finite or not there."""
+    if match.runner_up is None:
+        return finite(match.distance), match.tau, None, None
+    runner_up = RunnerUp(match.runner_up.name, finite(match.runner_up_distance))
+    return finite(match.distance), match.tau, runner_up, finite(match.margin)
+
+
+def finite(value: float) -> float | None:
+    """The value, or None where it is infinite: JSON has no infinity."""
+    return value if np.isfinite(value) else None
+
+
+def event_type_of(person: Person | None, stranger: Stranger | None) -> str:
+    """The type of an event about them."""
     if person is not None:
         return "recognized" if person.notify else "ignored"
     return "ignored" if stranger is not None and stranger.ignored else "unknown"
 
 
-def person_event(kind: str, person: Person, at: float, why: str) -> Event:
-    """The event of somebody who is known from now on, or no longer, whether at the door or not."""
-    return Event(kind, "new", None, at, person, None, {}, None, None, 0, why)
+def person_event(event_type: str, person_id: str, name: str | None, at: float, why: str) -> Event:
+    """The event of somebody who was enrolled or removed, at the door or not."""
+    return Event(event_type, "new", None, at, name, person_id, why)
 
 
 def low_quality_event(track: Track, frame: Frame, faces_in_frame: int) -> Event:
-    """The event of a track that was there, but never well enough to be told."""
+    """The event of a track without a single sample good enough to recognize."""
     problem, count = track.refusals.most_common(1)[0]
     return Event(
-        kind="low_quality",
+        event_type="low_quality",
         phase="new",
         track=track.name,
         at=frame.at,
-        person=None,
-        match=None,
-        votes={},
-        quality=None,
+        name=None,
+        person_id=None,
+        why=f"{count} of {track.refusals.total()} samples were {problem.replace('_', ' ')}",
         box=normalized_box(track.face.box, frame.image.shape),
         faces_in_frame=faces_in_frame,
-        why=f"{count} of {track.refusals.total()} looks were {problem.replace('_', ' ')}",
     )
 
 

@@ -1,5 +1,6 @@
 """The gallery: everybody's templates, and open-set identification against them."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -61,6 +62,10 @@ class Gallery:
     def embeddings_of(self, person_id: str) -> np.ndarray:
         """(L, D): their templates without the negative ones."""
         return stacked([template for template in self.templates if template.is_of(person_id)])
+
+    def template_counts(self) -> dict[str, int]:
+        """How many templates each person has, by person id, without the negative ones."""
+        return dict(Counter(template.person_id for template in self.templates if not template.negative))
 
     def find(self, name: str) -> Person | None:
         """The person of that name; upper and lower case are the same."""

@@ -6,8 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from edge.core.commands import Removed
-from edge.core.types import Face, Frame, Person, Stranger, Template
+from edge.core.types import Face, Frame, Person, Removed, Stranger, Template
 
 
 class StageTimer(Protocol):

@@ -69,11 +69,11 @@ class Frame:
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody the household knows.
+    """Somebody who is enrolled.
 
-    tau:     their own, in place of the gallery's
-    expires: when they are forgotten, in seconds since 1970; None is never
-    notify:  whether their coming is told as such; else it is "ignored"
+    tau:     a match threshold of their own, in place of the gallery's
+    expires: when they are removed, in seconds since 1970; None is never
+    notify:  whether events name them; otherwise their event_type is "ignored"
     """
 
     person_id: str
@@ -85,7 +85,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Stranger:
-    """Somebody whom nobody has named, and who is recognized all the same. first_seen, last_seen: RFC 3339."""
+    """Somebody who is not enrolled and is matched with earlier visits. first_seen, last_seen: RFC 3339."""
 
     stranger_id: str
     ignored: bool
@@ -98,7 +98,7 @@ class Stranger:
 class Template:
     """One stored reference embedding, (D,) float32 of unit length, made by the model of that sha256.
 
-    negative: of somebody else, who was taken for them
+    negative: it speaks against person_id: somebody else was mistaken for them
     """
 
     template_id: str
@@ -108,23 +108,27 @@ class Template:
     negative: bool = False
 
     def is_of(self, person_id: str) -> bool:
-        """It speaks for them."""
+        """Whether it speaks for that person."""
         return self.person_id == person_id and not self.negative
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """What becomes a template: (112, 112, 3) uint8 RGB and (D,) float32 of unit length."""
+    """One aligned face taken from a track or a picture.
+
+    crop: (112, 112, 3) uint8 RGB; embedding: (D,) float32 of unit length; quality: None where it was not assessed
+    """
 
     crop: np.ndarray
     embedding: np.ndarray
+    quality: "Quality | None" = None
 
 
 @dataclass(frozen=True)
 class Match:
-    """A probe against the gallery: the nearest person and the next one, and whether the nearest is near enough.
+    """A probe compared with the gallery: the nearest person, the runner-up, and the match threshold tau.
 
-    distances are d in [0, 4], infinite where there is nobody
+    Distances are d in [0, 4], infinite where there is nobody.
     """
 
     nearest: Person | None
@@ -135,7 +139,7 @@ class Match:
 
     @property
     def person(self) -> Person | None:
-        """Who it is, or nobody we know."""
+        """The nearest person where the distance is within tau, otherwise None."""
         return self.nearest if self.distance <= self.tau else None
 
     @property
@@ -146,10 +150,10 @@ class Match:
 
 @dataclass(frozen=True)
 class Quality:
-    """How well a face can be told. problem: why it should not be, or None.
+    """How well a face can be recognized. problem: the code of the first rule it breaks, or None.
 
     score: in [0, 1]; sharpness: variance of the crop's Laplacian; brightness: mean grey level of the crop;
-    face_px: square root of the box's area where the face was cut from; yaw_deg: turned to the side, 0 is towards us
+    face_px: square root of the box's area where the face was cut from; yaw_deg: to the side, 0 is towards the camera
     """
 
     score: float
@@ -168,30 +172,49 @@ class Quality:
 
 
 @dataclass(frozen=True)
-class Event:
-    """What the door has to say. Whatever sends it out gives it a number and a time of day.
+class PersonSummary:
+    """Somebody who is enrolled, by how many templates and within which match threshold.
 
-    kind:     "recognized", "unknown", "ignored" (somebody of whom nothing is to be told) or "low_quality"; and, of
-              people and no track, "enrolled" or "forgotten"
-    person:   who was recognized
-    match:    the best look that spoke for it
-    phase:    "new" once per track, "update" when the identity changes, "end" when the track is gone
-    votes:    how many looks spoke for whom, "unknown" for nobody
-    box:      left, top, width, height as shares of the picture
-    stranger: the id of somebody unknown who is recognized all the same
-    shot:     the clearest look that spoke for it
+    expires: when they are removed, seconds since 1970, or null; notify: whether events name them
     """
 
-    kind: str
-    phase: str
-    track: str | None
-    at: float
-    person: Person | None
-    match: Match | None
-    votes: dict[str, int]
-    quality: Quality | None
-    box: tuple[float, float, float, float] | None
-    faces_in_frame: int
-    why: str
-    stranger: str | None = None
-    shot: Sample | None = None
+    name: str
+    person_id: str
+    templates: int
+    tau: float
+    expires: float | None
+    notify: bool
+
+
+@dataclass(frozen=True)
+class Enrolled:
+    """Who was enrolled, and how many templates were added."""
+
+    name: str
+    person_id: str
+    templates: int
+
+
+@dataclass(frozen=True)
+class RecognizedFace:
+    """One face of a still picture.
+
+    distance: to the nearest person, or null where nobody is enrolled; box: left, top, width, height as shares of the
+    picture; score: the detector's; problem: the code of the first quality rule that the face breaks, or null
+    """
+
+    name: str | None
+    distance: float | None
+    tau: float
+    box: tuple[float, float, float, float]
+    score: float
+    problem: str | None
+
+
+@dataclass(frozen=True)
+class Removed:
+    """What was deleted of somebody, and when: RFC 3339 in UTC."""
+
+    templates: int
+    crops: int
+    at: str

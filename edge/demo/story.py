@@ -32,7 +32,7 @@ class StoryError(LimenError):
     """The demo did not go as it should have: something is wrong with this installation."""
 
 
-def tell(config: Config, folder: Path, picture: Path, say: Callable[[str], None], slowness: float = 1.0) -> None:
+def play(config: Config, folder: Path, picture: Path, say: Callable[[str], None], slowness: float = 1.0) -> None:
     """Play the story against the broker of that configuration.
 
     folder: for the gallery of these few seconds; picture: where the annotated frame is written; slowness: see Film.
@@ -48,7 +48,7 @@ def tell(config: Config, folder: Path, picture: Path, say: Callable[[str], None]
         gallery=GalleryConfig(folder / "gallery.db"),
         home_assistant=HomeAssistantConfig(discovery=False),
     )
-    device = Device.of(config)
+    device = Device.open(config)
     film, stop = Film(slowness), threading.Event()
     story = Story(config, film, picture, say)
     # The gallery belongs to the thread that opened it, so the door has this one and the story one of its own.

@@ -1,7 +1,9 @@
-"""The models, the gallery and the door, as configured: what there is with or without a camera and a broker."""
+"""From the configuration to a device: models, gallery and recognizer, with or without a camera and a broker."""
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from edge.config import Config
 from edge.core.gallery import Gallery
@@ -22,7 +24,7 @@ MODELS = {
 
 
 def model_path(kind: str, name: str) -> Path:
-    """Of a shipped model by name, or of one's own. Raises ConfigError where there is neither."""
+    """The path of a shipped model by name, or of another by its path. Raises ConfigError where it is neither."""
     path = MODELS[kind].get(name, Path(name))
     if path.suffix != ".tflite":
         raise ConfigError(f"models.{kind} '{name}' is neither {' nor '.join(MODELS[kind])} nor a .tflite file")
@@ -31,7 +33,10 @@ def model_path(kind: str, name: str) -> Path:
 
 @dataclass(frozen=True)
 class Device:
-    """Models, gallery and recognizer. times: how long each stage of a frame takes."""
+    """Models, gallery and recognizer; a context manager that closes the gallery.
+
+    times: how long each stage of a frame takes
+    """
 
     detector: Detector
     embedder: Embedder
@@ -40,36 +45,58 @@ class Device:
     times: StageTimes
 
     @classmethod
-    def of(cls, config: Config) -> "Device":
-        """As configured. Raises LimenError that names what is missing."""
+    def open(cls, config: Config) -> Self:
+        """The device as configured. Raises LimenError that names what is missing."""
         models, decision = config.models, config.decision
         detector = Detector(model_path("detector", models.detector), threads=models.threads)
         embedder = Embedder(model_path("embedder", models.embedder), threads=models.threads)
         card = embedder.card
-        store = SqliteGallery(
-            config.gallery.path,
-            card.sha256,
-            card.dimension,
-            keep_crops=config.gallery.keep_crops,
-            clock_trusted=config.clock == "trusted",
-        )
         if decision.fpir < card.fmr_min:
             raise ConfigError(
                 f"decision.fpir {decision.fpir:g}: {card.name} is measured down to {card.fmr_min:g}, not below"
             )
-        times = StageTimes()
-        recognizer = Recognizer(
-            detector,
-            embedder,
-            Gallery(card.sha256, card.tau_within, decision.fpir),
-            store,
-            RecognizerRules(decision.quality, decision.tracks, motion_gate=decision.motion_gate),
-            SqliteStrangers(store) if config.strangers.keep_days else None,
-            times,
-        )
+        with ExitStack() as opened:
+            store = SqliteGallery(
+                config.gallery.path,
+                card.sha256,
+                card.dimension,
+                keep_crops=config.gallery.keep_crops,
+                clock_trusted=config.clock == "trusted",
+            )
+            opened.callback(store.close)
+            times = StageTimes()
+            recognizer = Recognizer(
+                detector,
+                embedder,
+                Gallery(card.sha256, card.tau_within, decision.fpir),
+                store,
+                RecognizerRules(decision.quality, decision.tracks, motion_gate=decision.motion_gate),
+                SqliteStrangers(store) if config.strangers.keep_days else None,
+                times,
+            )
+            opened.pop_all()
         return cls(detector, embedder, store, recognizer, times)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the gallery."""
+        self.store.close()
 
     @property
     def model(self) -> str:
         """The embedder, for people: name@sha."""
         return f"{self.embedder.card.name}@{self.embedder.card.sha256[:8]}"
+
+    @property
+    def fpir(self) -> float:
+        """The false positive identification rate that holds: tau is not measured below the card's lowest rate.
+
+        With N people, FPIR = 1 - (1 - FMR)^N (ISO/IEC 19795-1).
+        """
+        people = max(1, len(self.recognizer.gallery.people))
+        return max(self.recognizer.gallery.fpir, 1 - (1 - self.embedder.card.fmr_min) ** people)

@@ -1,172 +1,122 @@
-"""Who is known, asked of a gallery on this machine's own disk, or of a device through the broker."""
+"""The same verbs for a command, whether the device is this machine's disk or answers over MQTT."""
 
-import base64
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-import cv2
-import numpy as np
+import msgspec
 
-from edge.api.requests import DAY_SECONDS
+from edge.api.replies import ImportedReply, ProgressReply
+from edge.api.requests import Access, CancelEnrollment, Request, StartEnrollment
 from edge.config import Config
-from edge.core.commands import (
-    Command,
-    EnrollImages,
-    ImportGallery,
-    ListPeople,
-    RebuildGallery,
-    RemovePerson,
-    Reply,
-)
-from edge.errors import BrokerError, ConfigError, LimenError, RefusedError
+from edge.errors import BrokerError, LimenError, RefusedError
 from edge.mqtt.controller import Controller
+from edge.runtime import executor
 from edge.runtime.assembly import Device
-from edge.system.crypto import CARRIED, HouseholdCipher
+from edge.runtime.context import DeviceContext
 
-PICTURE_PX_MAX = 1280  # of a longer side: a phone's picture is ten times what a face needs, and a message has a limit
-JPEG_QUALITY = 92
 ANSWER_SECONDS = 20.0
+R = TypeVar("R")
+ReportProgress = Callable[[ProgressReply], None]
 
 
-class People(Protocol):
-    """Both ways do the same and answer the same. Raises RefusedError with a code and a reason."""
+class Client(Protocol):
+    """Asks one device. local: the device is this machine's disk."""
 
-    def enroll(self, name: str, pictures: list[np.ndarray], days: float | None = None) -> dict:
-        """Know somebody from (H, W, 3) uint8 RGB pictures with one face each. days: a guest, for so long."""
+    local: bool
 
-    def list(self) -> dict:
-        """Everybody, and tau."""
+    def call(self, request: Request, progress: ReportProgress | None = None) -> object:
+        """The typed reply; progress is called with what a LIVE request reports until then.
 
-    def forget(self, name: str) -> dict:
-        """Know somebody no longer."""
-
-    def rebuild(self) -> dict:
-        """Make every template anew from its picture, as the present embedder sees it."""
-
-    def export(self) -> tuple[bytes, int]:
-        """Everybody, as edge.storage.archive makes it, and how many they are."""
-
-    def import_(self, data: bytes) -> dict:
-        """Know everybody of an export too."""
+        Raises RefusedError with its code, and what else keeps the device from answering.
+        """
 
 
 class LocalClient:
     """The gallery of a device on this machine's disk."""
 
-    def __init__(self, device: Device) -> None:
+    local = True
+
+    def __init__(self, device: DeviceContext) -> None:
         self.device = device
 
-    def enroll(self, name: str, pictures: list[np.ndarray], days: float | None = None) -> dict:
-        """See People."""
-        return self._done(EnrollImages(name, pictures, None if days is None else self._now() + days * DAY_SECONDS))
-
-    def list(self) -> dict:
-        """See People."""
-        return self._done(ListPeople())
-
-    def forget(self, name: str) -> dict:
-        """See People."""
-        return self._done(RemovePerson(name))
-
-    def rebuild(self) -> dict:
-        """See People."""
-        return self._done(RebuildGallery())
-
-    def export(self) -> tuple[bytes, int]:
-        """See People."""
-        return self.device.store.export()
-
-    def import_(self, data: bytes) -> dict:
-        """See People."""
-        return self._done(ImportGallery(data))
-
-    def _now(self) -> float:
-        now = self.device.store.clock.now()
-        if now is None:
-            raise RefusedError("clock_not_set", "clock_not_set: this machine does not know the time of day yet")
-        return now
-
-    def _done(self, command: Command) -> dict:
-        return done(self.device.recognizer.handle(command))
+    def call(self, request: Request, progress: ReportProgress | None = None) -> object:  # noqa: ARG002 -- see Client
+        """See Client."""
+        return executor.carry_out(request, self.device, f"command line, user {os.getuid()}")
 
 
 class RemoteClient:
-    """A device that answers through the broker. key: the household's, under which galleries are sealed on the way."""
+    """A device that answers through the broker."""
 
-    def __init__(self, controller: Controller, key: str | None) -> None:
-        self.controller, self._key = controller, key
+    local = False
 
-    def enroll(self, name: str, pictures: list[np.ndarray], days: float | None = None) -> dict:
-        """See People."""
-        images = [base64.b64encode(jpeg_of(picture)).decode() for picture in pictures]
-        return self.controller.ask("enroll/image", {"name": name, "images": images, "ttl_days": days})
+    def __init__(self, controller: Controller) -> None:
+        self.controller = controller
 
-    def enroll_live(
-        self, name: str, shots: int, timeout_seconds: float, say: Callable[[dict], None], days: float | None = None
-    ) -> dict:
-        """Know whoever stands before the device's door from now on; say: called with how far it has come."""
-        fields = {"name": name, "shots": shots, "timeout_seconds": timeout_seconds, "ttl_days": days}
+    def call(self, request: Request, progress: ReportProgress | None = None) -> object:
+        """See Client. A LIVE request that is interrupted is cancelled, or the next person would be enrolled by it."""
+        fields = msgspec.to_builtins(request)
+        fields.pop("transaction")
+        seconds = ANSWER_SECONDS
+        if isinstance(request, StartEnrollment):
+            seconds += request.timeout_seconds
+
+        def report(data: dict[str, object]) -> None:
+            if progress is not None:
+                progress(msgspec.convert(data, ProgressReply))
+
         try:
-            return self.controller.ask("enroll/start", fields, timeout_seconds + ANSWER_SECONDS, say)
-        except (KeyboardInterrupt, BrokerError):  # or the next who passes by would be enrolled under this name
-            with suppress(LimenError):
-                self.controller.ask("enroll/cancel", {}, 2.0)
+            data = self.controller.ask(request.verb, fields, seconds, report)
+        except (KeyboardInterrupt, BrokerError):
+            if request.access is Access.LIVE:
+                with suppress(LimenError):
+                    self.controller.ask(CancelEnrollment.verb, {}, 2.0)
             raise
-
-    def list(self) -> dict:
-        """See People."""
-        return self.controller.ask("person/list", {})
-
-    def forget(self, name: str) -> dict:
-        """See People."""
-        return self.controller.ask("person/remove", {"name": name})
-
-    def rebuild(self) -> dict:
-        """See People."""
-        return self.controller.ask("gallery/rebuild", {})
-
-    def export(self) -> tuple[bytes, int]:
-        """See People."""
-        seal, answer = self._seal(), self.controller.ask("gallery/export", {})
-        return seal.open(base64.b64decode(answer["gallery"]), CARRIED), answer["people"]
-
-    def import_(self, data: bytes) -> dict:
-        """See People."""
-        sealed = base64.b64encode(self._seal().seal(data, CARRIED)).decode()
-        return self.controller.ask("gallery/import", {"gallery": sealed})
-
-    def _seal(self) -> HouseholdCipher:
-        if self._key is None:
-            raise ConfigError("a gallery crosses MQTT sealed alone: set fleet.key_file or LIMEN_HOUSEHOLD_KEY here too")
-        return HouseholdCipher(self._key, CARRIED)
+        try:
+            return msgspec.convert(data, request.reply)
+        except msgspec.ValidationError as error:
+            raise BrokerError(
+                f"device '{self.controller.topics.device}' runs another version of limen: its answer to "
+                f"{request.verb} cannot be read: {error}"
+            ) from error
 
 
 @contextmanager
-def open_client(config: Config, *, over_mqtt: bool) -> Iterator[People]:
-    """The people of the configured device. Raises LimenError that names what is missing."""
+def open_client(config: Config, *, over_mqtt: bool) -> Iterator[Client]:
+    """A client of the configured device. Raises LimenError that names what is missing."""
     if over_mqtt:
         with Controller(config.mqtt, config.device) as controller:
-            yield RemoteClient(controller, config.fleet.key())
+            yield RemoteClient(controller)
     else:
-        device = Device.of(config)
-        try:
-            yield LocalClient(device)
-        finally:
-            device.store.close()
+        with Device.open(config) as device:
+            yield LocalClient(DeviceContext(config, device))
 
 
-def done(reply: Reply) -> dict:
-    """The reply's data. Raises RefusedError where it was refused."""
-    if reply.code is not None:
-        raise RefusedError(reply.code, f"{reply.code}: {reply.error}")
-    return reply.data
+def call(client: Client, request: Request, kind: type[R], progress: ReportProgress | None = None) -> R:
+    """The reply, which is of that type. Raises RefusedError with its code before the reason, as a command prints it."""
+    with print_refusal():
+        reply = client.call(request, progress)
+    if not isinstance(reply, kind):
+        raise TypeError(f"{request.verb} answered {type(reply).__name__}, not {kind.__name__}")
+    return reply
 
 
-def jpeg_of(picture: np.ndarray) -> bytes:
-    """(H, W, 3) uint8 RGB -> JPEG, made smaller where it is larger than a face needs."""
-    height, width = picture.shape[:2]
-    scale = min(1.0, PICTURE_PX_MAX / max(height, width))
-    if scale < 1:
-        picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    return cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
+@contextmanager
+def print_refusal() -> Iterator[None]:
+    """Put the code of a refusal before its reason, once."""
+    try:
+        yield
+    except RefusedError as refusal:
+        text = str(refusal)
+        if text.startswith(f"{refusal.code}: "):
+            raise
+        raise RefusedError(refusal.code, f"{refusal.code}: {text}") from refusal
+
+
+def import_archive(client: LocalClient, data: bytes) -> ImportedReply:
+    """Add everybody of an export that lies on this machine's disk, as gallery/import does with an encrypted one."""
+    device = client.device
+    with print_refusal(), device.store.transaction():
+        people, templates, waiting = device.people.import_(data)
+    return ImportedReply(people=people, templates=templates, waiting=waiting)

@@ -1,33 +1,33 @@
-"""The desk: every request is answered, once carried out and never twice."""
+"""Every request that arrives over MQTT is answered, carried out once and never twice.
+
+decode (once) -> verify the signature -> answered before? -> begin -> handler -> record -> commit -> encode
+"""
 
 import hashlib
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from edge.api.messages import answer_json, answer_to, progress_json
-from edge.api.requests import DeviceContext, EnrollStartRequest, read_request, transaction_in
-from edge.api.signing import Signatures, Signed, Stamp, request_in
-from edge.api.topics import Topics
-from edge.config import MqttConfig
-from edge.core.commands import (
+from edge.api.answers import Answer, decode_answer, ok_answer, progress_answer, refusal_answer
+from edge.api.requests import (
+    Access,
     CancelEnrollment,
-    Command,
-    FinishEnrollment,
-    ListPeople,
-    ListStrangers,
-    Progress,
-    RecognizeImage,
-    RemovePerson,
-    Reply,
-    SwitchRecognition,
+    Request,
+    StartEnrollment,
+    convert_request,
+    decode_json,
+    request_type,
+    transaction_of,
 )
+from edge.api.signing import Signatures, Stamp, signed_text
+from edge.core.codes import Code
 from edge.errors import GalleryError, RefusedError
 from edge.mqtt.device_link import DeviceLink, Incoming, Outgoing
-from edge.runtime.assembly import Device
-from edge.runtime.publisher import EventPublisher
-from edge.storage.gallery import NOT_OVERWRITTEN
+from edge.runtime import executor
+from edge.runtime.context import DeviceContext
+from edge.runtime.handlers.enrollment import enrolled_reply
 
 
 class Address(NamedTuple):
@@ -38,7 +38,7 @@ class Address(NamedTuple):
 
 
 class RequestKey(NamedTuple):
-    """By what a request is known when it comes again, and who asked. digest: of all that was asked."""
+    """What identifies a request that is delivered twice, and who asked. digest: of the verb and the request's bytes."""
 
     transaction: str
     digest: str
@@ -48,186 +48,212 @@ class RequestKey(NamedTuple):
 
 @dataclass
 class LiveSession:
-    """A live enrollment that is under way. said: the last that was answered; give_up_at: on the monotonic clock."""
+    """A live enrollment in progress. last: the newest answer; give_up_at: on the monotonic clock."""
 
-    asked: RequestKey
+    key: RequestKey
     address: Address
     give_up_at: float
-    said: bytes
+    last: Answer
 
 
 class Dispatcher:
-    """Requests in, answers out; the publisher says when people may have changed."""
+    """Requests in, answers out. people_changed: called after every commit that may have changed people."""
 
-    def __init__(
-        self,
-        config: MqttConfig,
-        device: Device,
-        link: DeviceLink,
-        topics: Topics,
-        publisher: EventPublisher,
-        around: DeviceContext,
-    ) -> None:
-        self._config, self._device, self._link, self._topics = config, device, link, topics
-        self._publisher, self._around = publisher, around
-        self._signatures = Signatures(config.signing_key(), device.store.clock, device.store.nonces)
-        device.store.audit.who = "limen itself"
+    def __init__(self, device: DeviceContext, link: DeviceLink, people_changed: Callable[[], None]) -> None:
+        self._device, self._link, self._people_changed = device, link, people_changed
+        self._store, self._recognizer = device.store, device.recognizer
+        self._signatures = Signatures(device.config.mqtt.signing_key(), self._store.clock, self._store.nonces)
+        self._store.audit.who = "limen itself"
         self._live: LiveSession | None = None
 
-    def answer(self, incoming: Incoming) -> None:
-        """Do as a request asks, or say why not; the answer goes where it was asked to go, if that is allowed."""
-        self.poll()  # what came of a live enrollment comes before what is asked next
-        verb = self._topics.verb_of(incoming.topic)
-        if verb is None:
-            return
-        to = incoming.response_topic
-        allowed = to is not None and to.startswith(self._config.response_prefix) and not set("+#") & set(to)
-        address = Address(to, incoming.correlation) if allowed else Address(self._topics.response(verb), None)
-        self._send(self._reply_to(verb, incoming, address), address)
-
-    def _send(self, reply: bytes, address: Address) -> None:
-        self._link.send(Outgoing(address.topic, reply, correlation=address.correlation))
-
-    def _reply_to(self, verb: str, incoming: Incoming, address: Address) -> bytes:
-        transaction = transaction_in(request_in(incoming.payload))
-        try:
-            return self._carried_out(verb, incoming, address)
-        except RefusedError as refusal:
-            return answer_json(Reply(code=refusal.code, error=str(refusal)), transaction)
-        except GalleryError as error:
-            return self._not_written(error, transaction)
-
-    def _carried_out(self, verb: str, incoming: Incoming, address: Address) -> bytes:
-        """The answer; asked again, it is the same."""
-        if incoming.retain:
-            raise RefusedError("retained", "a retained request would be carried out again at every reconnect")
-        if incoming.busy:
-            raise RefusedError("busy", "too much was asked at once to be kept; ask again")
-        signed = self._opened(incoming)
-        request = read_request(verb, signed.request, incoming.size, self._around.limits)
-        digest = hashlib.sha256(verb.encode() + b"\0" + signed.request).hexdigest()
-        asked = RequestKey(request.transaction, digest, audit_name(verb, signed.stamp), signed.stamp)
-        if self._live is not None and self._live.asked.transaction == asked.transaction:
-            return replay_answer(asked, self._live.asked.digest, self._live.said)
-        earlier = self._device.store.answers.given(asked.transaction)
-        if earlier is not None:
-            return replay_answer(asked, *earlier)
-        self._signatures.check_freshness(asked.stamp)  # not before: QoS 1 may bring the very same bytes twice
-        with self._device.store.audit.on_behalf_of(asked.who):
-            command = request.command(self._around)
-        if isinstance(command, Reply):
-            self._signatures.consume_nonce(asked.stamp)
-            return answer_json(command, asked.transaction)  # how things are now: nothing was changed, nor is it kept
-        if isinstance(request, EnrollStartRequest):
-            return self._start(request, command, asked, address)
-        if is_read(command):
-            return self._looked_up(command, asked)
-        payload = self._handled(command, asked)
-        if isinstance(command, CancelEnrollment) and self._live is not None:
-            self._end_live(Reply(code="cancelled", error="enroll/cancel was asked"))
-        return payload
-
-    def _opened(self, incoming: Incoming) -> Signed:
-        """What is asked, if whoever asks may. Of what is too large nothing is there to look at."""
-        if incoming.size > self._around.limits.request_bytes_max:
-            return Signed(incoming.payload)
-        return self._signatures.verify(incoming.topic, incoming.payload)
-
-    def _start(self, request: EnrollStartRequest, command: Command, asked: RequestKey, address: Address) -> bytes:
-        """A live enrollment is answered when it ends; until then its answers say how far it has come."""
-        self._signatures.consume_nonce(asked.stamp)
-        reply = self._device.recognizer.handle(command)
-        if not reply.ok:
-            return self._handled(reply, asked)
-        said = progress_json(Progress(0, request.shots), asked.transaction)
-        self._live = LiveSession(asked, address, time.monotonic() + request.timeout_seconds, said)
-        return said
-
-    def _looked_up(self, command: Command, asked: RequestKey) -> bytes:
-        """How things are is told also where the disk cannot be written, and the answer not be kept."""
-        reply = self._device.recognizer.handle(command)
-        with suppress(GalleryError), self._device.store.transaction():
-            self._signatures.consume_nonce(asked.stamp)
-            self._keep(reply, asked)
-        return answer_json(reply, asked.transaction)
-
-    def _handled(self, command: Command | Reply, asked: RequestKey) -> bytes:
-        """The answer, and what it answers, are on disk together or not at all. A reply is its own answer."""
-        store = self._device.store
-        with store.transaction(), store.audit.on_behalf_of(asked.who):
-            self._signatures.consume_nonce(asked.stamp)
-            reply = command if isinstance(command, Reply) else self._device.recognizer.handle(command)
-            self._keep(reply, asked)
-        self._publisher.publish_people()
-        if not store.checkpoint() and isinstance(command, RemovePerson) and reply.ok:
-            reply = Reply(code="not_overwritten", error=f"removed, but {NOT_OVERWRITTEN}")
-            with suppress(GalleryError):  # it was removed, whatever becomes of the answer
-                self._keep(reply, asked)
-        return answer_json(reply, asked.transaction)
-
-    def _keep(self, reply: Reply, asked: RequestKey) -> None:
-        """For whoever asks again. Without the transaction, which is as they please: a name may be in it."""
-        self._device.store.answers.keep(asked.transaction, asked.digest, answer_json(reply, None), time.time())
+    def dispatch(self, verb: str, incoming: Incoming) -> None:
+        """Answer a request; the answer goes to its ResponseTopic where that is allowed."""
+        self.poll()  # what became of a live enrollment comes before the next request
+        address = self._address(verb, incoming)
+        self._send(self._answer(verb, incoming, address), address)
 
     def poll(self) -> None:
-        """Say what is new of a live enrollment, and end it when there are enough shots or no more time."""
+        """Report the progress of a live enrollment, and end it when there are enough samples or no more time."""
         live = self._live
         if live is None:
             return
-        for progress in self._device.recognizer.progress():
+        for progress in self._recognizer.progress():
             if progress.refusal is not None:
                 self._end_live(progress.refusal)
                 return
-            live.said = progress_json(progress, live.asked.transaction)
-            self._send(live.said, live.address)
+            live.last = progress_answer(progress, live.key.transaction)
+            self._send(live.last, live.address)
             if progress.done:
-                self._end_live(FinishEnrollment())
+                self._finish_live()
                 return
-        if time.monotonic() > live.give_up_at:  # what there is by then is kept
-            self._end_live(FinishEnrollment())
+        if time.monotonic() > live.give_up_at:  # the samples taken by then are kept
+            self._finish_live()
 
     def close(self) -> None:
-        """The device stops: nothing is left without an answer."""
+        """End a live enrollment: no request is left without an answer."""
         self.poll()
         if self._live is not None:
-            self._device.recognizer.handle(CancelEnrollment())
-            self._end_live(Reply(code="stopped", error="the device was stopped"))
+            self._recognizer.cancel_enrollment()
+            self._end_live(RefusedError(Code.STOPPED, "the device was stopped"))
 
-    def _end_live(self, how: Command | Reply) -> None:
+    def _address(self, verb: str, incoming: Incoming) -> Address:
+        topic = incoming.response_topic
+        prefix = self._device.config.mqtt.response_prefix
+        if topic is not None and topic.startswith(prefix) and not set("+#") & set(topic):
+            return Address(topic, incoming.correlation)
+        return Address(self._link.topics.response(verb), None)
+
+    def _send(self, answer: Answer, address: Address) -> None:
+        self._link.send(Outgoing(address.topic, answer.json(), correlation=address.correlation))
+
+    def _answer(self, verb: str, incoming: Incoming, address: Address) -> Answer:
+        value, malformed = decoded(verb, incoming.payload)
+        text = signed_text(value)
+        transaction = transaction_of(value if text is None else decoded(verb, text)[0])
+        try:
+            self._refuse_unread(verb, incoming)
+            if malformed is not None:
+                raise malformed
+            text, stamp = self._signatures.open(incoming.topic, value)
+            if text is not None:
+                value = decode_json(verb, text)
+            request = convert_request(verb, value)
+            key = request_key(request, incoming.payload if text is None else text, stamp)
+            return self._carry_out(request, key, address)
+        except RefusedError as refusal:
+            return refusal_answer(refusal, transaction)
+        except GalleryError as error:
+            return self._storage_answer(error, transaction)
+
+    def _refuse_unread(self, verb: str, incoming: Incoming) -> None:
+        """Raise RefusedError for a request whose content does not matter."""
+        if incoming.retain:
+            raise RefusedError(Code.RETAINED, "a retained request would be carried out again at every reconnect")
+        if incoming.busy:
+            raise RefusedError(Code.BUSY, "too many requests are waiting; ask again")
+        request_type(verb)
+        limit = self._device.limits.request_bytes_max
+        if incoming.size > limit:
+            raise RefusedError(Code.TOO_LARGE, f"the request has {incoming.size} bytes; at most {limit} are read")
+
+    def _carry_out(self, request: Request, key: RequestKey, address: Address) -> Answer:
+        if self._live is not None and self._live.key.transaction == key.transaction:
+            return replay_answer(key, self._live.key.digest, self._live.last)
+        earlier = self._store.answers.given(key.transaction)
+        if earlier is not None:
+            return replay_answer(key, earlier[0], decode_answer(earlier[1]) if earlier[1] else None)
+        self._signatures.check_freshness(key.stamp)  # not before: QoS 1 may deliver the same bytes twice
+        if request.access is Access.READ:
+            self._signatures.remember_read(key.stamp)
+            return ok_answer(executor.read(request, self._device), key.transaction)
+        if isinstance(request, StartEnrollment):
+            return self._start_live(request, key, address)
+        answer = self._write(request, key)
+        if isinstance(request, CancelEnrollment) and self._live is not None:
+            self._end_live(RefusedError(Code.CANCELLED, "enroll/cancel was asked"))
+        return answer
+
+    def _write(self, request: Request, key: RequestKey) -> Answer:
+        """The answer and what it answers are on disk together or not at all."""
+        with self._store.transaction(), self._store.audit.on_behalf_of(key.who):
+            self._signatures.consume_nonce(key.stamp)
+            try:
+                answer = ok_answer(executor.write(request, self._device), key.transaction)
+            except RefusedError as refusal:
+                answer = refusal_answer(refusal, key.transaction)
+            if request.answer_kept:
+                self._keep(answer, key)
+        self._people_changed()
+        try:
+            executor.checkpoint(request, self._device)
+        except RefusedError as refusal:
+            if answer.status == "ok":
+                answer = refusal_answer(refusal, key.transaction)
+                with suppress(GalleryError):  # it was removed, whatever becomes of the answer
+                    self._keep(answer, key)
+        return answer
+
+    def _keep(self, answer: Answer, key: RequestKey) -> None:
+        """Keep an answer without its transaction, which is as the asker pleases: a name may be in it."""
+        self._store.answers.keep(key.transaction, key.digest, answer.to(None).json(), time.time())
+
+    def _start_live(self, request: StartEnrollment, key: RequestKey, address: Address) -> Answer:
+        """Begin a live enrollment: it is answered when it ends, and until then with its progress."""
+        with self._store.transaction():
+            self._signatures.consume_nonce(key.stamp)
+        try:
+            progress = executor.read(request, self._device)
+        except RefusedError as refusal:
+            self._record(refusal_answer(refusal, key.transaction), key)
+            raise
+        answer = progress_answer(progress, key.transaction)
+        self._live = LiveSession(key, address, time.monotonic() + request.timeout_seconds, answer)
+        return answer
+
+    def _finish_live(self) -> None:
+        """Make templates of the samples, and answer."""
         live, self._live = self._live, None
         try:
-            payload = self._handled(how, live.asked)
+            with self._store.transaction(), self._store.audit.on_behalf_of(live.key.who):
+                try:
+                    with self._store.transaction():
+                        reply = enrolled_reply(self._recognizer.finish_enrollment())
+                    answer = ok_answer(reply, live.key.transaction)
+                except RefusedError as refusal:
+                    answer = refusal_answer(refusal, live.key.transaction)
+                self._keep(answer, live.key)
+            self._people_changed()
+            self._store.checkpoint()
         except GalleryError as error:
-            payload = self._not_written(error, live.asked.transaction)
-        self._send(payload, live.address)
+            answer = self._storage_answer(error, live.key.transaction)
+        self._send(answer, live.address)
 
-    def _not_written(self, error: GalleryError, transaction: str | None) -> bytes:
-        with suppress(GalleryError):  # what was not written is not known, if it can be read what was
-            self._device.recognizer.reload()
-        return answer_json(Reply(code="storage", error=str(error)), transaction)
+    def _end_live(self, refusal: RefusedError) -> None:
+        """Answer that there will be no templates."""
+        live, self._live = self._live, None
+        answer = refusal_answer(refusal, live.key.transaction)
+        try:
+            self._record(answer, live.key)
+        except GalleryError as error:
+            answer = self._storage_answer(error, live.key.transaction)
+        self._send(answer, live.address)
+
+    def _record(self, answer: Answer, key: RequestKey) -> None:
+        with self._store.transaction():
+            self._keep(answer, key)
+
+    def _storage_answer(self, error: GalleryError, transaction: str | None) -> Answer:
+        with suppress(GalleryError):  # what was not written must not be in memory
+            self._recognizer.reload()
+        return refusal_answer(RefusedError(Code.STORAGE, str(error)), transaction)
 
 
-def is_read(command: Command) -> bool:
-    """It only asks."""
-    return isinstance(command, ListPeople | ListStrangers | RecognizeImage) or command == SwitchRecognition()
+def request_key(request: Request, payload: bytes, stamp: Stamp | None) -> RequestKey:
+    """What identifies a request; a broker does not say whose message it delivers."""
+    digest = hashlib.sha256(request.verb.encode() + b"\0" + payload).hexdigest()
+    who = "unsigned" if stamp is None else f"signed by key {stamp.key_id}"
+    return RequestKey(request.transaction, digest, f"mqtt {request.verb}, {who}", stamp)
 
 
-def replay_answer(asked: RequestKey, digest: str, said: bytes) -> bytes:
-    """The earlier answer.
+def decoded(verb: str, payload: bytes) -> tuple[object, RefusedError | None]:
+    """The JSON value of a payload, or why there is none."""
+    try:
+        return decode_json(verb, payload), None
+    except RefusedError as refusal:
+        return None, refusal
 
-    Raises RefusedError where it was another request that got it, under the same transaction, or it is not kept.
+
+def replay_answer(key: RequestKey, digest: str, earlier: Answer | None) -> Answer:
+    """The earlier answer to the same request.
+
+    Raises RefusedError with transaction_reused where it was another request, answered_before where it is not kept.
     """
-    if asked.digest != digest:
-        raise RefusedError("transaction_reused", "something else was asked under this transaction")
-    if not said:
+    if key.digest != digest:
+        raise RefusedError(Code.TRANSACTION_REUSED, "another request was made under this transaction")
+    if earlier is None:
         raise RefusedError(
-            "answered_before",
-            "this was answered before, and is not carried out again; the answer is not kept, for somebody was "
-            "forgotten since whom it may name",
+            Code.ANSWERED_BEFORE,
+            "this request was answered before and is not carried out again; its answer is not kept, for somebody was "
+            "removed since whom it may name",
         )
-    return answer_to(asked.transaction, said)
-
-
-def audit_name(verb: str, stamp: Stamp | None) -> str:
-    """For the audit record. A broker does not say whose message it hands on."""
-    return f"mqtt {verb}, " + ("unsigned" if stamp is None else f"signed by key {stamp.key_id}")
+    return earlier.to(key.transaction)

@@ -1,10 +1,10 @@
-"""The publisher: what the device says, and to whom the broker still has to hand it."""
+"""What the device publishes: events through the outbox, states as they are now."""
 
 import logging
 import time
+import uuid
 from collections import deque
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping
 
 import edge
 from edge.api.discovery import discovery_json, discovery_topic
@@ -13,107 +13,117 @@ from edge.api.messages import (
     GalleryMessage,
     Health,
     Info,
-    Known,
     Model,
     PersonSeen,
     Presence,
     Seen,
     Settings,
-    event_json,
+    event_message,
 )
 from edge.api.redaction import redacted_event
 from edge.api.topics import Topics
 from edge.config import Config
-from edge.core.events import person_event
+from edge.core.codes import Code
+from edge.core.events import Event, person_event
+from edge.core.evidence import UNKNOWN
 from edge.core.names import slug_of
-from edge.core.tracker import UNKNOWN
-from edge.core.types import Event, Person
 from edge.errors import RefusedError
 from edge.inference.runtime import interpreter_class
 from edge.mqtt.device_link import INFLIGHT_MAX, DeviceLink, Outgoing
 from edge.runtime.assembly import Device
+from edge.runtime.erasure import Erasure
 from edge.storage.outbox import Entry, Outbox
+from edge.system.clock import rfc3339
 
 log = logging.getLogger("limen")
 
-CORRECTABLE_MAX = 100  # events that can be corrected, each with its look: in memory alone, 40 kB each
+CORRECTABLE_MAX = 100  # events of this run that can be corrected, each with its sample: in memory, 40 kB each
+SLUGS_MAX = 1000  # of people who were removed while this ran, or whose topics the broker still had
+INSTANCE_ID = uuid.uuid4().hex[:12]
 
 
 class EventPublisher:
-    """Events through the outbox, states as they are now; of who is forgotten, nothing."""
+    """Publishes events and states; erases what broker, outbox and memory hold of a person who was removed."""
 
     def __init__(self, config: Config, device: Device, link: DeviceLink, topics: Topics, outbox: Outbox) -> None:
         self._config, self._device, self._link, self._topics, self._outbox = config, device, link, topics, outbox
         self.published = 0
-        self._present: dict[str, str | None] = {}  # who each track is, by their id; None is somebody unknown
+        self._present: dict[str, str | None] = {}  # the person's id of each track; None is somebody unknown
         self._last: Seen | None = None
-        self._known = self._people()
-        self._recent_events: dict[str, Event] = {}
-        self._asks = config.mqtt.signing_key() is None  # Home Assistant cannot sign
-        self._gone: set[str] = set()  # slugs of people who were forgotten while this ran
+        self._known = self._templates()
+        self._names = self._enrolled()
+        self._recent: dict[str, Event] = {}
+        self._signed = config.mqtt.signing_key() is not None  # Home Assistant cannot sign
+        self._removed_slugs: dict[str, None] = {}
         self._deadlines: dict[int, float] = {}
         self._connections = 0
-        self._withhold()  # somebody may have been forgotten while this did not run
+        self.erasure = Erasure(
+            {
+                "the outbox": self._redact_outbox,
+                "the samples of recent events": self._clear_recent,
+                "the broker": self._clear_topics,
+            }
+        )
+        self._redact_outbox({}, self._names)  # somebody may have been removed while this did not run
 
     def publish(self, event: Event) -> None:
-        """Send an event, and say who is there now."""
+        """Send an event, and update who is present."""
         ts = self._send(event)
-        if event.kind == "low_quality":
+        if event.event_type == "low_quality" or event.track is None:
             return
-        person = event.person
-        if event.phase == "end" or (event.kind == "ignored" and person is None):
+        if event.phase == "end" or (event.event_type == "ignored" and event.person_id is None):
             self._present.pop(event.track, None)
         else:
-            self._present[event.track] = None if person is None else person.person_id
-            self._last = Seen(name=UNKNOWN if person is None else person.name, ts=ts)
-            if person is not None and slug_of(person.name) in self._slugs_known():
+            self._present[event.track] = event.person_id
+            self._last = Seen(name=event.name or UNKNOWN, ts=ts)
+            if event.name is not None and event.person_id in self._names:
                 self._link.publish_state(
-                    f"person/{slug_of(person.name)}", PersonSeen(name=person.name, last_seen=ts).json()
+                    f"person/{slug_of(event.name)}", PersonSeen(name=event.name, last_seen=ts).json()
                 )
-        self._say_presence()
+        self._publish_presence()
 
     def event(self, event_id: str) -> Event:
-        """One of the newest events of this run that had a look at somebody. Raises RefusedError with no_such_event."""
-        if event_id not in self._recent_events:
+        """One of the newest events of this run with a sample. Raises RefusedError with no_such_event."""
+        if event_id not in self._recent:
             raise RefusedError(
-                "no_such_event",
-                f"of the newest {CORRECTABLE_MAX} looks since the device started, none is event {event_id}",
+                Code.NO_SUCH_EVENT,
+                f"none of the newest {CORRECTABLE_MAX} events with a sample since the device started is {event_id}",
             )
-        return self._recent_events[event_id]
+        return self._recent[event_id]
 
     def _send(self, event: Event) -> str:
-        """Date an event, have the outbox number and keep it until it is delivered; returns its time."""
+        """Have the outbox number an event and keep it until it is delivered; returns its time."""
         self.published += 1
-        now = datetime.now(UTC)
-        ts = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        now = time.time()
+        ts = rfc3339(now)
         expiry_seconds = self._config.mqtt.event_expiry_seconds
         entry = self._outbox.put(
-            lambda seq, event_id: event_json(event, event_id, seq, ts, self._device.model),
-            now.timestamp() + expiry_seconds,
+            lambda seq, event_id: event_message(event, event_id, seq, ts, self._device.model).json(),
+            now + expiry_seconds,
         )
         self._deadlines[entry.seq] = time.monotonic() + expiry_seconds
         if len(self._deadlines) > self._config.mqtt.outbox_events_max:
             del self._deadlines[next(iter(self._deadlines))]
-        if event.shot is not None:
-            self._recent_events[entry.event_id] = event
-            if len(self._recent_events) > CORRECTABLE_MAX:
-                del self._recent_events[next(iter(self._recent_events))]
+        if event.sample is not None:
+            self._recent[entry.event_id] = event
+            if len(self._recent) > CORRECTABLE_MAX:
+                del self._recent[next(iter(self._recent))]
         self.deliver()
-        # Never a name: nobody can be forgotten by the system's journal.
-        who = event.kind if event.person is None else event.person.person_id
-        log.info("%s %s %s: %s", event.track or event.kind, event.phase, who, event.why)
+        # Ids, never names: nobody could be erased from the system's journal.
+        who = event.event_type if event.person_id is None else event.person_id
+        log.info("%s %s %s: %s", event.track or event.event_type, event.phase, who, event.why)
         return ts
 
     def deliver(self) -> None:
-        """Hand what waits in the outbox to the link, a few at a time, and forget what the broker has."""
+        """Hand waiting events to the link, a few at a time, and drop what the broker acknowledged."""
         self.drop_delivered()
         if not self._link.connected:
             return
         if self._connections != self._link.connections:
             self._connections = self._link.connections
             self._outbox.rewind()
-            if self._gone:
-                self.publish_discovery(gone=self._gone)
+            if self._removed_slugs:
+                self.publish_discovery(removed=self._removed_slugs)
         for entry in self._outbox.take(INFLIGHT_MAX - self._link.depth):
             late = self._topics.of("event/late")
             self._link.send(
@@ -121,7 +131,7 @@ class EventPublisher:
             )
 
     def drop_delivered(self) -> None:
-        """What the broker has need not wait any more."""
+        """Drop the events that the broker acknowledged."""
         numbers = drained(self._link.delivered)
         self._outbox.delivered(numbers)
         for seq in numbers:
@@ -131,7 +141,7 @@ class EventPublisher:
         """On the monotonic clock. A Pi has no clock at boot: its time of day may be hours behind, and then jump.
 
         So an event of this run expires by the monotonic clock. One of an earlier run that would be valid for longer
-        than any event is shows that the clock is not set yet: it is old, and must not fire as if it were new.
+        than any event shows that the clock is not set yet: it is old, and must not be sent as if it were new.
         """
         now = time.monotonic()
         remaining = entry.expires_at - time.time()
@@ -140,109 +150,133 @@ class EventPublisher:
         return self._deadlines.get(entry.seq, now + remaining)
 
     def publish_states(self) -> None:
-        """What the device is, whom it knows, what is set and who is there."""
-        detector, embedder, gallery = (
-            self._device.detector.card,
-            self._device.embedder.card,
-            self._device.recognizer.gallery,
-        )
+        """Publish info, config, discovery, gallery and presence."""
+        detector, embedder = self._device.detector.card, self._device.embedder.card
+        recognizer = self._device.recognizer
         info = Info(
             version=edge.__version__,
+            instance=INSTANCE_ID,
             detector=Model(name=detector.name, sha256=detector.sha256),
             embedder=Encoder(name=embedder.name, sha256=embedder.sha256, dimension=embedder.dimension),
-            tau=round(gallery.tau, 4),
+            tau=round(recognizer.gallery.tau, 4),
+            fpir=self._device.fpir,
             runtime=interpreter_class().__module__.split(".")[0],
         )
         self._link.publish_state("info", info.json())
-        self._link.publish_state("config", Settings(recognition=self._device.recognizer.recognizing).json())
+        self._link.publish_state("config", Settings(recognition=recognizer.recognizing).json())
         self.publish_discovery()
-        people = [Known(**person) for person in self._device.recognizer.people.people()]
-        self._link.publish_state("gallery", GalleryMessage(people=people, model=self._device.model).json())
-        self._say_presence()
+        gallery = GalleryMessage(people=recognizer.people.summaries(), model=self._device.model)
+        self._link.publish_state("gallery", gallery.json())
+        self._publish_presence()
 
     def publish_people(self) -> None:
-        """Who is new, and who is known no longer: of them nothing is said any more, and the broker keeps nothing."""
-        before, self._known = self._known, self._people()
-        slugs = self._slugs_known()
-        gone = {slug_of(name) for name, _ in before.values()} - slugs
-        for slug in gone:
-            self._gone.add(slug)
-            self._link.clear_state(f"person/{slug}")
-            if self._last is not None and slug_of(self._last.name) == slug:
-                self._last = None
-        self._gone -= slugs
-        if gone:
-            self.publish_discovery(gone=gone)
-        if before.keys() - self._known.keys():
-            self._withhold()
-            self._recent_events.clear()  # of whom each look is, nobody can say
-        for person_id, (name, templates) in self._known.items():
-            _, had = before.get(person_id, (name, 0))
-            new = templates - had
-            if new > 0 and (had or person_id not in before):  # not where another model's were made anew
-                why = f"{new} template{'s' if new > 1 else ''} more"
-                self._send(person_event("enrolled", Person(person_id, name), time.monotonic(), why))
-        for person_id in before.keys() - self._known.keys():
-            name, _ = before[person_id]
-            self._send(person_event("forgotten", Person(person_id, name), time.monotonic(), "not known any more"))
+        """Publish who was enrolled or removed since the last call; of the removed, erase everything."""
+        before, names = self._known, self._names
+        self._known, self._names = self._templates(), self._enrolled()
+        removed = {person_id: name for person_id, name in names.items() if person_id not in self._names}
+        renamed = {
+            person_id: name
+            for person_id, name in names.items()
+            if person_id in self._names and slug_of(name) != slug_of(self._names[person_id])
+        }
+        if removed:
+            self.erasure.erase(removed, self._names)
+        if renamed:
+            self.clear_topics(renamed)
+        for person_id, name in self._names.items():
+            added = self._known.get(person_id, 0) - before.get(person_id, 0)
+            # Not where templates of another model were made again: then there were none before.
+            if added > 0 and (before.get(person_id) or person_id not in names):
+                why = f"{added} template{'s' if added > 1 else ''} added"
+                self._send(person_event("enrolled", person_id, name, time.monotonic(), why))
+        for person_id in removed:
+            self._send(person_event("forgotten", person_id, None, time.monotonic(), "the person was removed"))
         self.publish_states()
 
     def clear_unknown_person(self, slug: str) -> None:
-        """The broker keeps something of a person: of one who was forgotten while nobody could tell it, no longer."""
-        if slug not in self._slugs_known():
-            self._gone.add(slug)
+        """Clear a retained topic of somebody who was removed while this could not reach the broker."""
+        if slug not in self._slugs():
+            self._note_removed([slug])
             self._link.clear_retained(f"person/{slug}")
-            self.publish_discovery(gone={slug})
+            self.publish_discovery(removed={slug})
 
-    def publish_discovery(self, *, again: bool = False, gone: Iterable[str] = ()) -> None:
-        """Tell Home Assistant of the device and of whom it knows.
+    def clear_topics(self, people: Mapping[str, str]) -> None:
+        """Clear the topics under names that nobody has any more; people: names by person id."""
+        slugs = {slug_of(name) for name in people.values()} - self._slugs()
+        self._note_removed(slugs)
+        for slug in slugs:
+            self._link.clear_state(f"person/{slug}")
+        if self._last is not None and slug_of(self._last.name) in slugs:
+            self._last = None
+        if slugs:
+            self.publish_discovery(removed=slugs)
 
-        gone: slugs of people whose sensor goes. What takes it away names them, so it is not what the broker keeps.
-        again: also what it was told before, and everybody who is gone
+    def publish_discovery(self, *, again: bool = False, removed: Iterable[str] = ()) -> None:
+        """Tell Home Assistant of the device and its people.
+
+        removed: slugs of people whose sensor goes; the message that removes it names them, so it is not the one that
+                 the broker keeps
+        again: also what was published before, and every removed slug
         """
         settings = self._config.home_assistant
         if not settings.discovery:
             return
         topic = discovery_topic(settings.prefix, self._config.device)
-        names = [person.name for person in self._device.recognizer.gallery.people.values()]
-        slugs = sorted(self._gone if again else gone)
-        for going in (slugs, []) if slugs else ([],):
-            told = discovery_json(
+        slugs = sorted(self._removed_slugs if again else removed)
+        for removed_now in [slugs, []] if slugs else [[]]:
+            payload = discovery_json(
                 self._topics,
                 edge.__version__,
-                names,
-                going,
+                self._names.values(),
+                removed_now,
                 image=self._config.mqtt.image_last,
-                asks=self._asks,
+                asks=not self._signed,
             )
-            self._link.publish_retained(topic, told, again=again)
+            self._link.publish_retained(topic, payload, again=again)
 
     def publish_health(self, health: Health) -> None:
-        """How the device is; also where it is as it was, for whoever waits to hear that it still is."""
+        """Publish health, also where nothing changed, for whoever waits to hear that it still is so."""
         self._link.publish_retained(self._topics.of("health"), health.json(), qos=0, again=True)
 
-    def _withhold(self) -> None:
-        """Events that wait name nobody who is not known any more."""
-        people = {person_id: name for person_id, (name, _) in self._known.items()}
-        self._outbox.revise(lambda payload: redacted_event(payload, people))
+    def _note_removed(self, slugs: Iterable[str]) -> None:
+        for slug in slugs:
+            self._removed_slugs[slug] = None
+        for slug in self._slugs() & self._removed_slugs.keys():
+            del self._removed_slugs[slug]
+        while len(self._removed_slugs) > SLUGS_MAX:
+            del self._removed_slugs[next(iter(self._removed_slugs))]
 
-    def _people(self) -> dict[str, tuple[str, int]]:
-        """Name and number of templates by id."""
-        return {who["person_id"]: (who["name"], who["templates"]) for who in self._device.recognizer.people.people()}
+    def _templates(self) -> dict[str, int]:
+        """How many templates each person has, by id."""
+        return self._device.recognizer.gallery.template_counts()
 
-    def _slugs_known(self) -> set[str]:
-        return {slug_of(name) for name, _ in self._known.values()}
+    def _enrolled(self) -> dict[str, str]:
+        """Names by person id."""
+        return {person_id: person.name for person_id, person in self._device.recognizer.gallery.people.items()}
 
-    def _say_presence(self) -> None:
-        known = self._device.recognizer.gallery.people
-        people = sorted({known[who].name if who in known else UNKNOWN for who in self._present.values()})
-        self._link.publish_state(
-            "presence", Presence(state=", ".join(people) or "nobody", people=people, last=self._last).json()
-        )
+    def _slugs(self) -> set[str]:
+        return {slug_of(name) for name in self._names.values()}
+
+    def _publish_presence(self) -> None:
+        people = sorted({self._names.get(person_id or "", UNKNOWN) for person_id in self._present.values()})
+        presence = Presence(state=", ".join(people) or "nobody", people=people, last=self._last)
+        self._link.publish_state("presence", presence.json())
+
+    def _redact_outbox(self, _removed: Mapping[str, str], enrolled: Mapping[str, str]) -> None:
+        """Take everybody who is not enrolled out of the events that wait."""
+        self._outbox.revise(lambda payload: redacted_event(payload, enrolled))
+
+    def _clear_recent(self, _removed: Mapping[str, str], _enrolled: Mapping[str, str]) -> None:
+        """Drop the samples of recent events: of whom each is, nobody can say."""
+        self._recent.clear()
+
+    def _clear_topics(self, removed: Mapping[str, str], _enrolled: Mapping[str, str]) -> None:
+        """Clear retained topics and discovery."""
+        self.clear_topics(removed)
 
 
 def drained(queue: deque) -> list:
-    """Everything in it, taken out."""
+    """Everything in the queue, taken out."""
     taken = []
     while queue:
         taken.append(queue.popleft())

@@ -1,4 +1,4 @@
-"""The fleet: what the cameras of one household know of people, each tells the others, sealed, by way of the broker."""
+"""Replication: the cameras of one household exchange revisions of people, encrypted, through the broker."""
 
 import hashlib
 import logging
@@ -11,12 +11,12 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from edge.api.messages import FleetHealth
+from edge.api.messages import ReplicationHealth
 from edge.api.replication import RevisionMessage, read_revision_message
-from edge.api.topics import SharedTopics
+from edge.api.topics import HouseholdTopics
 from edge.config import Config
 from edge.core.replication import Revision, TemplateRecord, join
-from edge.errors import GalleryError, SealError
+from edge.errors import CipherError, GalleryError
 from edge.mqtt.device_link import DeviceLink, Outgoing
 from edge.runtime.assembly import Device
 from edge.storage.blobs import blob_of
@@ -25,68 +25,68 @@ from edge.system.crypto import HouseholdCipher
 
 log = logging.getLogger("limen")
 
-HEARING_SECONDS = 0.1  # of others, and then a frame: whoever says much must not blind the door
-UNDERWAY_MAX = 4  # messages at once: each may have a megabyte
-SETTLE_SECONDS = 1.0  # after a connection, and after what the broker kept: who is up to date need not say so
-AGAIN_SECONDS = 1.0  # between two corrections of what was heard of one person
-UNSETTLED_SECONDS = 60.0  # until what is forgotten is tried again to be overwritten
-WAIT_SECONDS = 5.0  # until what could not be written is tried again
+RECEIVE_SECONDS = 0.1  # of messages, and then a frame: many messages must not stop recognition
+IN_FLIGHT_MAX = 4  # messages at once: each may have a megabyte
+SETTLE_SECONDS = 1.0  # after a connection, and after each retained message: what the broker has is not sent again
+AGAIN_SECONDS = 1.0  # between two corrections of a message about one person
+CHECKPOINT_SECONDS = 60.0  # until it is tried again to overwrite what was removed
+RETRY_SECONDS = 5.0  # after the gallery could not be written
 PACKET_HEAD_BYTES = 300  # topic, properties and seal
 
 
 class Replication:
-    """Hears the others, notices what was changed here, and says it.
+    """Receives revisions from the other cameras, and publishes what was changed here.
 
-    Whoever is behind is told, by what it says itself: so a message may be lost, come late or come twice, and a broker
-    may forget everything, and still all end with the same. What is heard back from the broker is known to be there.
+    A camera whose message shows that it is behind is answered with the newer revision: so a message may be lost, late
+    or doubled, and a broker may lose everything, and still all cameras end with the same gallery.
     """
 
-    def __init__(self, config: Config, device: Device, link: DeviceLink, seal: HouseholdCipher) -> None:
-        self._config, self._device, self._link, self._seal = config.fleet, device, link, seal
+    def __init__(self, config: Config, device: Device, link: DeviceLink, cipher: HouseholdCipher) -> None:
+        self._config, self._device, self._link, self._cipher = config.fleet, device, link, cipher
         self._name = config.device
-        self._topics = SharedTopics(config.fleet.household)
+        self._topics = HouseholdTopics(config.fleet.household)
         self._db = SqliteReplication(device.store, config.device)
-        self._due: dict[str, float] = {}  # person ids of what is to be said, and when, monotonic; 0 is at once
-        self._said_at: dict[str, float] = {}
-        self._heard: dict[str, bytes] = {}  # digests of the newest by topic
-        self._missed: dict[str, None] = {}  # topics of what there was no room for
-        self._makers: dict[str, tuple[str, str]] = {}  # of templates that are of no use here: which camera, which model
+        self._due: dict[str, float] = {}  # person ids of what is to be published, and when, monotonic; 0 is at once
+        self._published_at: dict[str, float] = {}
+        self._received: dict[str, bytes] = {}  # digests of the newest message by topic
+        self._missed: dict[str, None] = {}  # topics of messages for which the inbox had no room
+        self._makers: dict[str, tuple[str, str]] = {}  # of templates of another model: which camera, which model
         self._settled_at = self._try_at = 0.0
-        self._settle_at = math.inf  # when the file's log is to be cut off
+        self._checkpoint_at = math.inf  # when the file's log is to be cut off
         self._connections = 0
         self._dropped = self._too_large = 0
         self._problem: str | None = None
-        self._another = False  # the gallery, since the last turn
+        self._changed = False  # the gallery, since the last tick
 
     def tick(self) -> bool:
-        """Once a turn of the loop. Returns whether the gallery is another: whoever has read it must read it again."""
+        """Once per pass of the loop. Returns whether the gallery has changed and must be read again."""
         if time.monotonic() < self._try_at:
             return False
         try:
-            self._notice()
-            self._hear()
-            self._say()
+            self._note_local_changes()
+            self._receive()
+            self._publish_due()
             self._problem = None
         except GalleryError as error:
             if str(error) != self._problem:
                 log.warning("the household's gallery: %s", error)
-            self._problem, self._try_at = str(error), time.monotonic() + WAIT_SECONDS
-            self._heard.clear()
+            self._problem, self._try_at = str(error), time.monotonic() + RETRY_SECONDS
+            self._received.clear()
             with suppress(GalleryError):
                 self._db.load()
             self._due = {who: at for who, at in self._due.items() if who in self._db.revisions}
-        another, self._another = self._another, False
-        return another
+        changed, self._changed = self._changed, False
+        return changed
 
-    def health(self) -> FleetHealth:
-        """How it is."""
+    def health(self) -> ReplicationHealth:
+        """How the shared gallery is."""
         try:
             unusable = self._db.unusable()
         except GalleryError as error:
             unusable, self._problem = set[str](), str(error)
         models = {self._makers[template_id] for template_id in unusable & self._makers.keys()}
         own = self._device.embedder.card.sha256
-        return FleetHealth(
+        return ReplicationHealth(
             people=sum(not revision.forgotten for revision in self._db.revisions.values()),
             unsaid=len(self._due),
             refused=self._dropped + self._link.shared.refused,
@@ -99,144 +99,146 @@ class Replication:
             + ([] if self._problem is None else [self._problem]),
         )
 
-    def _notice(self) -> None:
+    def _note_local_changes(self) -> None:
         news = self._db.notice()
         self._due |= dict.fromkeys(news, 0.0)
-        self._settle(self._db.revisions[person_id] for person_id in news)
+        self._checkpoint(self._db.revisions[person_id] for person_id in news)
 
-    def _settle(self, revisions: Iterable[Revision]) -> None:
-        """Nothing of who is forgotten stays on the disk, in what was said of them neither."""
+    def _checkpoint(self, revisions: Iterable[Revision]) -> None:
+        """Overwrite what was removed, in the log of writes too."""
         if any(revision.forgotten for revision in revisions):
-            self._settle_at = 0.0
-        if self._settle_at <= time.monotonic() and not self._device.store.writing:
-            self._settle_at = time.monotonic() + UNSETTLED_SECONDS  # somebody else may be reading the file
-            self._settle_at = math.inf if self._device.store.checkpoint() else self._settle_at
+            self._checkpoint_at = 0.0
+        if self._checkpoint_at <= time.monotonic() and not self._device.store.writing:
+            self._checkpoint_at = time.monotonic() + CHECKPOINT_SECONDS  # somebody else may be reading the file
+            self._checkpoint_at = math.inf if self._device.store.checkpoint() else self._checkpoint_at
 
-    def _hear(self) -> None:
-        """What the others say, for a while."""
-        if not self._link.connected:  # what came just now waits: of it something may have to be asked for again
+    def _receive(self) -> None:
+        """Read messages of the other cameras for a while."""
+        if not self._link.connected:  # messages wait: something may have to be fetched again
             return
         self._note_connection()
-        told: dict[str, list[RevisionMessage]] = {}
-        until = time.monotonic() + HEARING_SECONDS
-        while time.monotonic() < until and (came := self._link.shared.take(1)):
-            (incoming,) = came
+        messages: dict[str, list[RevisionMessage]] = {}
+        until = time.monotonic() + RECEIVE_SECONDS
+        while time.monotonic() < until and (taken := self._link.shared.take(1)):
+            (incoming,) = taken
             if incoming.busy:
                 self._missed[incoming.topic] = None
             elif not incoming.size:
-                self._put_back(incoming.topic)
+                self._republish(incoming.topic)
             elif (opened := self._opened(incoming.topic, incoming.payload)) is not None:
-                told.setdefault(incoming.topic, []).append(opened)
+                messages.setdefault(incoming.topic, []).append(opened)
         if self._missed and not self._link.shared:
             topic = next(iter(self._missed))
             del self._missed[topic]
             self._link.refetch(topic)
         try:
-            if told:
-                self._join([one for several in told.values() for one in several])
+            if messages:
+                self._join([one for several in messages.values() for one in several])
         except GalleryError:
-            self._missed |= dict.fromkeys(told)
+            self._missed |= dict.fromkeys(messages)
             raise
 
     def _opened(self, topic: str, payload: bytes) -> RevisionMessage | None:
-        """None where there is nothing new in it, or nothing that can be trusted."""
+        """The message; None where it is not new, or not authentic."""
         digest = hashlib.sha256(payload).digest()
-        if self._heard.get(topic) == digest:
+        if self._received.get(topic) == digest:
             return None
         try:
-            told = read_revision_message(self._seal.open(payload, topic))
-        except SealError as error:
+            message = read_revision_message(self._cipher.decrypt(payload, topic))
+        except CipherError as error:
             self._dropped += 1
             log.debug("%s", error)
             return None
-        self._heard[topic] = digest
+        self._received[topic] = digest
         self._settled_at = max(self._settled_at, time.monotonic() + SETTLE_SECONDS)
-        return told
+        return message
 
-    def _join(self, told: list[RevisionMessage]) -> None:
-        """On disk together with what follows from it. Whoever says less than is known here is told so."""
+    def _join(self, messages: list[RevisionMessage]) -> None:
+        """Join revisions, and write the gallery that follows, in one transaction; answer cameras that are behind."""
         with self._device.store.transaction():
-            self._notice()  # what another process wrote just now is not to be overwritten
-            heard = [self._db.take(one.revision, one.looks, self._ours) for one in told]
-            with self._device.store.audit.on_behalf_of("camera " + ", ".join(sorted({one.device for one in told}))):
-                another = self._db.show()
-        self._another |= another
-        self._settle(one.revision for one in told)
-        for one, usable in zip(told, heard, strict=True):
+            self._note_local_changes()  # what another process wrote just now must not be overwritten
+            received = [self._db.take(one.revision, one.records, self._usable) for one in messages]
+            with self._device.store.audit.on_behalf_of("camera " + ", ".join(sorted({one.device for one in messages}))):
+                changed = self._db.show()
+        self._changed |= changed
+        self._checkpoint(one.revision for one in messages)
+        for one, usable in zip(messages, received, strict=True):
             self._note_makers(one)
             self._compare(one, usable)
 
-    def _compare(self, told: RevisionMessage, heard: Revision) -> None:
-        person_id = heard.person_id
+    def _compare(self, message: RevisionMessage, received: Revision) -> None:
+        person_id = received.person_id
         own = self._db.revisions[person_id]
-        crops = self._crops_said(own).keys() - {look.template_id for look in told.looks if look.crop is not None}
-        if join(own, heard) == heard and not crops:
+        crops = self._crop_bytes(own).keys() - {
+            record.template_id for record in message.records if record.crop is not None
+        }
+        if join(own, received) == received and not crops:
             self._due.pop(person_id, None)
         else:
-            at = max(time.monotonic(), self._said_at.get(person_id, 0.0) + AGAIN_SECONDS)
+            at = max(time.monotonic(), self._published_at.get(person_id, 0.0) + AGAIN_SECONDS)
             self._due[person_id] = min(at, self._due.get(person_id, at))
 
-    def _ours(self, look: TemplateRecord) -> TemplateRecord:
-        """Of another model, but with a crop: as the model here sees it."""
+    def _usable(self, record: TemplateRecord) -> TemplateRecord:
+        """A template as the model here would make it, where it is of another model and has a crop."""
         card = self._device.embedder.card
-        if look.crop is None or (look.model == card.sha256 and len(look.embedding) == 4 * card.dimension):
-            return look
-        crop = cv2.imdecode(np.frombuffer(look.crop, np.uint8), cv2.IMREAD_COLOR_RGB)
+        if record.crop is None or (record.model == card.sha256 and len(record.embedding) == 4 * card.dimension):
+            return record
+        crop = cv2.imdecode(np.frombuffer(record.crop, np.uint8), cv2.IMREAD_COLOR_RGB)
         if crop is None or crop.shape != (112, 112, 3):
-            return look
-        return replace(look, model=card.sha256, embedding=blob_of(self._device.embedder.embed(crop)))
+            return record
+        return replace(record, model=card.sha256, embedding=blob_of(self._device.embedder.embed(crop)))
 
-    def _note_makers(self, told: RevisionMessage) -> None:
-        for look in told.looks:
-            if look.crop is None and look.model != self._device.embedder.card.sha256:
-                self._makers[look.template_id] = told.device, look.model
+    def _note_makers(self, message: RevisionMessage) -> None:
+        for record in message.records:
+            if record.crop is None and record.model != self._device.embedder.card.sha256:
+                self._makers[record.template_id] = message.device, record.model
 
     def _note_connection(self) -> None:
-        """The broker may have forgotten what it had: whatever it does not say itself is to be said."""
+        """After a new connection, publish whatever the broker turns out not to have."""
         if self._connections == self._link.connections:
             return
         self._connections = self._link.connections
-        self._heard.clear()
+        self._received.clear()
         self._settled_at = time.monotonic() + SETTLE_SECONDS
         for person_id in self._db.revisions:
             self._due.setdefault(person_id, self._settled_at)
 
-    def _put_back(self, topic: str) -> None:
-        """Somebody had the broker forget what it kept."""
-        self._heard.pop(topic, None)
+    def _republish(self, topic: str) -> None:
+        """Publish again what somebody removed from the broker."""
+        self._received.pop(topic, None)
         for person_id in self._db.revisions:
             if self._topic(person_id) == topic:
                 self._due.setdefault(person_id, time.monotonic() + AGAIN_SECONDS)
 
     def _topic(self, person_id: str) -> str:
-        return self._topics.person(self._seal.opaque(person_id))
+        return self._topics.person(self._cipher.opaque(person_id))
 
-    def _say(self) -> None:
+    def _publish_due(self) -> None:
         now = time.monotonic()
         ready = [who for who, at in self._due.items() if at == 0.0 or max(at, self._settled_at) <= now]
         for person_id in ready:
-            if not self._link.connected or self._link.depth >= UNDERWAY_MAX:
+            if not self._link.connected or self._link.depth >= IN_FLIGHT_MAX:
                 return
             del self._due[person_id]
-            self._said_at[person_id] = now
-            self._tell(self._db.revisions[person_id])
+            self._published_at[person_id] = now
+            self._publish(self._db.revisions[person_id])
 
-    def _tell(self, revision: Revision) -> None:
-        crops = bool(self._crops_said(revision))
-        told = RevisionMessage(device=self._name, revision=revision, looks=self._db.looks(revision, crops=crops))
+    def _publish(self, revision: Revision) -> None:
+        crops = bool(self._crop_bytes(revision))
+        message = RevisionMessage(device=self._name, revision=revision, records=self._db.looks(revision, crops=crops))
         topic = self._topic(revision.person_id)
-        sealed = self._seal.seal(told.bytes(), topic)
-        if len(sealed) > self._bytes_max:
+        encrypted = self._cipher.encrypt(message.bytes(), topic)
+        if len(encrypted) > self._bytes_max:
             self._too_large += 1
-            limit = f"{len(sealed)} bytes, at most {self._bytes_max} are said"
-            log.error("%s has %d templates: %s", revision.person_id, len(told.looks), limit)
+            limit = f"{len(encrypted)} bytes, at most {self._bytes_max} are published"
+            log.error("%s has %d templates: %s", revision.person_id, len(message.records), limit)
             return
-        self._link.send(Outgoing(topic, sealed, retain=True))
+        self._link.send(Outgoing(topic, encrypted, retain=True))
 
-    def _crops_said(self, revision: Revision) -> dict[str, int]:
-        """The sizes of the crops that go along with it, by template: of all, or, where that is too much, of none."""
+    def _crop_bytes(self, revision: Revision) -> dict[str, int]:
+        """The sizes of the crops to publish, by template: of all, or, where that is too much, of none."""
         crops = self._db.crop_bytes(revision)
-        each = 300 + 4 * self._device.embedder.card.dimension  # of what is said of a template besides
+        each = 300 + 4 * self._device.embedder.card.dimension  # of a template beside its crop
         return crops if sum(crops.values()) + each * len(revision.ids | revision.removed) < self._bytes_max else {}
 
     @property

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.core.commands import Removed
-from edge.core.types import Person, Template
+from edge.core.types import Person, Removed, Template
 from edge.errors import GalleryError
 from edge.storage.archive import export, import_
 from edge.storage.audit import Audit, utc

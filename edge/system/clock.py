@@ -4,6 +4,7 @@ import ctypes
 import shutil
 import subprocess
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -133,3 +134,9 @@ def hardware_clock_agrees(now: float) -> bool:
         return abs(int(HARDWARE_CLOCK.read_text(encoding="ascii")) - now) < HARDWARE_CLOCK_SECONDS
     except (OSError, ValueError):
         return False
+
+
+def rfc3339(seconds: float | None = None, *, milliseconds: bool = True) -> str:
+    """Seconds since 1970, or now, as RFC 3339 in UTC."""
+    at = datetime.now(UTC) if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    return at.isoformat(timespec="milliseconds" if milliseconds else "seconds").replace("+00:00", "Z")

@@ -10,12 +10,12 @@ import hashlib
 import hmac
 import os
 
-from edge.errors import ConfigError, SealError
+from edge.errors import CipherError, ConfigError
 
 KEY_BYTES = 32
 NONCE_BYTES, TAG_BYTES = 12, 16
 VERSION = b"\x01"
-REVISIONS, CARRIED = "revisions", "gallery"  # purposes
+REVISIONS, ARCHIVE = "revisions", "gallery"  # purposes
 
 
 def new_key() -> str:
@@ -49,21 +49,21 @@ class HouseholdCipher:
         self._cipher, self._names = AESGCM(made[:KEY_BYTES]), made[KEY_BYTES:]
         self._invalid = InvalidTag
 
-    def seal(self, payload: bytes, place: str) -> bytes:
+    def encrypt(self, payload: bytes, place: str) -> bytes:
         """The payload, to be opened under the same key at the same place alone."""
         nonce = os.urandom(NONCE_BYTES)
         return VERSION + nonce + self._cipher.encrypt(nonce, payload, VERSION + place.encode())
 
-    def open(self, sealed: bytes, place: str) -> bytes:
-        """The payload. Raises SealError where it was not sealed under this key for this place, or was changed."""
+    def decrypt(self, sealed: bytes, place: str) -> bytes:
+        """The payload. Raises CipherError where it was not sealed under this key for this place, or was changed."""
         if sealed[:1] != VERSION or len(sealed) < 1 + NONCE_BYTES + TAG_BYTES:
-            raise SealError(f"{place}: {len(sealed)} bytes that nobody sealed")
+            raise CipherError(f"{place}: {len(sealed)} bytes that nobody sealed")
         try:
             return self._cipher.decrypt(
                 sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :], VERSION + place.encode()
             )
         except self._invalid as error:
-            raise SealError(f"{place}: sealed under another key, for another place, or damaged") from error
+            raise CipherError(f"{place}: sealed under another key, for another place, or damaged") from error
 
     def opaque(self, name: str) -> str:
         """The same name gives the same, and nobody without the key knows which name that is."""

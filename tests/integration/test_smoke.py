@@ -7,8 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from edge.inference.model_card import read_card
 from edge.inference.embedder import Embedder
+from edge.inference.model_card import read_card
 from training.data.generated import generated_people
 
 

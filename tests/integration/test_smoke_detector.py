@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from edge.core.geometry import box_iou
-from edge.inference.model_card import DetectorCard, read_card
 from edge.inference.detector import Detector
+from edge.inference.model_card import DetectorCard, read_card
 from training.data.generated_scenes import drawn_scenery
 
 

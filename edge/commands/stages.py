@@ -1,4 +1,4 @@
-"""What a frame costs on this machine, stage by stage: with nobody there, and with somebody at the door all the time."""
+"""The stages of a frame, timed on this machine: with nobody, and with somebody before the camera all the time."""
 
 import time
 from collections.abc import Iterator
@@ -10,7 +10,6 @@ import numpy as np
 
 from edge.capture import open_source
 from edge.config import Config, GalleryConfig
-from edge.core.commands import EnrollImages
 from edge.core.types import Frame
 from edge.demo.film import FRAMES_PER_SECOND
 from edge.demo.scene import Pose, porch, with_noise, with_person
@@ -49,13 +48,18 @@ def measure(config: Config, folder: Path, frames: int, *, source: bool) -> Itera
 
 def measured(config: Config, what: str, film: Iterator[Frame]) -> Iterator[Row]:
     """What these frames cost."""
-    device = Device.of(config)
-    door = device.recognizer
+    with Device.open(config) as device:
+        yield from timed(device, config, what, film)
+
+
+def timed(device: Device, config: Config, what: str, film: Iterator[Frame]) -> Iterator[Row]:
+    """Rows of one device."""
+    recognizer = device.recognizer
     if what == "busy":
-        door.handle(EnrollImages("Anna", [with_person(porch(), 0, Pose(0.5, 0.42, 200.0, look=2.0))]))
+        recognizer.enroll("Anna", [with_person(porch(), 0, Pose(0.5, 0.42, 200.0, look=2.0))])
     frame_watch, rest = Stopwatch(), Stopwatch()
     stages = {stage: device.times[stage] for stage in ("motion", "detect", "embed", "match")}
-    watches = {"frame": frame_watch, **stages, "rest": rest}  # rest: tracks, alignment, quality, votes
+    watches = {"frame": frame_watch, **stages, "rest": rest}  # rest: tracks, alignment, quality, evidence
     count = 0
     for frame in film:
         if count == WARM_UP_FRAMES:
@@ -63,10 +67,9 @@ def measured(config: Config, what: str, film: Iterator[Frame]) -> Iterator[Row]:
                 watch.reset()
         before = sum(stage.total for stage in stages.values())
         with frame_watch:
-            door.process(frame)
+            recognizer.process(frame)
         rest.add(frame_watch.laps[-1] - (sum(stage.total for stage in stages.values()) - before))
         count += 1
-    device.store.close()
     if count <= WARM_UP_FRAMES:
         raise CameraError(f"the bench needs more than {WARM_UP_FRAMES} frames; {config.camera.location} gave {count}")
     for stage, watch in watches.items():

@@ -1,11 +1,10 @@
-"""Is everything there that the door needs? Each check says what it found, or what is wrong and what to do."""
+"""The checks of `limen doctor`: each reports what it found, or what is wrong and what to do."""
 
 import platform
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
@@ -18,6 +17,7 @@ from edge.errors import LimenError
 from edge.inference.runtime import interpreter_class
 from edge.mqtt.controller import Controller
 from edge.runtime.assembly import Device
+from edge.system.clock import rfc3339
 
 RUNTIMES = ("ai-edge-litert", "tflite-runtime")
 PACKAGES = (*RUNTIMES, "numpy", "opencv-python-headless", "paho-mqtt", "picamera2")
@@ -27,15 +27,19 @@ DISK_FREE_MB_MIN = 100
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found."""
+    """What a check found. level: OK, WARN or FAIL."""
 
     what: str
-    good: bool
-    said: str
+    level: str
+    text: str
+
+
+class Warned(Exception):  # noqa: N818 -- nothing failed
+    """A check found something that works, and should be looked at."""
 
 
 def examine(config: Config) -> Iterator[Finding]:
-    """Every check, one after the other; each goes on whatever the others found."""
+    """Run every check, whatever the others found."""
     checks: dict[str, Callable[[Config], str]] = {
         "packages": packages,
         "runtime": runtime,
@@ -47,9 +51,11 @@ def examine(config: Config) -> Iterator[Finding]:
     }
     for what, check in checks.items():
         try:
-            yield Finding(what, good=True, said=check(config))
+            yield Finding(what, "OK", check(config))
+        except Warned as warning:
+            yield Finding(what, "WARN", str(warning))
         except (LimenError, OSError) as error:
-            yield Finding(what, good=False, said=" ".join(str(error).split()))
+            yield Finding(what, "FAIL", " ".join(str(error).split()))
 
 
 def packages(_config: Config) -> str:
@@ -70,21 +76,26 @@ def runtime(_config: Config) -> str:
 
 def models(config: Config) -> str:
     """A real inference of each. Raises ModelError or GalleryError."""
-    device = Device.of(config)
     picture = np.full((480, 640, 3), 128, dtype=np.uint8)
-    milliseconds = []
-    for run in (
-        lambda: device.detector.detect(picture),
-        lambda: device.embedder.embed(np.full((CROP_PX, CROP_PX, 3), 128, dtype=np.uint8)),
-    ):
-        run()
-        started = time.perf_counter()
-        run()
-        milliseconds.append(1000 * (time.perf_counter() - started))
-    foreign = device.store.foreign()
-    device.store.close()
+    crop = np.full((CROP_PX, CROP_PX, 3), 128, dtype=np.uint8)
+    with Device.open(config) as device:
+        detect_ms = warm_ms(lambda: device.detector.detect(picture))
+        embed_ms = warm_ms(lambda: device.embedder.embed(crop))
+        foreign, fpir, model = device.store.foreign(), device.fpir, device.model
+        tau = device.recognizer.gallery.tau
     rebuild = f"; {foreign} templates of another model wait for `limen rebuild`" if foreign else ""
-    return f"detector {milliseconds[0]:.1f} ms, embedder {device.model} {milliseconds[1]:.1f} ms{rebuild}"
+    return (
+        f"detector {detect_ms:.1f} ms, embedder {model} {embed_ms:.1f} ms; match threshold tau {tau:.3f}, at which a "
+        f"stranger is named with a probability of {fpir:.2g} per comparison with everybody{rebuild}"
+    )
+
+
+def warm_ms(run: Callable[[], object]) -> float:
+    """How long the second run takes, in milliseconds."""
+    run()
+    started = time.perf_counter()
+    run()
+    return 1000 * (time.perf_counter() - started)
 
 
 def disk(config: Config) -> str:
@@ -119,29 +130,25 @@ def broker(config: Config) -> str:
 
 
 def clock(config: Config) -> str:
-    """The time of day is set, where somebody's signature depends on it, and did not go back. Raises OSError."""
-    device = Device.of(config)
-    now, before = device.store.clock.now(), device.store.clock.gone_back_from()
-    device.store.close()
+    """Whether the time of day is set and did not go back. Raises OSError, or Warned where only expiry needs it."""
+    with Device.open(config) as device:
+        now, before = device.store.clock.now(), device.store.clock.gone_back_from()
     if before is not None:
         raise OSError(
-            f"the time of day is before the last one known, {utc(before)}, and is not believed; if it is right, "
-            f"{utc(time.time())}, `limen doctor --reset-clock` forgets the last one known"
+            f"the time of day is before the last one known, {rfc3339(before, milliseconds=False)}, and is not "
+            f"believed; if it is right, {rfc3339(milliseconds=False)}, `limen doctor --reset-clock` drops the last one "
+            "known"
         )
-    if now is None and config.mqtt.signing_key() is not None:
-        raise OSError("the time of day is not set (timedatectl), so no signed request is carried out")
-    return "the time of day is set" if now is not None else "the time of day is not set: expiries wait"
+    if now is not None:
+        return "the time of day is set"
+    remedy = 'check timedatectl, or set clock = "trusted" where the time is right and nothing vouches for it'
+    if config.mqtt.signing_key() is not None:
+        raise OSError(f"the time of day is not set, so no signed request is carried out: {remedy}")
+    raise Warned(f"the time of day is not set, so guests cannot be enrolled and nothing expires: {remedy}")
 
 
 def reset_clock(config: Config) -> None:
     """Believe the time of day although it is before the last one known. Raises GalleryError."""
-    device = Device.of(config)
-    with device.store.transaction():
+    with Device.open(config) as device, device.store.transaction():
         device.store.clock.forget()
-        device.store.audit.note("clock", detail="the last time known was forgotten")
-    device.store.close()
-
-
-def utc(seconds: float) -> str:
-    """Since 1970 -> for people, as RFC 3339."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        device.store.audit.note("clock", detail="the last time known was dropped")

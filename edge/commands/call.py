@@ -1,0 +1,74 @@
+"""limen call: any verb, by its name."""
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from edge.commands.options import BROKER, DEVICE, client_of
+from edge.errors import ConfigError
+
+if TYPE_CHECKING:
+    from edge.config import Config
+
+
+@click.command()
+@click.argument("verb", required=False)
+@click.argument("fields", nargs=-1, metavar="[KEY=VALUE]...")
+@BROKER
+@DEVICE
+@click.pass_obj
+def call(config: "Config", verb: str | None, fields: tuple[str, ...], broker: str | None, device: str | None) -> None:
+    """Ask VERB with its fields, and print the reply as JSON; without VERB, list the verbs.
+
+    A VALUE is JSON, or else text: `limen call person/set name=Anna tau=0.9 notify=false`. KEY=@FILE takes a picture
+    from a file, in base64.
+    """
+    import msgspec
+
+    from edge.api.requests import VERBS, convert_request
+    from edge.runtime.clients import call as ask
+    from edge.runtime.clients import print_refusal
+
+    if verb is None:
+        for name, kind in VERBS.items():
+            click.echo(f"{name:18} {kind.access:6} {(kind.__doc__ or '').partition(chr(10))[0]}")
+        return
+    values = dict(map(parsed, fields))
+    with print_refusal():
+        kind = type(convert_request(verb, {"transaction": "0", **values}))
+        with client_of(config, broker, device) as client:
+            request = msgspec.convert({"transaction": kind.new_transaction(), **values}, kind)
+            reply = ask(client, request, object, lambda progress: click.echo(as_json(progress), err=True))
+    click.echo(as_json(reply))
+
+
+def parsed(field: str) -> tuple[str, object]:
+    """'tau=0.9' -> ('tau', 0.9). Raises ConfigError where there is no '='."""
+    key, equals, text = field.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"{field!r}: expected KEY=VALUE")
+    if text.startswith("@"):
+        return key, file_text(text[1:])
+    try:
+        return key, json.loads(text)
+    except ValueError:
+        return key, text
+
+
+def file_text(name: str) -> str:
+    """The bytes of a file in base64. Raises ConfigError where it cannot be read."""
+    import base64
+    from pathlib import Path
+
+    try:
+        return base64.b64encode(Path(name).read_bytes()).decode()
+    except OSError as error:
+        raise ConfigError(f"{name} cannot be read: {error.strerror}") from error
+
+
+def as_json(value: object) -> str:
+    """A reply as one line of JSON."""
+    import msgspec
+
+    return json.dumps(msgspec.to_builtins(value), ensure_ascii=False)

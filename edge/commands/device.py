@@ -1,0 +1,81 @@
+"""The device itself: audit, doctor, bench, and the household's key."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edge.commands.options import FILE, with_overrides
+
+if TYPE_CHECKING:
+    from edge.config import Config
+
+
+@click.command()
+@click.option("--last", type=click.IntRange(1), help="Only the newest so many.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.pass_obj
+def audit(config: "Config", last: int | None, *, as_json: bool) -> None:
+    """Show who changed what of people, and when. People appear by id: a person who was removed leaves no name."""
+    from edge.runtime.assembly import Device
+
+    with Device.open(config) as device:
+        records = device.store.audit.records(last)
+    for record in records:
+        if as_json:
+            click.echo(json.dumps(record._asdict()))
+            continue
+        when = record.at if record.clock_set else f"{record.at} (clock not set)"
+        click.echo("  ".join(part for part in (when, record.verb, record.person_id, record.detail, record.who) if part))
+
+
+@click.command()
+@click.option("--source", help="Another source of frames than the configured one.")
+@click.option("--broker", help="HOST or HOST:PORT, another broker than the configured one.")
+@click.option("--reset-clock", "reset", is_flag=True, help="The time of day is right, though an earlier one was later.")
+@click.pass_obj
+def doctor(config: "Config", source: str | None, broker: str | None, *, reset: bool) -> None:
+    """Check runtime, models, disk, camera, broker and clock; status 1 if anything fails."""
+    from edge.commands.checks import examine, reset_clock
+
+    if reset:
+        reset_clock(config)
+    failed = False
+    for finding in examine(with_overrides(config, source, broker)):
+        click.echo(f"{finding.level:4}  {finding.what}: {finding.text}")
+        failed |= finding.level == "FAIL"
+    if failed:
+        raise click.exceptions.Exit(1)
+
+
+@click.command()
+@click.option("--source", help="Frames of this source in place of a drawn porch.")
+@click.option("--frames", type=click.IntRange(1), default=300, show_default=True, help="How many of each kind.")
+@click.pass_obj
+def bench(config: "Config", source: str | None, frames: int) -> None:
+    """Time the stages of a frame on this machine, with nobody and with somebody before the camera."""
+    import tempfile
+
+    from edge.commands.stages import measure, table
+
+    with tempfile.TemporaryDirectory() as folder:
+        config = with_overrides(config, source, None)
+        for line in table(measure(config, Path(folder), frames, source=source is not None)):
+            click.echo(line)
+
+
+@click.group()
+def fleet() -> None:
+    """One gallery for all cameras of a household."""
+
+
+@fleet.command()
+@click.argument("file", type=FILE)
+def key(file: Path) -> None:
+    """Make a household's key and write it into FILE. Whoever has it can read everybody's templates."""
+    from edge.storage.archive import write_new
+    from edge.system.crypto import new_key
+
+    write_new(file, f"{new_key()}\n".encode())
+    click.echo(f"{file}: a new key; copy it to every camera of the household, and name it there as fleet.key_file")

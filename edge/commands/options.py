@@ -1,0 +1,99 @@
+"""What the commands share: options, the client they ask, and pictures from files."""
+
+import base64
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edge.errors import ImageError, LimenError
+
+if TYPE_CHECKING:  # imported where they are used: --help and --version need not wait for OpenCV and the runtime
+    import numpy as np
+
+    from edge.config import CameraConfig, Config
+    from edge.runtime.clients import Client
+
+FILE = click.Path(dir_okay=False, path_type=Path)
+BROKER = click.option("--broker", help="HOST or HOST:PORT: ask a running device over MQTT, not this machine's disk.")
+DEVICE = click.option("--device", help="The name of the device to ask over MQTT  [default: the configured one]")
+PICTURE_PX_MAX = 1280  # of the longer side of a picture that crosses MQTT: more than a face needs
+JPEG_QUALITY = 92
+
+
+class Commands(click.Group):
+    """A group whose commands print a LimenError as one line and end with status 1."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except LimenError as error:
+            raise click.ClickException(" ".join(str(error).split())) from error
+        except PermissionError as error:  # Path.is_file and its like raise it, of a folder that may not be entered
+            raise click.ClickException(f"{error.filename} is not for this user to read or write") from error
+
+
+def client_of(config: "Config", broker: str | None, device: str | None) -> "AbstractContextManager[Client]":
+    """A client of a device: over MQTT where a broker or a device is named, else of this machine's disk."""
+    from edge.config import device_named
+    from edge.runtime.clients import open_client
+
+    config = with_overrides(config, None, broker)
+    if device is not None:
+        config = device_named(config, device)
+    return open_client(config, over_mqtt=broker is not None or device is not None)
+
+
+def with_overrides(config: "Config", source: str | None, broker: str | None) -> "Config":
+    """The configuration with another source and broker, where they are given."""
+    from edge.config import broker_at
+
+    if source is not None:
+        config = replace(config, camera=camera_of(source, config.camera))
+    if broker is not None:
+        config = broker_at(config, broker)
+    return config
+
+
+def camera_of(source: str, camera: "CameraConfig") -> "CameraConfig":
+    """The camera that --source means."""
+    if source == "picamera":
+        return replace(camera, kind="picamera", location="")
+    pictures = Path(source).is_dir() or "*" in source
+    return replace(camera, kind="images" if pictures else "video", location=source)
+
+
+def read_picture(path: Path) -> "np.ndarray":
+    """(H, W, 3) uint8 RGB. Raises ImageError that names the file."""
+    import cv2
+
+    try:
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB) if path.is_file() else None
+    except cv2.error as error:  # more pixels than OpenCV reads
+        raise ImageError(f"{path} cannot be decoded: {error.err}") from error
+    if image is None:
+        raise ImageError(f"{path} is not a readable image" if path.is_file() else f"there is no picture {path}")
+    return image
+
+
+def picture_text(image: "np.ndarray", *, local: bool) -> str:
+    """(H, W, 3) uint8 RGB in base64: every pixel for this machine's disk, a smaller JPEG to cross MQTT."""
+    import cv2
+
+    if local:
+        encoded = cv2.imencode(".png", image[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])[1]
+        return base64.b64encode(encoded.tobytes()).decode()
+    height, width = image.shape[:2]
+    scale = min(1.0, PICTURE_PX_MAX / max(height, width))
+    if scale < 1:
+        image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    encoded = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
+    return base64.b64encode(encoded.tobytes()).decode()
+
+
+def counted(count: int, one: str, several: str | None = None) -> str:
+    """'1 template', '2 templates', '3 people'."""
+    return f"{count} {one if count == 1 else several or f'{one}s'}"

@@ -1,0 +1,206 @@
+"""Who is enrolled: enroll, list, export, import, forget, rebuild."""
+
+import base64
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edge.commands.options import BROKER, DEVICE, FILE, client_of, counted, picture_text, read_picture
+from edge.errors import ConfigError
+
+if TYPE_CHECKING:
+    from edge.api.replies import ProgressReply
+    from edge.config import Config
+
+DAYS_MAX = 3650  # as edge.api.requests; imported there, OpenCV would be too
+
+# What the person before the camera should do, by the reason why a face gave no sample.
+GUIDANCE = {
+    "no_face": "nobody is there",
+    "multiple_faces": "one at a time, please",
+    "too_small": "come nearer",
+    "turned_away": "look into the camera",
+    "dark": "there is too little light",
+    "blurred": "hold still for a moment",
+    "too_similar": "turn your head a little",
+    "different_people": "that is somebody else",
+}
+
+
+@click.command()
+@click.argument("name")
+@click.argument("pictures", nargs=-1, type=FILE)
+@click.option("--live", is_flag=True, help="From samples of the person before a running device.")
+@click.option(
+    "--shots", type=click.IntRange(1, 20), default=5, show_default=True, help="With --live: how many samples."
+)
+@click.option("--seconds", type=click.FloatRange(5, 600), default=60, show_default=True, help="With --live: how long.")
+@click.option(
+    "--days", type=click.FloatRange(0, DAYS_MAX, min_open=True), help="A guest: forgotten after so many days."
+)
+@BROKER
+@DEVICE
+@click.pass_obj
+def enroll(
+    config: "Config",
+    name: str,
+    pictures: tuple[Path, ...],
+    broker: str | None,
+    device: str | None,
+    *,
+    live: bool,
+    shots: int,
+    seconds: float,
+    days: float | None,
+) -> None:
+    """Enroll NAME from PICTURES with one face each; one is enough."""
+    from edge.api.replies import EnrolledReply
+    from edge.api.requests import EnrollImages, StartEnrollment
+    from edge.runtime.clients import call
+
+    if live == bool(pictures):
+        raise ConfigError("enroll takes PICTURES, or --live for the person before the camera")
+    images = [read_picture(path) for path in pictures]
+    with client_of(config, broker, device or (config.device if live else None)) as client:
+        if live:
+            request = StartEnrollment.new(name=name, shots=shots, timeout_seconds=seconds, ttl_days=days)
+        else:
+            texts = [picture_text(image, local=client.local) for image in images]
+            request = EnrollImages.new(name=name, images=texts, ttl_days=days)
+        enrolled = call(client, request, EnrolledReply, print_progress)
+    guest = f"; a guest, forgotten after {days:g} days" if days else ""
+    click.echo(f"{enrolled.name}: {counted(enrolled.templates, 'template')} added{guest}")
+
+
+def print_progress(progress: "ProgressReply") -> None:
+    """Guide the person before the camera."""
+    guidance = ""
+    if progress.reason is not None:
+        guidance = f": {GUIDANCE.get(progress.reason, progress.reason.replace('_', ' '))}"
+    click.echo(f"{progress.shots} of {progress.of}{guidance}")
+
+
+@click.group(invoke_without_command=True)
+@BROKER
+@DEVICE
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.pass_context
+def people(context: click.Context, broker: str | None, device: str | None, *, as_json: bool) -> None:
+    """List who is enrolled; with export or import, to and from a file."""
+    if context.invoked_subcommand is not None:
+        return
+    import msgspec
+
+    from edge.api.replies import PeopleReply
+    from edge.api.requests import ListPeople
+    from edge.runtime.clients import call
+
+    with client_of(context.obj, broker, device) as client:
+        known = call(client, ListPeople.new(), PeopleReply)
+    if as_json:
+        click.echo(json.dumps(msgspec.to_builtins(known), ensure_ascii=False))
+        return
+    for person in known.people:
+        click.echo(f"{person.name}  {counted(person.templates, 'template')}  {person.person_id}")
+    count = counted(len(known.people), "person", "people")
+    click.echo(f"{count}; tau {known.tau:.3f} (match threshold: d <= tau is the same person)")
+
+
+@people.command("export")
+@click.argument("file", type=FILE)
+@click.pass_context
+def export_people(context: click.Context, file: Path) -> None:
+    """Write everybody, with templates and pictures, into FILE. It is biometric data and not encrypted: keep it safe.
+
+    From a device that is asked over MQTT (limen people --broker HOST export FILE) it crosses the network encrypted
+    under the household's key, and is decrypted here.
+    """
+    from edge.api.replies import ExportedReply
+    from edge.api.requests import ExportGallery
+    from edge.runtime.clients import call
+    from edge.storage.archive import write_new
+    from edge.system.crypto import ARCHIVE
+
+    config, options = context.obj, context.parent.params
+    with client_of(config, options["broker"], options["device"]) as client:
+        if client.local:
+            with client.device.store.transaction():
+                data, count = client.device.store.export()
+        else:
+            cipher = household_cipher(config)
+            exported = call(client, ExportGallery.new(), ExportedReply)
+            data, count = cipher.decrypt(base64.b64decode(exported.gallery), ARCHIVE), exported.people
+    write_new(file, data)
+    click.echo(f"{file}: {counted(count, 'person', 'people')}")
+
+
+@people.command("import")
+@click.argument("file", type=FILE)
+@click.pass_context
+def import_people(context: click.Context, file: Path) -> None:
+    """Add everybody in FILE, an export. Somebody who is enrolled already gets the templates that are new."""
+    from edge.api.replies import ImportedReply
+    from edge.api.requests import ImportGallery
+    from edge.runtime.clients import call, import_archive
+    from edge.storage.archive import check, read
+    from edge.system.crypto import ARCHIVE
+
+    data = read(file)
+    check(data, str(file))
+    config, options = context.obj, context.parent.params
+    with client_of(config, options["broker"], options["device"]) as client:
+        if client.local:
+            new = import_archive(client, data)
+        else:
+            encrypted = base64.b64encode(household_cipher(config).encrypt(data, ARCHIVE)).decode()
+            new = call(client, ImportGallery.new(gallery=encrypted), ImportedReply)
+    wait = f"; {new.waiting} of another model wait for `limen rebuild`" if new.waiting else ""
+    click.echo(f"{counted(new.people, 'person', 'people')} and {counted(new.templates, 'template')} are new{wait}")
+
+
+def household_cipher(config: "Config") -> object:
+    """The cipher of galleries that cross MQTT. Raises ConfigError where there is no key."""
+    from edge.system.crypto import ARCHIVE, HouseholdCipher
+
+    key = config.fleet.key()
+    if key is None:
+        raise ConfigError("a gallery crosses MQTT encrypted alone: set fleet.key_file or LIMEN_HOUSEHOLD_KEY here too")
+    return HouseholdCipher(key, ARCHIVE)
+
+
+@click.command()
+@click.argument("name")
+@BROKER
+@DEVICE
+@click.pass_obj
+def forget(config: "Config", name: str, broker: str | None, device: str | None) -> None:
+    """Remove NAME: templates and pictures are deleted and overwritten on the disk."""
+    from edge.api.replies import RemovedReply
+    from edge.api.requests import RemovePerson
+    from edge.runtime.clients import call
+
+    with client_of(config, broker, device) as client:
+        receipt = call(client, RemovePerson.new(name=name), RemovedReply)
+    click.echo(
+        f"{name}: forgotten; {counted(receipt.templates, 'template')} and {counted(receipt.crops, 'picture')} "
+        f"overwritten, {receipt.person_id} at {receipt.at}"
+    )
+
+
+@click.command()
+@BROKER
+@DEVICE
+@click.pass_obj
+def rebuild(config: "Config", broker: str | None, device: str | None) -> None:
+    """Make every template again from its picture, after the embedder was replaced."""
+    from edge.api.replies import RebuiltReply
+    from edge.api.requests import RebuildGallery
+    from edge.runtime.clients import call
+
+    with client_of(config, broker, device) as client:
+        made = call(client, RebuildGallery.new(), RebuiltReply)
+    click.echo(f"{counted(made.templates, 'template')} made again")
+    if made.without_picture:
+        click.echo(f"{made.without_picture} of another model have no picture: enroll those people again, or go back")

@@ -1,0 +1,64 @@
+"""Recognition in still pictures: identify and verify."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edge.commands.options import FILE, client_of, picture_text, read_picture
+from edge.errors import ImageError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from edge.config import Config
+    from edge.runtime.assembly import Device
+
+
+@click.command()
+@click.argument("picture", type=FILE)
+@click.pass_obj
+def identify(config: "Config", picture: Path) -> None:
+    """Recognize every face in PICTURE: its name, distance d and match threshold tau."""
+    from edge.api.replies import FacesReply
+    from edge.api.requests import RecognizeImage
+    from edge.runtime.clients import call
+
+    with client_of(config, None, None) as client:
+        text = picture_text(read_picture(picture), local=client.local)
+        faces = call(client, RecognizeImage.new(image=text), FacesReply).faces
+    for face in faces:
+        near = "the gallery is empty" if face.distance is None else f"d {face.distance:.3f}, tau {face.tau:.3f}"
+        problem = f", {face.problem.replace('_', ' ')}" if face.problem else ""
+        click.echo(f"{face.name or 'unknown'}  {near}{problem}")
+    if not faces:
+        click.echo("no face")
+
+
+@click.command()
+@click.argument("first", type=FILE)
+@click.argument("second", type=FILE)
+@click.pass_obj
+def verify(config: "Config", first: Path, second: Path) -> None:
+    """Compare the faces in FIRST and SECOND: d, tau, same or different person; status 1 if different."""
+    import numpy as np
+
+    from edge.runtime.assembly import Device
+
+    with Device.open(config) as device:
+        one, other = (device.embedder.embed(crop_of(device, path)) for path in (first, second))
+        distance, tau = float(np.square(one - other).sum()), device.recognizer.gallery.tau
+    click.echo(f"{'same person' if distance <= tau else 'different people'}  d {distance:.3f}, tau {tau:.3f}")
+    if distance > tau:
+        raise click.exceptions.Exit(1)
+
+
+def crop_of(device: "Device", path: Path) -> "np.ndarray":
+    """The largest face of a picture, aligned. Raises ImageError where there is none."""
+    from edge.core.align import align
+
+    image = read_picture(path)
+    face = max(device.detector.detect(image), key=lambda face: face.size_px, default=None)
+    if face is None:
+        raise ImageError(f"{path} shows no face")
+    return align(image, face.landmarks)

@@ -1,0 +1,110 @@
+"""What a handler may use of the device, whether it runs or not."""
+
+import base64
+import binascii
+from collections.abc import Callable
+
+import numpy as np
+
+from edge.api.images import decode_picture
+from edge.api.messages import Health
+from edge.api.requests import DAY_SECONDS, Limits
+from edge.config import Config
+from edge.core.codes import Code
+from edge.core.events import Event
+from edge.core.people import People
+from edge.core.recognizer import Recognizer
+from edge.core.types import Frame
+from edge.errors import RefusedError
+from edge.runtime.assembly import Device
+from edge.storage.gallery import SqliteGallery
+from edge.system.crypto import ARCHIVE, HouseholdCipher
+
+LOCAL_PIXELS_MAX = 200_000_000
+
+
+class DeviceContext:
+    """The device of a command on its own disk; DeviceLoop has one of a running device.
+
+    limits: what one request may hold
+    running: whether there are frames and events
+    """
+
+    running = False
+
+    def __init__(self, config: Config, device: Device, limits: Limits | None = None) -> None:
+        self.config, self.device = config, device
+        self.limits = limits or Limits(request_bytes_max=2**40, image_pixels_max=LOCAL_PIXELS_MAX)
+
+    @property
+    def recognizer(self) -> Recognizer:
+        """The recognizer."""
+        return self.device.recognizer
+
+    @property
+    def people(self) -> People:
+        """The people who are enrolled."""
+        return self.device.recognizer.people
+
+    @property
+    def store(self) -> SqliteGallery:
+        """The gallery's file."""
+        return self.device.store
+
+    def now(self) -> float:
+        """Seconds since 1970. Raises RefusedError with clock_not_set."""
+        now = self.store.clock.now()
+        if now is None:
+            raise RefusedError(Code.CLOCK_NOT_SET, "this device does not know the time of day yet")
+        return now
+
+    def expiry(self, days: float | None) -> float | None:
+        """So many days from now, in seconds since 1970. Raises RefusedError with clock_not_set."""
+        return None if days is None else self.now() + days * DAY_SECONDS
+
+    def pictures(self, texts: list[str], what: Callable[[int], str]) -> list[np.ndarray]:
+        """Base64 -> (H, W, 3) uint8 RGB each, together within the limits. what: names the picture of a number.
+
+        Raises RefusedError with not_base64, not_an_image, image_too_large or image_broken.
+        """
+        images: list[np.ndarray] = []
+        pixels = 0
+        for number, text in enumerate(texts, start=1):
+            encoded = decode_base64(text, what(number))
+            images.append(decode_picture(encoded, what(number), self.limits.image_pixels_max - pixels))
+            pixels += images[-1].shape[0] * images[-1].shape[1]
+        return images
+
+    def cipher(self) -> HouseholdCipher:
+        """The cipher of exported galleries. Raises RefusedError with no_household_key."""
+        key = self.config.fleet.key()
+        if key is None:
+            raise RefusedError(
+                Code.NO_HOUSEHOLD_KEY, "a gallery crosses MQTT encrypted alone: fleet.key_file is not set"
+            )
+        return HouseholdCipher(key, ARCHIVE)
+
+    def event(self, event_id: str) -> Event:
+        """An event of this run. Raises RefusedError with no_such_event."""
+        raise not_running(f"event {event_id} can be corrected")
+
+    def frame(self) -> Frame:
+        """The newest frame. Raises RefusedError with no_frame, snapshot_off or recognition_off."""
+        raise not_running("a snapshot can be taken")
+
+    def health(self) -> Health:
+        """How the device is."""
+        raise not_running("health is known")
+
+
+def not_running(what: str) -> RefusedError:
+    """The refusal of what only a running device can do."""
+    return RefusedError(Code.NOT_RUNNING, f"{what} of a running device alone: ask it with --broker")
+
+
+def decode_base64(text: str, what: str) -> bytes:
+    """The bytes. Raises RefusedError with not_base64."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise RefusedError(Code.NOT_BASE64, f"{what} is not base64: {error}") from error

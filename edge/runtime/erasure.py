@@ -1,0 +1,48 @@
+"""Erasure: every place that can hold something of a person, asked in turn when somebody is removed.
+
+Within the transaction that removes a person, edge.core.people asks the tables of the gallery's file. After the commit,
+and when another process or camera removed somebody, the running device asks the places outside of that file.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+
+from edge.errors import LimenError
+
+log = logging.getLogger("limen")
+
+# Every table of the device's files: how it is erased, or why it holds nothing that would identify anybody.
+TABLES = {
+    "person": "deleted with the person",
+    "template": "deleted with the person",
+    "negative": "deleted with the person; of others, where it is within tau of one of the person's templates",
+    "stranger": "deleted where one of its templates is within tau of one of the person's",
+    "stranger_template": "deleted with the stranger",
+    "answer": "every kept answer is emptied: any may name the person, by an earlier name too",
+    "revision": "replaced by a tombstone: an id, and nothing else",
+    "audit": "holds ids and counts, never a name",
+    "nonce": "holds random values of whoever signs requests",
+    "setting": "holds settings of the device",
+    "event": "outbox: events about the person are deleted, and the name is taken out of the others",
+    "lost": "outbox: a count",
+    "sqlite_sequence": "SQLite's own: counters",
+}
+
+
+# Erases everything of the removed people from one place; both arguments map person ids to names.
+Place = Callable[[Mapping[str, str], Mapping[str, str]], None]
+
+
+class Erasure:
+    """The places of a device outside of the gallery's file, by name."""
+
+    def __init__(self, places: Mapping[str, Place]) -> None:
+        self.places = dict(places)
+
+    def erase(self, removed: Mapping[str, str], enrolled: Mapping[str, str]) -> None:
+        """Ask each place in turn; one that fails is logged and does not keep the others from erasing."""
+        for name, erase in self.places.items():
+            try:
+                erase(removed, enrolled)
+            except LimenError as error:
+                log.warning("%s may still hold something of %s: %s", name, ", ".join(removed), error)

@@ -1,0 +1,54 @@
+"""Carries out one request: the handler, in one transaction, on behalf of whoever asked."""
+
+from contextlib import suppress
+
+from edge.api.requests import Access, Request
+from edge.core.codes import Code
+from edge.errors import GalleryError, RefusedError
+from edge.runtime.context import DeviceContext
+from edge.runtime.handlers import HANDLERS
+from edge.storage.gallery import NOT_OVERWRITTEN
+
+
+def read(request: Request, device: DeviceContext) -> object:
+    """The reply to a READ request; nothing is written. Raises RefusedError."""
+    return HANDLERS[type(request)](request, device)
+
+
+def write(request: Request, device: DeviceContext) -> object:
+    """The reply to a WRITE request, within a transaction of the caller or its own.
+
+    What a refused request wrote is rolled back, also from memory. Raises RefusedError, and GalleryError where the
+    gallery cannot be written.
+    """
+    try:
+        with device.store.transaction():
+            reply = HANDLERS[type(request)](request, device)
+            device.recognizer.update_tracks()
+            return reply
+    except (RefusedError, GalleryError):
+        with suppress(GalleryError):
+            device.recognizer.reload()
+        raise
+
+
+def checkpoint(request: Request, device: DeviceContext) -> None:
+    """Cut off the log that holds what was deleted, after the commit.
+
+    Raises RefusedError with not_overwritten where somebody was to be removed and the log is still there.
+    """
+    if not device.store.checkpoint() and request.verb == "person/remove":
+        raise RefusedError(Code.NOT_OVERWRITTEN, f"removed, but {NOT_OVERWRITTEN}")
+
+
+def carry_out(request: Request, device: DeviceContext, who: str) -> object:
+    """A request of a command on the device's own disk, from beginning to end.
+
+    who: for the audit record. Raises RefusedError and GalleryError.
+    """
+    if request.access is Access.READ:
+        return read(request, device)
+    with device.store.transaction(), device.store.audit.on_behalf_of(who):
+        reply = write(request, device)
+    checkpoint(request, device)
+    return reply

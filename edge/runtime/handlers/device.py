@@ -1,0 +1,44 @@
+"""The device itself: health, snapshot, settings, and recognition in a picture."""
+
+import base64
+
+from edge.api.images import small_jpeg
+from edge.api.messages import Health
+from edge.api.replies import ConfigReply, FacesReply, SnapshotReply
+from edge.api.requests import CheckHealth, GetConfig, GetSnapshot, RecognizeImage, SetConfig
+from edge.runtime.context import DeviceContext
+from edge.runtime.handlers.registry import handles
+
+SNAPSHOT_PX_MAX = 640
+
+
+@handles(RecognizeImage)
+def recognize_image(request: RecognizeImage, device: DeviceContext) -> FacesReply:
+    """Every face in a picture."""
+    (image,) = device.pictures([request.image], lambda _number: "image")
+    return FacesReply(faces=device.recognizer.recognize(image))
+
+
+@handles(GetSnapshot)
+def get_snapshot(_request: GetSnapshot, device: DeviceContext) -> SnapshotReply:
+    """The newest frame, made smaller."""
+    return SnapshotReply(image=base64.b64encode(small_jpeg(device.frame().best, SNAPSHOT_PX_MAX)).decode())
+
+
+@handles(CheckHealth)
+def check_health(_request: CheckHealth, device: DeviceContext) -> Health:
+    """As on the topic health."""
+    return device.health()
+
+
+@handles(GetConfig)
+def get_config(_request: GetConfig, device: DeviceContext) -> ConfigReply:
+    """Whether recognition is on."""
+    return ConfigReply(recognition=device.recognizer.recognizing)
+
+
+@handles(SetConfig)
+def set_config(request: SetConfig, device: DeviceContext) -> ConfigReply:
+    """Turn recognition on or off."""
+    device.recognizer.switch(on=request.recognition)
+    return ConfigReply(recognition=device.recognizer.recognizing)

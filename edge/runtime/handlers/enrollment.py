@@ -1,0 +1,36 @@
+"""Enrollment from pictures and at the door."""
+
+from edge.api.replies import CancelledReply, EnrolledReply
+from edge.api.requests import CancelEnrollment, EnrollImages, StartEnrollment
+from edge.core.codes import Code
+from edge.core.enrollment import EnrollmentProgress
+from edge.core.types import Enrolled
+from edge.errors import RefusedError
+from edge.runtime.context import DeviceContext
+from edge.runtime.handlers.registry import handles
+
+
+@handles(EnrollImages)
+def enroll_images(request: EnrollImages, device: DeviceContext) -> EnrolledReply:
+    """Decode the pictures, then make templates of them."""
+    images = device.pictures(request.images, lambda number: f"image {number}")
+    return enrolled_reply(device.recognizer.enroll(request.name, images, device.expiry(request.ttl_days)))
+
+
+@handles(StartEnrollment)
+def start_enrollment(request: StartEnrollment, device: DeviceContext) -> EnrollmentProgress:
+    """Begin a live enrollment; the dispatcher polls it until it ends. Raises RefusedError with not_running."""
+    if not device.running:
+        raise RefusedError(Code.NOT_RUNNING, "only a running device can enroll whoever is before it: use --broker")
+    return device.recognizer.start_enrollment(request.name, request.shots, device.expiry(request.ttl_days))
+
+
+@handles(CancelEnrollment)
+def cancel_enrollment(_request: CancelEnrollment, device: DeviceContext) -> CancelledReply:
+    """End the live enrollment without templates."""
+    return CancelledReply(name=device.recognizer.cancel_enrollment())
+
+
+def enrolled_reply(enrolled: Enrolled) -> EnrolledReply:
+    """As the reply of every verb that enrolls."""
+    return EnrolledReply(name=enrolled.name, person_id=enrolled.person_id, templates=enrolled.templates)

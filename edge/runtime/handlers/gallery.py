@@ -1,0 +1,53 @@
+"""The gallery as a whole: export, import, rebuild."""
+
+import base64
+
+from edge.api.replies import ExportedReply, ImportedReply, RebuiltReply
+from edge.api.requests import ExportGallery, ImportGallery, RebuildGallery
+from edge.core.codes import Code
+from edge.errors import CipherError, GalleryError, RefusedError
+from edge.runtime.context import DeviceContext, decode_base64
+from edge.runtime.handlers.registry import handles
+from edge.storage.archive import check
+from edge.system.crypto import ARCHIVE
+
+ANSWER_BYTES = 1000  # of an answer beside the gallery
+
+
+@handles(ExportGallery)
+def export_gallery(request: ExportGallery, device: DeviceContext) -> ExportedReply:
+    """Everybody, encrypted."""
+    cipher = device.cipher()
+    data, people = device.store.export(crops=request.crops)
+    encrypted = base64.b64encode(cipher.encrypt(data, ARCHIVE)).decode()
+    limit = device.limits.request_bytes_max - ANSWER_BYTES
+    if len(encrypted) > limit:
+        raise RefusedError(
+            Code.TOO_LARGE,
+            f"the gallery has {len(encrypted)} bytes; at most {limit} cross MQTT: without crops it has less, and "
+            "`limen people export` on the device takes any number",
+        )
+    return ExportedReply(people=people, gallery=encrypted)
+
+
+@handles(ImportGallery)
+def import_gallery(request: ImportGallery, device: DeviceContext) -> ImportedReply:
+    """Add everybody of an encrypted export."""
+    cipher = device.cipher()
+    try:
+        data = cipher.decrypt(decode_base64(request.gallery, "the gallery"), ARCHIVE)
+        check(data, "the gallery")
+    except CipherError as error:
+        raise RefusedError(Code.NOT_AUTHENTIC, str(error)) from error
+    except GalleryError as error:
+        raise RefusedError(Code.INVALID, str(error)) from error
+    people, templates, waiting = device.people.import_(data)
+    device.recognizer.update_tracks()
+    return ImportedReply(people=people, templates=templates, waiting=waiting)
+
+
+@handles(RebuildGallery)
+def rebuild_gallery(_request: RebuildGallery, device: DeviceContext) -> RebuiltReply:
+    """Embed every stored crop again."""
+    templates, without_picture = device.recognizer.rebuild()
+    return RebuiltReply(templates=templates, without_picture=without_picture)

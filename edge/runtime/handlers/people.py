@@ -1,0 +1,60 @@
+"""What changes people, and what an event was really of."""
+
+from dataclasses import asdict
+
+import msgspec
+
+from edge.api.replies import CorrectedReply, EnrolledReply, PeopleReply, PersonReply, RemovedReply, RenamedReply
+from edge.api.requests import CorrectEvent, ListPeople, MergePeople, RemovePerson, RenamePerson, SetPerson
+from edge.core.codes import Code
+from edge.errors import RefusedError
+from edge.runtime.context import DeviceContext
+from edge.runtime.handlers.enrollment import enrolled_reply
+from edge.runtime.handlers.registry import handles
+
+
+@handles(ListPeople)
+def list_people(_request: ListPeople, device: DeviceContext) -> PeopleReply:
+    """Everybody, and the gallery's tau."""
+    return PeopleReply(people=device.people.summaries(), tau=device.recognizer.gallery.tau)
+
+
+@handles(RenamePerson)
+def rename_person(request: RenamePerson, device: DeviceContext) -> RenamedReply:
+    """Another name."""
+    person = device.people.rename(request.name, request.new_name)
+    return RenamedReply(name=person.name, person_id=person.person_id)
+
+
+@handles(MergePeople)
+def merge_people(request: MergePeople, device: DeviceContext) -> EnrolledReply:
+    """Two names of one person become one."""
+    return enrolled_reply(device.people.merge(request.name, request.into))
+
+
+@handles(SetPerson)
+def set_person(request: SetPerson, device: DeviceContext) -> PersonReply:
+    """Change tau, expiry or notify."""
+    given = {"tau": request.tau, "notify": request.notify}
+    changes = {field: value for field, value in given.items() if value is not msgspec.UNSET}
+    if request.ttl_days is not msgspec.UNSET:
+        changes["expires"] = device.expiry(request.ttl_days)
+    if not changes:
+        raise RefusedError(Code.INVALID, "person/set: expected tau, ttl_days or notify")
+    return PersonReply(**asdict(device.people.set(request.name, changes)))
+
+
+@handles(RemovePerson)
+def remove_person(request: RemovePerson, device: DeviceContext) -> RemovedReply:
+    """Remove somebody; the dispatcher then cuts off the file's log, which still holds them."""
+    person, removed = device.people.remove(request.name)
+    return RemovedReply(person_id=person.person_id, templates=removed.templates, crops=removed.crops, at=removed.at)
+
+
+@handles(CorrectEvent)
+def correct_event(request: CorrectEvent, device: DeviceContext) -> CorrectedReply:
+    """Learn who an event was of."""
+    enrolled, wrong = device.people.correct(device.event(request.id), request.name)
+    if enrolled is None:
+        return CorrectedReply(name=None, not_=None if wrong is None else wrong.name)
+    return CorrectedReply(name=enrolled.name, person_id=enrolled.person_id, templates=enrolled.templates)

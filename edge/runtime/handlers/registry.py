@@ -1,0 +1,24 @@
+"""Which function handles which request."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from edge.api.requests import Request
+from edge.runtime.context import DeviceContext
+
+R = TypeVar("R", bound=Request)
+Handler = Callable[[Request, DeviceContext], object]
+HANDLERS: dict[type[Request], Handler] = {}
+
+
+def handles(kind: type[R]) -> Callable[[Callable[[R, DeviceContext], object]], Callable[[R, DeviceContext], object]]:
+    """Register a function as the handler of a request.
+
+    It returns the reply, or raises RefusedError; then all that it wrote is rolled back.
+    """
+
+    def register(handler: Callable[[R, DeviceContext], object]) -> Callable[[R, DeviceContext], object]:
+        HANDLERS[kind] = handler
+        return handler
+
+    return register

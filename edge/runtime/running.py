@@ -1,0 +1,108 @@
+"""A device that runs: what handlers may use of it beside its disk, and its health."""
+
+import shutil
+import time
+from contextlib import suppress
+
+from edge.api.messages import Health, ReplicationHealth
+from edge.api.requests import Limits
+from edge.config import Config
+from edge.core.codes import Code
+from edge.core.events import Event
+from edge.core.ports import FrameSource
+from edge.core.types import Frame
+from edge.errors import GalleryError, RefusedError
+from edge.mqtt.device_link import DeviceLink
+from edge.runtime.assembly import Device
+from edge.runtime.context import DeviceContext
+from edge.runtime.publisher import EventPublisher
+from edge.runtime.replication import Replication
+from edge.storage.outbox import Outbox
+from edge.system.metrics import Stopwatch, rss_mb, temp_c, throttled
+
+CAMERA_SILENT_SECONDS = 10.0
+
+
+class RunningDevice(DeviceContext):
+    """The device of a frame loop; see DeviceContext.
+
+    newest: the newest frame, None before the first and after the camera went silent; newest_at: on the monotonic clock
+    watch: times whole frames
+    """
+
+    running = True
+
+    def __init__(
+        self,
+        config: Config,
+        device: Device,
+        link: DeviceLink,
+        outbox: Outbox,
+        publisher: EventPublisher,
+        replication: Replication | None,
+    ) -> None:
+        super().__init__(config, device, Limits(config.mqtt.request_bytes_max, config.mqtt.image_pixels_max))
+        self.link, self.outbox, self.publisher, self.replication = link, outbox, publisher, replication
+        self.source: FrameSource | None = None
+        self.newest: Frame | None = None
+        self.newest_at = float("-inf")
+        self.watch = Stopwatch()
+        self._published_at, self._published_frames = time.monotonic(), 0
+
+    def see(self, frame: Frame) -> None:
+        """Note a frame as the newest."""
+        self.newest, self.newest_at = frame, time.monotonic()
+
+    @property
+    def camera_ok(self) -> bool:
+        """Whether the camera gave a frame lately."""
+        return time.monotonic() - self.newest_at < CAMERA_SILENT_SECONDS
+
+    def event(self, event_id: str) -> Event:
+        """See DeviceContext."""
+        return self.publisher.event(event_id)
+
+    def frame(self) -> Frame:
+        """See DeviceContext."""
+        if not self.config.mqtt.snapshot:
+            raise RefusedError(Code.SNAPSHOT_OFF, "no pictures are given away: mqtt.snapshot is not set")
+        if not self.recognizer.recognizing:
+            raise RefusedError(Code.RECOGNITION_OFF, "recognition is switched off")
+        if self.newest is None:
+            raise RefusedError(Code.NO_FRAME, "the camera gives no frames")
+        return self.newest
+
+    def health(self) -> Health:
+        """See DeviceContext. fps is since health was last published."""
+        fps = (self.watch.count - self._published_frames) / max(1e-6, time.monotonic() - self._published_at)
+        watches = {"frame": self.watch} | {stage: self.device.times[stage] for stage in ("detect", "embed")}
+        return Health(
+            fps=round(fps, 1),
+            ms={stage: watch.ms() for stage, watch in watches.items()},
+            rss_mb=rss_mb(),
+            temp_c=temp_c(),
+            throttled=throttled(),
+            camera_ok=self.camera_ok,
+            clock_set=self._clock_set(),
+            disk_free_mb=shutil.disk_usage(self.config.gallery.path.parent).free // 1_000_000,
+            dropped_frames=0 if self.source is None else self.source.dropped,
+            outbox=self.outbox.depth,
+            outbox_problem=self.outbox.problem,
+            dropped_events=self.outbox.dropped,
+            dropped_answers=self.link.dropped,
+            refused_requests=self.link.refused,
+            fleet=self._replication_health(),
+        )
+
+    def publish_health(self) -> None:
+        """Publish health, and count frames from here on."""
+        self.publisher.publish_health(self.health())
+        self._published_at, self._published_frames = time.monotonic(), self.watch.count
+
+    def _replication_health(self) -> ReplicationHealth | None:
+        return None if self.replication is None else self.replication.health()
+
+    def _clock_set(self) -> bool:
+        with suppress(GalleryError):
+            return self.store.clock.now() is not None
+        return False
