@@ -173,7 +173,7 @@ def running(config, source):
 
     def live():
         try:
-            services.append(DeviceLoop(config, Device.of(config)))
+            services.append(DeviceLoop(config, Device.open(config)))
             frames = source()
             started.set()
             services[0].run(frames, stop)

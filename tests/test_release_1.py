@@ -244,12 +244,12 @@ def test_the_commands_go_by_the_configuration(folder):
     by = ("--config", "limen.toml")
     assert limen(folder, *by, "people") == EXPECTED["people_by_limen_toml"]
     findings = dict(line.split(": ", 1) for line in limen(folder, *by, "doctor", status=1))
-    assert findings["good  disk"].startswith("gallery.db, ")
-    assert findings["good  camera"].startswith("images pictures: 400x300")
-    assert f"@{EXPECTED['models']['embedder'][:8]}" in findings["good  models"]
-    assert "rebuild" not in findings["good  models"]
-    assert all(name in findings["AMISS  broker"] for name in ("ca.crt", "porch.crt", "porch.key"))  # they are not there
-    assert "good  clock" in findings
+    assert findings["OK    disk"].startswith("gallery.db, ")
+    assert findings["OK    camera"].startswith("images pictures: 400x300")
+    assert f"@{EXPECTED['models']['embedder'][:8]}" in findings["OK    models"]
+    assert "rebuild" not in findings["OK    models"]
+    assert all(name in findings["FAIL  broker"] for name in ("ca.crt", "porch.crt", "porch.key"))  # they are not there
+    assert "OK    clock" in findings
 
 
 @contextmanager

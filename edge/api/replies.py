@@ -1,7 +1,5 @@
 """What a request is answered with, typed: the `data` of an answer. Times are RFC 3339 in UTC unless said otherwise."""
 
-from typing import Literal
-
 import msgspec
 
 from edge.core.types import PersonSummary, RecognizedFace, Stranger
@@ -65,7 +63,7 @@ class RemovedReply(Reply, frozen=True, kw_only=True):
     templates: int
     crops: int
     at: str
-    overwritten: Literal[True] = True
+    overwritten: bool = True
 
 
 class StrangersReply(Reply, frozen=True, kw_only=True):

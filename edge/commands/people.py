@@ -201,6 +201,6 @@ def rebuild(config: "Config", broker: str | None, device: str | None) -> None:
 
     with client_of(config, broker, device) as client:
         made = call(client, RebuildGallery.new(), RebuiltReply)
-    click.echo(f"{counted(made.templates, 'template')} made again")
+    click.echo(f"{counted(made.templates, 'template')} rebuilt")
     if made.without_picture:
         click.echo(f"{made.without_picture} of another model have no picture: enroll those people again, or go back")

@@ -206,7 +206,7 @@ class RecognizedFace:
     name: str | None
     distance: float | None
     tau: float
-    box: tuple[float, float, float, float]
+    box: tuple[float, ...]
     score: float
     problem: str | None
 

@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Callable
+from functools import cached_property
 
 import numpy as np
 
@@ -75,9 +76,13 @@ class DeviceContext:
             pixels += images[-1].shape[0] * images[-1].shape[1]
         return images
 
+    @cached_property
+    def _key(self) -> str | None:
+        return self.config.fleet.key()
+
     def cipher(self) -> HouseholdCipher:
         """The cipher of exported galleries. Raises RefusedError with no_household_key."""
-        key = self.config.fleet.key()
+        key = self._key
         if key is None:
             raise RefusedError(
                 Code.NO_HOUSEHOLD_KEY, "a gallery crosses MQTT encrypted alone: fleet.key_file is not set"

@@ -112,9 +112,9 @@ class Dispatcher:
         transaction = transaction_of(value if text is None else decoded(verb, text)[0])
         try:
             self._refuse_unread(verb, incoming)
+            text, stamp = self._signatures.open(incoming.topic, value)
             if malformed is not None:
                 raise malformed
-            text, stamp = self._signatures.open(incoming.topic, value)
             if text is not None:
                 value = decode_json(verb, text)
             request = convert_request(verb, value)

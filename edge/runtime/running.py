@@ -43,6 +43,7 @@ class RunningDevice(DeviceContext):
     ) -> None:
         super().__init__(config, device, Limits(config.mqtt.request_bytes_max, config.mqtt.image_pixels_max))
         self.link, self.outbox, self.publisher, self.replication = link, outbox, publisher, replication
+        self._key  # noqa: B018 -- read once, at the start
         self.source: FrameSource | None = None
         self.newest: Frame | None = None
         self.newest_at = float("-inf")

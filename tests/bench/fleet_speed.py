@@ -42,7 +42,7 @@ def known(household):
 
 def fill(config, count):
     """People who are as alike as noise, each with crops of somebody drawn."""
-    device, rng = Device.of(config), np.random.default_rng(0)
+    device, rng = Device.open(config), np.random.default_rng(0)
     crops = people().reshape(-1, 112, 112, 3)
     for number in range(count):
         vectors = rng.normal(size=(TEMPLATES, 128)).astype(np.float32)

@@ -88,7 +88,7 @@ def in_onnxruntime(teachers: Path, gallery: np.ndarray) -> Callable[[np.ndarray]
 
 def with_tracks(folder: Path, frames_per_second: float) -> Callable[[np.ndarray], int]:
     """The door as it ships."""
-    door = Device.of(Config(gallery=GalleryConfig(folder / "gallery.db"))).recognizer
+    door = Device.open(Config(gallery=GalleryConfig(folder / "gallery.db"))).recognizer
     at = 0.0
 
     def look(image: np.ndarray) -> int:

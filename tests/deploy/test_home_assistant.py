@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from edge.api.discovery import discovery_json
-from edge.api.messages import event_json
+from edge.api.messages import event_message
 from edge.api.topics import Topics
-from edge.core.types import Event, Match, Person
+from edge.core.events import Event
 
 AUTOMATIONS = yaml.safe_load((Path(__file__).parents[2] / "deploy/home-assistant/automations.yaml").read_text())
 TOLD = json.loads(discovery_json(Topics("porch"), "1", []))
@@ -27,9 +27,8 @@ def entity_ids():
 
 
 def attributes(kind, name, phase="new"):
-    person = None if name is None else Person("p", name)
-    event = Event(kind, phase, "t1", 0.0, person, Match(person, 0.4, 1.0), {}, None, (0, 0, 1, 1), 1, "3 of 3 votes")
-    return json.loads(event_json(event, "id", 1, "2026-11-22T08:30:05Z", "m"))
+    event = Event(kind, phase, "t1", 0.0, name, name and "p", "3 of 3 samples", distance=0.4, tau=1.0)
+    return json.loads(event_message(event, "id", 1, "2026-11-22T08:30:05Z", "m").json())
 
 
 def acts(automation, seen):

@@ -89,7 +89,7 @@ def test_there_and_back_loses_nobody(installed, own_model, tmp_path):
     text = installed.config.read_text()
     done = installed.models("embedder", own_model)
     assert done.returncode == 0, done.stderr
-    assert "1 template(s) made anew" in done.stdout
+    assert "1 template rebuilt" in done.stdout
     shutil.rmtree(own_model.parent)
     assert Path(installed.in_use()).is_relative_to(installed.home)
     assert installed.config.read_text().replace(installed.in_use(), "standard") == text

@@ -18,7 +18,7 @@ from edge.api.discovery import discovery_topic
 from edge.api.topics import Topics
 from edge.commands.main import main
 from edge.config import Config, FleetConfig, GalleryConfig, MqttConfig
-from edge.core.types import Event
+from edge.core.events import Event
 from edge.errors import BrokerError, ConfigError
 from edge.mqtt.controller import Controller
 from edge.mqtt.device_link import DeviceLink
@@ -223,9 +223,7 @@ def test_what_the_broker_refuses_is_not_taken_for_delivered(account, tmp_path, c
 
         def read(self, timeout_seconds):
             if service.link.connected and not self.told:
-                service.publisher.publish(
-                    Event("unknown", "new", "t1", 0.0, None, None, {}, None, (0, 0, 1, 1), 1, "a test")
-                )
+                service.publisher.publish(Event("unknown", "new", "t1", 0.0, None, None, "a test"))
                 self.told = True
             time.sleep(min(timeout_seconds, 0.01))
 

@@ -95,9 +95,9 @@ def run(folder: Path, times: int, every_seconds: float | None = None) -> Count:
             began = time.monotonic()
             for away, there in tqdm(islice(pauses(every_seconds), times), "broker stopped", times, unit="stop"):
                 broker.stop()
-                before = service.watch.count
+                before = service.running.watch.count
                 time.sleep(away)
-                frames += service.watch.count - before
+                frames += service.running.watch.count - before
                 broker.start()
                 time.sleep(there)
             seconds = time.monotonic() - began

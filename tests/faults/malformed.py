@@ -79,7 +79,7 @@ def every_kind() -> list[Bad]:
         Bad("not UTF-8", "not_json", "person/list", lambda _: b"\xff\xfe\x00", null=True),
         Bad("nothing", "not_json", "person/remove", lambda _: b"", null=True),
         Bad(
-            "brackets without end", "invalid", "person/list", lambda _: b'{"transaction": ' + b"[" * 100_000, null=True
+            "brackets without end", "not_json", "person/list", lambda _: b'{"transaction": ' + b"[" * 100_000, null=True
         ),
         Bad("a topic without end", "unknown_verb", "x" * 60_000, asking(), answered_on="unknown"),
         Bad("wrong type", "invalid", "enroll/image", asking(name=["Somebody"], images=good)),

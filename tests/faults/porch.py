@@ -43,7 +43,7 @@ class Porch:
 
     def open(self) -> None:
         """Switch it on."""
-        self.service = DeviceLoop(self.config, Device.of(self.config))
+        self.service = DeviceLoop(self.config, Device.open(self.config))
 
     def close(self) -> None:
         """Switch it off."""
@@ -53,13 +53,13 @@ class Porch:
 
     def see(self, picture: np.ndarray) -> list[tuple[str, str]]:
         """Somebody comes and goes: each event's id and kind."""
-        before = set(self.service.publisher._recent_events)
+        before = set(self.service.publisher._recent)
         for image in [picture] * 8 + [np.zeros_like(picture)] * 2:
             self.at += 0.2 if image is picture else 10.0
-            self.service._see(Frame(image, self.at))
+            self.service._process(Frame(image, self.at))
         self.check()
         return [
-            (name, event.kind) for name, event in self.service.publisher._recent_events.items() if name not in before
+            (name, event.event_type) for name, event in self.service.publisher._recent.items() if name not in before
         ]
 
     def hear(

@@ -8,6 +8,7 @@ from tempfile import mkdtemp
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from edge.api.requests import VERBS, Access
 from edge.core.names import clean_name, slug_of
 from edge.errors import RefusedError
 from tests.faults.porch import Porch, face, picture
@@ -47,7 +48,7 @@ class HouseholdRules(RuleBasedStateMachine):
         payload = json.dumps({"transaction": f"t{self.number}", **fields}).encode()
         answers = self.porch.hear(f"limen/porch/request/{verb}", payload)
         (answer,) = [answer for answer in answers if answer["transaction"] == f"t{self.number}"]
-        if verb != "enroll/start":
+        if VERBS[verb].access is Access.WRITE:
             self.asked.append((verb, payload, answer))
         self.note(answer)
         return answer
@@ -277,7 +278,7 @@ class HouseholdRules(RuleBasedStateMachine):
     def everybody_is_there(self) -> None:
         """And nobody else."""
         household, tau = self.porch.service.device.recognizer.people, self.porch.service.device.recognizer.gallery.tau
-        people = [(person["name"], person["templates"], person["tau"]) for person in household.people()]
+        people = [(person.name, person.templates, person.tau) for person in household.summaries()]
         known = [
             (person["name"], person["templates"], tau if person["tau"] is None else person["tau"])
             for person in self.known.values()

@@ -8,15 +8,13 @@ from pathlib import Path
 import numpy as np
 from hypothesis import strategies as st
 
+from edge.api.answers import refusal_answer
 from edge.api.discovery import discovery_json
 from edge.api.images import decode_picture, header_size
-from edge.api.messages import answer_json
-from edge.api.requests import REQUESTS, Limits, read_request, transaction_in
+from edge.api.requests import VERBS, Limits, convert_request, decode_json, request_type, transaction_of
 from edge.api.topics import Topics
 from edge.config import Config, load_config
-from edge.core.commands import Reply
 from edge.core.names import clean_name, slug_of
-from edge.core.types import Event
 from edge.errors import ConfigError, ModelError, RefusedError
 from edge.inference.model_card import DetectorCard, EmbedderCard, read_card
 from edge.mqtt.controller import Answer, read_answer
@@ -29,7 +27,7 @@ TOPICS = Topics("porch")
 LETTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0+#")  # what a broker lets pass
 LEVELS = st.text(LETTERS, max_size=12)
 PREFIXES = st.sampled_from(["limen/porch/request", "limen/porch/person", "limen/porch", "limen/porch2/request", ""])
-VERBS = st.sampled_from(sorted(REQUESTS)) | LEVELS
+VERB_NAMES = st.sampled_from(sorted(VERBS)) | LEVELS
 
 
 @dataclass(frozen=True)
@@ -44,52 +42,24 @@ class Target:
 
 def asked() -> st.SearchStrategy[tuple[str, bytes]]:
     """A verb and a payload, mostly one that was meant for it."""
-    meant = st.sampled_from(sorted(REQUESTS)).flatmap(
-        lambda verb: st.tuples(st.just(verb), inputs.requests_of(REQUESTS[verb]))
+    meant = st.sampled_from(sorted(VERBS)).flatmap(
+        lambda verb: st.tuples(st.just(verb), inputs.requests_of(VERBS[verb]))
     )
-    return st.one_of(meant, meant, meant, meant, st.tuples(VERBS, st.binary(max_size=100)))
-
-
-class Nowhere:
-    """A device that has seen nothing; see edge.api.requests.DeviceContext."""
-
-    limits = LIMITS
-
-    def now(self) -> float:
-        """Seconds since 1970."""
-        return 1e9
-
-    def told(self, event_id: str) -> Event:
-        """It told nothing."""
-        raise RefusedError("no_such_event", f"none is {event_id}")
-
-    def health(self) -> dict[str, object]:
-        """It is well."""
-        return {}
-
-    def snapshot(self) -> dict[str, object]:
-        """It shows nothing."""
-        raise RefusedError("snapshot_off", "nothing is shown")
-
-    def export(self, *, crops: bool) -> dict[str, object]:
-        """It has no key."""
-        raise RefusedError("no_household_key", f"nothing is given away, crops {crops}")
-
-    def opened(self, gallery: str) -> bytes:
-        """It has no key."""
-        raise RefusedError("no_household_key", f"{len(gallery)} characters stay sealed")
+    return st.one_of(meant, meant, meant, meant, st.tuples(VERB_NAMES, st.binary(max_size=100)))
 
 
 def read(asked: tuple[str, bytes]) -> str:
-    """A request, to the command that it is, or to the answer that says why not."""
+    """A request, to the typed value that it is, or to the answer that says why not."""
     verb, payload = asked
-    transaction = transaction_in(payload)
+    transaction = None
     try:
-        request = read_request(verb, payload, len(payload), LIMITS)
+        request_type(verb)
+        value = decode_json(verb, payload)
+        transaction = transaction_of(value)
+        request = convert_request(verb, value)
         assert request.transaction == transaction
-        request.command(Nowhere())
     except RefusedError as refusal:
-        said = json.loads(answer_json(Reply(code=refusal.code, error=str(refusal)), transaction))
+        said = json.loads(refusal_answer(refusal, transaction).json())
         return refusal.code if said["error"] else "without a reason"
     return "ok"
 

@@ -11,7 +11,7 @@ from pydantic_asyncapi.v3 import AsyncAPI
 from referencing.exceptions import Unresolvable
 
 from edge.api.asyncapi import document
-from edge.api.requests import REQUESTS
+from edge.api.requests import VERBS
 from tests.household import Household, portrait_jpeg, until
 
 COMMITTED = Path(__file__).parents[3] / "deploy" / "asyncapi.json"
@@ -53,11 +53,11 @@ def test_the_document_is_valid():
     assert read(document()).info.title == "limen"
     for breaking in ({"channel": 5}, {"action": "shout"}, {"summary": 5}):
         value = document()
-        value["operations"]["say-info"] |= breaking
+        value["operations"]["publish-info"] |= breaking
         with pytest.raises(ValidationError):
             read(value)
     assert all(follow(reference) for reference in references(document()))
-    assert {f"limen/{{device}}/request/{verb}" for verb in REQUESTS} < {
+    assert {f"limen/{{device}}/request/{verb}" for verb in VERBS} < {
         channel["address"] for channel in document()["channels"].values()
     }
     with pytest.raises(KeyError):
@@ -102,7 +102,9 @@ def test_all_that_a_device_says_is_in_the_document(broker, household):
             validator(spoken["payload"]).validate(value)
     assert {"status", "info", "health", "event", "presence", "person-slug", "gallery", "config"} < heard
     says = document()["operations"]
-    retained = {key for key in heard if f"say-{key}" in says and says[f"say-{key}"]["bindings"]["mqtt"]["retain"]}
+    retained = {
+        key for key in heard if f"publish-{key}" in says and says[f"publish-{key}"]["bindings"]["mqtt"]["retain"]
+    }
     with Household(broker.port) as late:  # who comes later hears what is retained, and nothing else
         until(lambda: len({message.topic for message in late.heard if message.retain}) >= len(retained))
         assert {channel_of(message.topic)[0] for message in late.heard if message.retain} == retained

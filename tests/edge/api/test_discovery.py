@@ -7,10 +7,10 @@ import jinja2
 import pytest
 
 from edge.api.discovery import EVENT_TYPES, birth_topic, discovery_json, discovery_topic
-from edge.api.messages import event_json
-from edge.api.requests import REQUESTS, Limits, read_request
+from edge.api.messages import event_message
+from edge.api.requests import VERBS, convert_request, decode_json
 from edge.api.topics import Topics
-from edge.core.types import Event
+from edge.core.events import Event
 from edge.system.metrics import THROTTLED_BITS
 
 TOPICS = Topics("porch")
@@ -84,8 +84,8 @@ def test_without_pictures_there_is_no_picture_and_one_of_before_goes():
 @pytest.mark.parametrize("phase", ["new", "update", "end"])
 @pytest.mark.parametrize("kind", EVENT_TYPES)
 def test_an_event_of_ours_is_one_of_theirs_until_it_ends(told, kind, phase):
-    event = Event(kind, phase, "t1", 0.0, None, None, {}, None, (0, 0, 1, 1), 1, "in a test")
-    payload = json.loads(event_json(event, "id", 1, "2026-11-22T08:30:05Z", "m"))
+    event = Event(kind, phase, "t1", 0.0, None, None, "in a test")
+    payload = json.loads(event_message(event, "id", 1, "2026-11-22T08:30:05Z", "m").json())
     said = rendered(told["cmps"]["face"]["val_tpl"], payload)
     if phase == "end":
         assert said == ""
@@ -144,12 +144,12 @@ def test_what_holds_the_device_back_is_a_problem_where_it_is_known(told, now, po
 def test_a_button_or_switch_sends_a_request_that_holds_and_is_new_each_time(told, entity, pressed, fields):
     component = told["cmps"][entity]
     verb = TOPICS.verb_of(component["cmd_t"])
-    assert verb in REQUESTS
+    assert verb in VERBS
     data = rendered(component["cmd_tpl"], pressed).encode()
-    request = read_request(verb, data, len(data), Limits(1000, 1000))
+    request = convert_request(verb, decode_json(verb, data))
     assert {field: getattr(request, field) for field in fields} == fields
     later = rendered(component["cmd_tpl"], pressed, now=lambda: datetime(2026, 11, 22, 8, 30, 6)).encode()  # noqa: DTZ001
-    assert read_request(verb, later, len(later), Limits(1000, 1000)).transaction != request.transaction
+    assert convert_request(verb, decode_json(verb, later)).transaction != request.transaction
     state = {"recognition": fields.get("recognition")}
     if entity == "recognition":
         assert rendered(component["val_tpl"], state) == component["pl_on" if state["recognition"] else "pl_off"]

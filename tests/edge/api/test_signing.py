@@ -19,6 +19,7 @@ from edge.config import SIGNING_KEY_VARIABLE
 from edge.errors import RefusedError
 from edge.mqtt.controller import Controller
 from edge.runtime.assembly import Device
+from edge.runtime.dispatcher import decoded
 from edge.system import clock
 from tests.household import Nothing, portrait_jpeg, running, until
 
@@ -54,7 +55,7 @@ def signed(verb, request, key=KEY, later_ms=0, nonce=None, topic=None):
 def test_who_signs_is_served(porch, household):
     enroll = {"transaction": "1", "name": "Eileen", "images": [portrait_jpeg()]}
     assert household.ask("enroll/image", signed("enroll/image", enroll))["data"]["name"] == "Eileen"
-    here = Device.of(porch.config)
+    here = Device.open(porch.config)
     (record,) = here.store.audit.records()
     here.store.close()
     assert (record.verb, record.clock_set) == ("enroll", True)
@@ -162,7 +163,7 @@ def test_without_the_time_of_day_nothing_signed_is_carried_out_and_the_door_goes
 def test_the_commands_sign_with_the_key_they_have(porch, household, tmp_path, monkeypatch):
     broker = ["--broker", f"127.0.0.1:{porch.config.mqtt.port}", "--device", "porch"]
     without = CliRunner().invoke(main, ["people", *broker])
-    assert without.output.startswith("Error: unsigned: this device wants every request signed")
+    assert without.output.startswith("Error: unsigned: this device accepts signed requests only")
     assert "limen's own commands sign where mqtt.signing_key_file is set" in without.output
     monkeypatch.setenv(SIGNING_KEY_VARIABLE, KEY.decode())
     assert CliRunner().invoke(main, ["people", *broker]).output.startswith("0 people")
@@ -230,23 +231,24 @@ class Noon:
 def test_a_payload_with_any_byte_changed_is_no_signed_request(request, at, flip):
     topic, signatures = TOPIC.format("person/list"), Signatures(KEY, Noon(), Disk())
     payload = bytearray(sign(KEY, topic, request.encode()))
-    assert signatures.verify(topic, bytes(payload)).request.decode() == request
-    signatures.check_freshness(signatures.verify(topic, bytes(payload)).stamp)
+    text, stamp = signatures.open(topic, json.loads(payload))
+    assert text.decode() == request
+    signatures.check_freshness(stamp)
     payload[at % len(payload)] ^= flip
-    opened = None
+    text = None
     with suppress(RefusedError):
-        opened = signatures.verify(topic, bytes(payload))
+        text, _ = signatures.open(topic, decoded("person/list", bytes(payload))[0])
     # A signature in capitals, or an escape written otherwise, says the same.
-    assert opened is None or opened.request.decode() == request
+    assert text is None or text.decode() == request
 
 
 def test_a_put_back_clock_makes_nothing_old_new_again(config):
-    device = Device.of(config)
+    device = Device.open(config)
     signatures = Signatures(KEY, device.store.clock, device.store.nonces)
     topic, stamps = TOPIC.format("person/list"), []
     for number in range(3):
         payload = json.dumps(signed("person/list", {"transaction": str(number)}, later_ms=number * 40_000 - 50_000))
-        stamps.append(signatures.verify(topic, payload.encode()).stamp)
+        stamps.append(signatures.open(topic, json.loads(payload))[1])
         signatures.consume_nonce(stamps[-1])
     codes = []
     for stamp in stamps:
@@ -256,7 +258,7 @@ def test_a_put_back_clock_makes_nothing_old_new_again(config):
     assert codes == ["out_of_order", "replayed", "replayed"]  # the oldest nonce is not on the disk any more
     another = Signatures(ANOTHER, device.store.clock, device.store.nonces)
     late = signed("person/list", {}, key=ANOTHER, later_ms=-50_000)
-    another.check_freshness(another.verify(topic, json.dumps(late).encode()).stamp)  # another key begins anew
+    another.check_freshness(another.open(topic, late)[1])  # another key begins anew
     device.store.close()
 
 

@@ -8,15 +8,16 @@ import pytest
 from skimage.data import astronaut
 
 from edge.api.discovery import discovery_topic
-from edge.api.messages import event_json
+from edge.api.messages import event_message
 from edge.api.redaction import redacted_event
 from edge.capture import open_source
-from edge.core.commands import EnrollImages, RemovePerson
-from edge.core.types import Event, Match, Person, Quality
+from edge.core.events import Event, RunnerUp
+from edge.core.types import Person, Quality
 from edge.errors import GalleryError
 from edge.runtime.assembly import Device
 from edge.storage.gallery import SqliteGallery
 from edge.storage.outbox import Outbox
+from tests.edge.core.asking import EnrollImages, RemovePerson, handle
 from tests.household import Household, Nothing, portrait_jpeg, running, until
 
 NAME, NEW_NAME = "Eileen Unmistakable", "Eileen Unforgettable"
@@ -143,8 +144,8 @@ def test_what_waits_for_the_broker_does_not_name_them_when_it_is_delivered(
 
 
 def forget_here(config):
-    device = Device.of(config)
-    assert device.recognizer.handle(RemovePerson(NAME)).ok
+    device = Device.open(config)
+    assert handle(device.recognizer, RemovePerson(NAME)).ok
     device.store.close()
 
 
@@ -152,11 +153,25 @@ ALICE, BOB = Person("p_a", "Alice"), Person("p_b", "Bob")
 
 
 def event(person, runner_up, votes):
-    match = Match(person, 0.5, 0.9, runner_up, 1.0)
     quality = Quality(0.8, 11.0, 90.0, 42.0, -3.0, None)
     kind = "unknown" if person is None else "recognized"
-    seen = Event(kind, "new", "t1", 0.0, person, match, votes, quality, (0, 0, 1, 1), 1, "a test")
-    return event_json(seen, "id", 1, "2026-11-22T00:00:00Z", "m@1")
+    seen = Event(
+        kind,
+        "new",
+        "t1",
+        0.0,
+        person.name,
+        person.person_id,
+        "a test",
+        distance=0.5,
+        tau=0.9,
+        runner_up=RunnerUp(runner_up.name, 1.0),
+        margin=0.5,
+        votes=votes,
+        quality=quality,
+        box=(0, 0, 1, 1),
+    )
+    return event_message(seen, "id", 1, "2026-11-22T00:00:00Z", "m@1").json()
 
 
 def test_an_event_that_waits_is_told_of_those_who_are_known():
@@ -196,7 +211,7 @@ def test_what_was_delivered_by_an_older_limen_leaves_its_free_pages_too(tmp_path
 
 def test_a_removal_whose_traces_cannot_be_overwritten_yet_says_so(config, household, tmp_path, monkeypatch):
     """Somebody else is in the middle of reading the gallery."""
-    monkeypatch.setattr("edge.runtime.loop.TIDY_SECONDS", 0.1)
+    monkeypatch.setattr("edge.runtime.loop.EXPIRE_EVERY_SECONDS", 0.1)
     with running(config, Nothing) as porch:
         until(lambda: household.newest("status") == b"online")
         household.ask("enroll/image", {"transaction": "1", "name": NAME, "images": [portrait_jpeg()]})
@@ -233,12 +248,12 @@ def test_who_was_removed_is_told_of_also_where_nothing_can_be_overwritten(config
 
 
 def test_the_command_on_the_devices_own_disk_says_so_too(config):
-    device = Device.of(config)
-    assert device.recognizer.handle(EnrollImages(NAME, [astronaut()[:300, 80:380]])).ok
+    device = Device.open(config)
+    assert handle(device.recognizer, EnrollImages(NAME, [astronaut()[:300, 80:380]])).ok
     reader = SqliteGallery(config.gallery.path, "a" * 64)
     reader._db.execute("BEGIN")
     reader.load()
     with pytest.raises(GalleryError, match="removed, but somebody else reads the gallery"):
-        device.recognizer.handle(RemovePerson(NAME))
+        handle(device.recognizer, RemovePerson(NAME))
     reader.close()
     device.store.close()

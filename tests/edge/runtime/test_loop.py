@@ -11,7 +11,6 @@ from skimage.data import astronaut
 
 from edge.api.discovery import discovery_topic
 from edge.capture import open_source
-from edge.core.commands import EnrollImages, RemovePerson
 from edge.core.types import Frame
 from edge.demo.scene import Pose, with_person
 from edge.demo.scene import porch as porch_without_people
@@ -19,6 +18,7 @@ from edge.errors import GalleryError
 from edge.inference.detector import Detector
 from edge.runtime.assembly import Device
 from edge.system.metrics import throttled
+from tests.edge.core.asking import EnrollImages, RemovePerson, handle
 from tests.household import Nothing, portrait_jpeg, running, until
 
 BASE = "limen/porch"
@@ -106,16 +106,16 @@ def test_who_was_forgotten_on_the_disk_is_forgotten_by_the_broker_too(config, ho
 
 
 def forget_on_disk(config):
-    device = Device.of(config)
-    assert device.recognizer.handle(RemovePerson("Eileen")).ok
+    device = Device.open(config)
+    assert handle(device.recognizer, RemovePerson("Eileen")).ok
     device.store.close()
 
 
 def test_who_is_enrolled_on_the_devices_own_disk_is_known_at_once(porch, household):
     first = household.next_event(0, event_type="unknown", phase="new")
     assert first["runner_up"] is None
-    elsewhere = Device.of(porch.config)  # as `limen enroll` on the device does
-    assert elsewhere.recognizer.handle(EnrollImages("Eileen", [astronaut()[:300, 80:380]])).ok
+    elsewhere = Device.open(porch.config)  # as `limen enroll` on the device does
+    assert handle(elsewhere.recognizer, EnrollImages("Eileen", [astronaut()[:300, 80:380]])).ok
     elsewhere.store.close()
     until(lambda: b"Eileen" in household.newest("gallery"))
     assert household.next_event(1, event_type="recognized", phase="new")["name"] == "Eileen"
@@ -133,7 +133,7 @@ def test_a_gallery_that_cannot_be_read_for_a_while_stops_nothing(config, househo
         with monkeypatch.context() as damaged:
             damaged.setattr(store, "load", unreadable)
             damaged.setattr(store.clock, "now", unreadable)
-            elsewhere = Device.of(config)
+            elsewhere = Device.open(config)
             elsewhere.store.add("Eileen", [np.eye(1, 128, dtype=np.float32)[0]], [np.zeros((112, 112, 3), np.uint8)])
             elsewhere.store.close()
             until(lambda: len(tried) > 5)
@@ -141,7 +141,7 @@ def test_a_gallery_that_cannot_be_read_for_a_while_stops_nothing(config, househo
             until(lambda: len(household.on("health")) > before)
             assert json.loads(household.newest("health"))["clock_set"] is False
         until(lambda: b"Eileen" in household.newest("gallery"))
-    assert caplog.text.count("what others wrote is not known yet: a page is unreadable") == 1
+    assert caplog.text.count("changes by another process are not known yet: a page is unreadable") == 1
 
 
 class Stalling:
@@ -160,7 +160,7 @@ class Stalling:
 
 
 def test_whoever_was_there_when_the_camera_stalled_is_not_there_for_ever(config, household, monkeypatch):
-    monkeypatch.setattr("edge.runtime.loop.CAMERA_SILENT_SECONDS", 1.0)
+    monkeypatch.setattr("edge.runtime.running.CAMERA_SILENT_SECONDS", 1.0)
     somebody = with_person(porch_without_people(), 0, Pose(0.5, 0.4, 120.0))
     source = Stalling(Frame(somebody, number / 10) for number in range(10))
     with running(config, lambda: source):

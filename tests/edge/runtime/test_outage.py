@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from edge.config import CameraConfig, Config, GalleryConfig, MqttConfig
-from edge.core.types import Event
+from edge.core.events import Event
 from edge.errors import OutboxError
 from edge.runtime.assembly import Device
 from edge.runtime.loop import DeviceLoop
@@ -27,12 +27,12 @@ def config(broker, tmp_path):
 
 
 def seen(number):
-    return Event("unknown", "new", f"t{number}", 0.0, None, None, {"unknown": 3}, None, (0, 0, 1, 1), 1, "in a test")
+    return Event("unknown", "new", f"t{number}", 0.0, None, None, "in a test", votes={"unknown": 3}, box=(0, 0, 1, 1))
 
 
 def tell_offline(config, events):
     """Publish events with no broker there, and end as if switched off: nothing was delivered."""
-    service = DeviceLoop(config, Device.of(config))
+    service = DeviceLoop(config, Device.open(config))
     for number in events:
         service.publisher.publish(seen(number))
     stopped = threading.Event()
@@ -117,7 +117,7 @@ def test_an_old_event_is_not_new_again_because_the_clock_is_behind(broker, confi
 
 
 def test_a_disk_that_cannot_be_written_is_said_and_the_events_come_all_the_same(config, household):
-    service = DeviceLoop(config, Device.of(config))
+    service = DeviceLoop(config, Device.open(config))
 
     class Watching(Nothing):
         reads = 0
@@ -139,4 +139,4 @@ def test_a_disk_that_cannot_be_written_is_said_and_the_events_come_all_the_same(
 
 def test_two_doors_do_not_share_an_outbox(config):
     with running(config, Nothing), pytest.raises(OutboxError, match="another limen run has it"):
-        DeviceLoop(config, Device.of(config))
+        DeviceLoop(config, Device.open(config))

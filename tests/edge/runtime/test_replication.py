@@ -15,12 +15,12 @@ from skimage.data import astronaut
 
 from edge.api.replication import RevisionMessage, read_revision_message
 from edge.config import Config, FleetConfig, GalleryConfig, HomeAssistantConfig, ModelsConfig, MqttConfig
-from edge.core.commands import EnrollImages
 from edge.demo.scene import Pose, with_person
 from edge.demo.scene import porch as porch_without_people
 from edge.mqtt.inbox import Inbox
 from edge.runtime.assembly import Device
 from edge.system.crypto import REVISIONS, HouseholdCipher, new_key
+from tests.edge.core.asking import EnrollImages, handle
 from tests.household import Broker, Household, Nothing, base64_of, portrait_jpeg, running, until
 
 SHARED = "limen/household/home/person/+"
@@ -104,7 +104,7 @@ class Replication:
         """What is on each disk, by device."""
         found = {}
         for device, config in self.configs.items():
-            store = Device.of(config).store
+            store = Device.open(config).store
             people, templates = store.load()
             store.close()
             found[device] = (
@@ -122,8 +122,8 @@ def fleet():
 
 def on_disk(config, command):
     """As `limen enroll` and `limen forget` do it on the device."""
-    device = Device.of(config)
-    assert device.recognizer.handle(command).ok
+    device = Device.open(config)
+    assert handle(device.recognizer, command).ok
     device.store.close()
 
 
@@ -234,7 +234,7 @@ def test_a_camera_that_cannot_take_all_at_once_asks_again_for_the_rest(broker, c
     names = [f"Guest {number}" for number in range(12)]
     config = camera("porch", broker.port)
     config = replace(config, mqtt=replace(config.mqtt, version=version))
-    store = Device.of(config).store
+    store = Device.open(config).store
     noise = np.random.default_rng(0)
     for name in names:
         vector = noise.normal(size=128).astype(np.float32)
@@ -288,10 +288,10 @@ def test_an_old_message_after_a_tombstone_is_answered_with_the_tombstone(broker,
         fleet.all_know()
         client.publish(topic, old, qos=1, retain=True)
         until(lambda: old in heard[topic][1:])
-        until(lambda: read_revision_message(seal.open(heard[topic][-1], topic)).revision.forgotten)
+        until(lambda: read_revision_message(seal.decrypt(heard[topic][-1], topic)).revision.forgotten)
         settled(fleet, heard)
-        tombstone = read_revision_message(seal.open(heard[topic][-1], topic))
-        assert tombstone.looks == []
+        tombstone = read_revision_message(seal.decrypt(heard[topic][-1], topic))
+        assert tombstone.records == []
         assert tombstone.revision.fields == {}
     fleet.all_know()
     events = [event["event_type"] for event in fleet["back"].events()]
@@ -306,14 +306,14 @@ def test_what_nobody_sealed_is_counted_and_changes_nothing(broker, camera, fleet
         payload = heard[topic][0]
         elsewhere = topic[:-1] + ("0" if topic[-1] != "0" else "1")
         seal, another = HouseholdCipher(key.read_text(), REVISIONS), HouseholdCipher(new_key(), REVISIONS)
-        told = read_revision_message(seal.open(payload, topic))
-        alien = RevisionMessage(device="back", revision=told.revision, looks=[]).bytes()
+        told = read_revision_message(seal.decrypt(payload, topic))
+        alien = RevisionMessage(device="back", revision=told.revision, records=[]).bytes()
         for place, bad in (
             (topic, b"x"),
             (topic, payload[:-1] + bytes([payload[-1] ^ 1])),
             (elsewhere, payload),  # moved to somebody else's topic
-            (topic, another.seal(alien, topic)),
-            (topic, seal.seal(b"\xc1", topic)),
+            (topic, another.encrypt(alien, topic)),
+            (topic, seal.encrypt(b"\xc1", topic)),
         ):
             client.publish(place, bad, qos=1)
         for number in range(300):
@@ -365,8 +365,8 @@ def test_a_camera_without_crops_does_not_take_them_from_the_others(broker, camer
         until(lambda: json.loads(fleet["porch"].newest("gallery"))["people"][0]["tau"] == 0.5)
         settled(fleet, heard)
         ((topic, payloads),) = heard.items()
-        newest = read_revision_message(seal.open(payloads[-1], topic))
-        assert [look.crop is not None for look in newest.looks] == [True]
+        newest = read_revision_message(seal.decrypt(payloads[-1], topic))
+        assert [look.crop is not None for look in newest.records] == [True]
         assert len(payloads) <= 4
 
 
@@ -378,10 +378,10 @@ def test_a_person_too_large_for_a_message_is_said_without_crops_and_a_larger_one
     seal = HouseholdCipher(key.read_text(), REVISIONS)
     with listening(broker.port) as (_, heard):
         fleet.switch_on(config)
-        store = Device.of(config).store
+        store = Device.open(config).store
         store.add("Alice", [vector] * 2, [noise] * 2)
         ((topic, (payload,)),) = until(lambda: list(heard.items()))
-        assert [look.crop for look in read_revision_message(seal.open(payload, topic)).looks] == [None, None]
+        assert [look.crop for look in read_revision_message(seal.decrypt(payload, topic)).records] == [None, None]
         assert len(payload) < 10_000
         store.add("Alice", [vector] * 20, [noise] * 20)
         store.close()
@@ -395,7 +395,7 @@ def test_a_disk_that_cannot_be_written_stops_nothing_and_what_was_heard_is_heard
 ):
     porch = fleet.switch_on(camera("porch", broker.port))
     fleet.switch_on(camera("back", broker.port))
-    monkeypatch.setattr("edge.runtime.replication.WAIT_SECONDS", 0.5)
+    monkeypatch.setattr("edge.runtime.replication.RETRY_SECONDS", 0.5)
     other = sqlite3.connect(fleet.configs["back"].gallery.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")  # as a disk that takes nothing
     assert porch.ask("enroll/image", {"transaction": "1", "name": "Eileen", "images": [portrait_jpeg()]})["data"]
@@ -434,7 +434,9 @@ def test_a_gallery_crosses_mqtt_sealed_and_not_without_a_key(broker, camera, fle
             ("", "not_authentic"),
             (base64.b64encode(base64.b64decode(export["gallery"])[:-1]).decode(), "not_authentic"),
             (
-                base64.b64encode(HouseholdCipher(key.read_text(), "gallery").seal(b"no gallery", "gallery")).decode(),
+                base64.b64encode(
+                    HouseholdCipher(key.read_text(), "gallery").encrypt(b"no gallery", "gallery")
+                ).decode(),
                 "invalid",
             ),
         )

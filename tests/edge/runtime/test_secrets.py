@@ -68,7 +68,7 @@ def test_no_report_and_no_error_text_holds_a_secret(secretive, capfd, monkeypatc
         return result.output
 
     assert "key " in (doctor := limen("doctor"))
-    assert "AMISS  camera: video rtsp://user:********@127.0.0.1:1/stream gave no frame" in doctor
+    assert "FAIL  camera: video rtsp://user:********@127.0.0.1:1/stream gave no frame" in doctor
     assert "there is no video rtsp//user:********@host" in limen("run", "--source", f"rtsp//user:{CAMERA}@host")
     limen("people")
     limen("people", "--device", "porch", "--broker", "127.0.0.1:1")

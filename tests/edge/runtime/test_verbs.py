@@ -39,7 +39,7 @@ def kept(config, household):
 def test_who_is_known_from_now_on_and_who_no_longer_is_told_as_an_event(household):
     known = ask(household, "enroll/image", name="Eileen", images=[portrait_jpeg()])["data"]
     event = household.next_event(0, event_type="enrolled")
-    assert (event["name"], event["person_id"], event["why"]) == ("Eileen", known["person_id"], "1 template more")
+    assert (event["name"], event["person_id"], event["why"]) == ("Eileen", known["person_id"], "1 template added")
     assert (event["track"], event["box"], event["phase"]) == (None, None, "new")
     ask(household, "enroll/image", name="eileen", images=[portrait_jpeg()])
     household.next_event(household.events().index(event) + 1, event_type="enrolled")
@@ -54,10 +54,10 @@ def test_a_guest_is_forgotten_when_their_time_is_over(porch, household, monkeypa
     ask(household, "enroll/image", name="Guest", images=[portrait_jpeg()], ttl_days=1)
     expires = json.loads(household.newest("gallery"))["people"][0]["expires"]
     monkeypatch.setattr("edge.runtime.loop.time.time", lambda: expires + 1)
-    porch._tidy_at = 0.0
+    porch._expire_at = 0.0
     assert household.next_event(0, event_type="forgotten")["person_id"].startswith("p_")
     until(lambda: json.loads(household.newest("gallery"))["people"] == [])
-    after = Device.of(porch.config)
+    after = Device.open(porch.config)
     assert after.store.load() == ([], [])
     after.store.close()
 
@@ -139,7 +139,7 @@ def test_in_a_privacy_zone_nobody_is_seen_nor_shown(config, household):
         mqtt=replace(config.mqtt, snapshot=True),
     )
     with running(config, lambda: open_source(config.camera, loop=True)) as service:
-        until(lambda: service.watch.count > 80)
+        until(lambda: service.running.watch.count > 80)
         answer = ask(household, "snapshot/get")
     assert household.events() == []
     picture = cv2.imdecode(np.frombuffer(base64.b64decode(answer["data"]["image"]), np.uint8), cv2.IMREAD_COLOR)
@@ -152,23 +152,23 @@ def test_what_was_kept_of_strangers_goes_when_it_is_not_wanted_any_more(config, 
     with running(wanted, lambda: open_source(wanted.camera, loop=True)):
         household.next_event(0, event_type="unknown", phase="new")
         assert len(ask(household, "unknown/list")["data"]["strangers"]) == 1
-        Device.of(config).store.close()  # a command whose configuration does not say that they are kept
+        Device.open(config).store.close()  # a command whose configuration does not say that they are kept
         assert len(ask(household, "unknown/list")["data"]["strangers"]) == 1
     with running(config, Nothing):
         pass
-    again = Device.of(wanted)
+    again = Device.open(wanted)
     assert again.recognizer.people.strangers.list() == []
     assert (again.store.audit.records()[-1].verb, again.store.audit.records()[-1].who) == ("purge", "limen itself")
     again.store.close()
 
 
 def test_strangers_that_cannot_be_purged_do_not_stop_the_start(config, household, caplog):
-    first = Device.of(config)
+    first = Device.open(config)
     SqliteStrangers(first.store).meet(None, None, None)
     first.store.close()
     with closing(sqlite3.connect(config.gallery.path)) as raw:
         raw.execute("CREATE TRIGGER stays BEFORE DELETE ON stranger BEGIN SELECT RAISE(ABORT, 'no room'); END")
     with running(config, Nothing):
         until(lambda: household.newest("status") == b"online")
-    assert "kept still: " in caplog.text
+    assert "strangers of an earlier configuration could not be removed: " in caplog.text
     assert "no room" in caplog.text

@@ -133,8 +133,8 @@ def test_until_the_time_is_known_guests_stay_and_nobody_is_made_one(config, hous
     monkeypatch.setattr(clock, "synchronized", lambda: bool(known))
     monkeypatch.setattr(clock, "hardware_clock_agrees", lambda _now: False)
     monkeypatch.setattr(clock, "ASK_EVERY_SECONDS", 0.0)
-    monkeypatch.setattr("edge.runtime.loop.TIDY_SECONDS", 0.0)
-    device = Device.of(replace(config, clock="system"))
+    monkeypatch.setattr("edge.runtime.loop.EXPIRE_EVERY_SECONDS", 0.0)
+    device = Device.open(replace(config, clock="system"))
     guest = device.store.add("Guest", [], [], expires=NOW - 1e9)
     device.store.close()
     with running(replace(config, clock="system"), Nothing):
@@ -145,5 +145,5 @@ def test_until_the_time_is_known_guests_stay_and_nobody_is_made_one(config, hous
         assert asked["code"] == "clock_not_set"
         known.append("yes")
         until(lambda: json.loads(household.newest("gallery"))["people"] == [])
-    records = Device.of(config).store.audit.records()
+    records = Device.open(config).store.audit.records()
     assert [(record.verb, record.who, record.clock_set) for record in records[1:]] == [("remove", "limen itself", True)]

@@ -7,43 +7,43 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.errors import ConfigError, SealError
-from edge.system.crypto import CARRIED, KEY_BYTES, REVISIONS, HouseholdCipher, new_key
+from edge.errors import CipherError, ConfigError
+from edge.system.crypto import ARCHIVE, KEY_BYTES, REVISIONS, HouseholdCipher, new_key
 
 KEY = new_key()
 PLACE = "limen/household/home/person/1f"
 
 
 def test_what_was_sealed_is_opened_where_it_belongs():
-    sealed = HouseholdCipher(KEY, REVISIONS).seal(b"Alice", PLACE)
-    assert HouseholdCipher(KEY, REVISIONS).open(sealed, PLACE) == b"Alice"
+    sealed = HouseholdCipher(KEY, REVISIONS).encrypt(b"Alice", PLACE)
+    assert HouseholdCipher(KEY, REVISIONS).decrypt(sealed, PLACE) == b"Alice"
     assert b"Alice" not in sealed
     assert len(sealed) == 1 + 12 + len(b"Alice") + 16
-    assert HouseholdCipher(KEY, REVISIONS).seal(b"Alice", PLACE) != sealed  # another nonce
+    assert HouseholdCipher(KEY, REVISIONS).encrypt(b"Alice", PLACE) != sealed  # another nonce
 
 
 @pytest.mark.parametrize(
     ("seal", "place"),
     [
         (HouseholdCipher(new_key(), REVISIONS), PLACE),
-        (HouseholdCipher(KEY, CARRIED), PLACE),
+        (HouseholdCipher(KEY, ARCHIVE), PLACE),
         (HouseholdCipher(KEY, REVISIONS), PLACE + "0"),
     ],
     ids=["another household", "another purpose", "somebody else's topic"],
 )
 def test_nowhere_else_is_it_opened(seal, place):
-    with pytest.raises(SealError, match="another key, for another place, or damaged"):
-        seal.open(HouseholdCipher(KEY, REVISIONS).seal(b"Alice", PLACE), place)
+    with pytest.raises(CipherError, match="another key, for another place, or damaged"):
+        seal.decrypt(HouseholdCipher(KEY, REVISIONS).encrypt(b"Alice", PLACE), place)
 
 
 @given(st.integers(0, 33 * 8 - 1), st.binary(max_size=40))
 def test_not_a_bit_of_it_is_changed_and_nothing_else_is_taken_for_it(bit, noise):
     seal = HouseholdCipher(KEY, REVISIONS)
-    sealed = bytearray(seal.seal(b"Anna", PLACE))
+    sealed = bytearray(seal.encrypt(b"Anna", PLACE))
     sealed[bit // 8] ^= 1 << bit % 8
     for bad in (bytes(sealed), noise, b"\x01" + noise):
-        with pytest.raises(SealError):
-            seal.open(bad, PLACE)
+        with pytest.raises(CipherError):
+            seal.decrypt(bad, PLACE)
 
 
 def test_an_opaque_name_is_the_same_for_all_who_have_the_key_and_for_nobody_else():

@@ -92,7 +92,7 @@ def test_the_service_feeds_it_until_the_camera_stalls(systemd, tmp_path, monkeyp
     config = Config(
         gallery=GalleryConfig(tmp_path / "gallery.db"), mqtt=replace(MqttConfig(host="127.0.0.1"), port=free_port())
     )
-    device = Device.of(config)
+    device = Device.open(config)
     device.store.set("recognition", "yes" if recognition else "no")
     device.store.close()
     source, said = Frames(), []
