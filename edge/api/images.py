@@ -1,81 +1,98 @@
-"""Pictures on the wire: how large one is that comes is read from its header, before anything is decoded."""
+"""Pictures as bytes: one reader for those that come, over MQTT or from a file, and the JPEGs that leave."""
 
-import struct
+from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from edge.errors import RefusedError
+from edge.api.image_headers import FORMATS, JPEG_SCANS_MAX, ImageHeader, image_header
+from edge.core.codes import Code
+from edge.errors import ImageError, RefusedError
 
-PNG = b"\x89PNG\r\n\x1a\n"
-JPEG = b"\xff\xd8"
-JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0..SOF15 but the tables (ITU-T T.81, table B.1)
+RgbImage = NDArray[np.uint8]  # (H, W, 3)
+
 SENT_BYTES_MAX = 64 * 1024
 FACE_PX_MAX = 400
-JPEG_BARE = frozenset({0x01, *range(0xD0, 0xD8)})  # markers without a length
+FILE_PIXELS_MAX = 200_000_000  # of a picture on the device's own disk
+FILE_BYTES_MAX = 200_000_000
+
+# A picture that cannot be decoded is named in one line of ours; OpenCV would write several of its own beside it.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
-def decode_picture(encoded: bytes, what: str, pixels_max: int) -> np.ndarray:
-    """JPEG or PNG bytes -> (H, W, 3) uint8 RGB. pixels_max: what is left of those that one request may hold.
+def read_image(encoded: bytes, what: str, pixels_max: int) -> RgbImage:
+    """Decode a picture in one of FORMATS, upright, the first frame of one that moves.
 
-    Raises RefusedError with not_an_image, image_too_large or image_broken; the text names what and the limit.
+    what:       the picture's name in messages
+    pixels_max: what is left of the pixels that one request may hold; read from the header, before anything is decoded
+
+    Returns (H, W, 3) uint8 RGB. Raises RefusedError with not_an_image, image_too_large or image_broken; the text names
+    the picture and the limit.
     """
-    size = header_size(encoded)
-    if size is None:
-        raise RefusedError("not_an_image", f"{what} is neither JPEG nor PNG ({len(encoded)} bytes)")
-    width, height = size
-    if width * height > pixels_max:
+    header = image_header(encoded)
+    if header is None:
+        raise RefusedError(Code.NOT_AN_IMAGE, f"{what} is not {FORMATS} ({len(encoded)} bytes)")
+    size = f"{header.width_px}x{header.height_px} px"
+    if header.decoded_px > pixels_max:
         raise RefusedError(
-            "image_too_large",
-            f"{what} is {width}x{height} px; of one request at most {pixels_max} pixels more are decoded",
+            Code.IMAGE_TOO_LARGE, f"{what} is {size}; at most {pixels_max} pixels are decoded: make it smaller"
         )
-    if not width * height:
-        raise RefusedError("image_broken", f"{what} is {width}x{height} px")
-    if encoded.startswith(PNG) and not _png_ends(encoded):
-        raise RefusedError("image_broken", f"{what} ends before its last chunk does ({len(encoded)} bytes)")
-    image = cv2.imdecode(np.frombuffer(encoded, dtype=np.uint8), cv2.IMREAD_COLOR_RGB)
-    # A JPEG that was cut off decodes to a picture that is grey from there on: a face may be in the part that is there,
-    # but what was sent is not what was meant.
-    if image is None or (encoded.startswith(JPEG) and b"\xff\xd9" not in encoded[-64:]):
-        raise RefusedError("image_broken", f"{what} cannot be decoded: {width}x{height} px, {len(encoded)} bytes")
-    return image
+    if header.scans > JPEG_SCANS_MAX:
+        raise RefusedError(
+            Code.IMAGE_TOO_LARGE,
+            f"{what} is a progressive JPEG of more than {JPEG_SCANS_MAX} scans, which is the limit: save it again",
+        )
+    if header.problem is not None:
+        of_size = f" of {size}" if header.width_px or header.height_px else ""
+        raise RefusedError(Code.IMAGE_BROKEN, f"{what} is a {header.format}{of_size} that {header.problem}")
+    if not header.decoded_px:
+        raise RefusedError(Code.IMAGE_BROKEN, f"{what} is {size}")
+    image = decode(encoded, header)
+    if image is None:
+        raise RefusedError(Code.IMAGE_BROKEN, f"{what} cannot be decoded: {size}, {len(encoded)} bytes")
+    return upright(image, header.orientation)
 
 
-def header_size(encoded: bytes) -> tuple[int, int] | None:
-    """Width and height as the header says, or None where it is neither JPEG nor PNG."""
-    if encoded.startswith(PNG):
-        return struct.unpack(">II", encoded[16:24]) if len(encoded) >= 24 and encoded[12:16] == b"IHDR" else None
-    return _jpeg_size(encoded) if encoded.startswith(JPEG) else None
+def read_image_file(path: Path, pixels_max: int = FILE_PIXELS_MAX) -> RgbImage:
+    """Decode a picture on the device's own disk, by the rules of read_image. Raises ImageError that names the file."""
+    if not path.is_file():  # neither a folder nor a device that gives bytes for ever
+        raise ImageError(f"{path} is no file" if path.exists() else f"there is no picture {path}")
+    try:
+        length = path.stat().st_size
+        if length > FILE_BYTES_MAX:
+            raise ImageError(f"{path} has {length} bytes; at most {FILE_BYTES_MAX} are read")
+        return read_image(path.read_bytes(), str(path), pixels_max)
+    except OSError as error:
+        raise ImageError(f"{path} cannot be read: {error.strerror or error}") from error
+    except RefusedError as refusal:
+        raise ImageError(str(refusal)) from refusal
 
 
-def _png_ends(encoded: bytes) -> bool:
-    """Walk from chunk to chunk to IEND (PNG, 5.3): OpenCV makes room for all that a chunk claims, up to 4 GB."""
-    place = len(PNG)
-    while place + 12 <= len(encoded):
-        length, kind = struct.unpack(">I4s", encoded[place : place + 8])
-        place += 12 + length
-        if kind == b"IEND":
-            return place <= len(encoded)
-    return False
+def decode(encoded: bytes, header: ImageHeader) -> RgbImage | None:
+    """(H, W, 3) uint8 RGB as it is stored, not turned; None where OpenCV cannot."""
+    if header.orientation_at:
+        # OpenCV turns a TIFF whatever it is asked, and not all eight ways in every version: it is told that there is
+        # nothing to turn.
+        at, one = header.orientation_at, b"\1\0" if encoded.startswith(b"II") else b"\0\1"
+        encoded = encoded[:at] + one + encoded[at + 2 :]
+    data = np.frombuffer(encoded, dtype=np.uint8)[: header.end]
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error:
+        return None
+    return None if image is None else image.astype(np.uint8, copy=False)
 
 
-def _jpeg_size(encoded: bytes) -> tuple[int, int] | None:
-    """Walk from marker to marker to the frame header (ITU-T T.81, B.1 and B.2.2)."""
-    place = 2
-    while place + 9 <= len(encoded):
-        if encoded[place] != 0xFF:
-            return None
-        marker = encoded[place + 1]
-        if marker == 0xFF:  # fill byte
-            place += 1
-        elif marker in JPEG_BARE:
-            place += 2
-        elif marker in JPEG_FRAMES:
-            height, width = struct.unpack(">HH", encoded[place + 5 : place + 9])
-            return width, height
-        else:
-            place += 2 + struct.unpack(">H", encoded[place + 2 : place + 4])[0]
-    return None
+def upright(image: RgbImage, orientation: int) -> RgbImage:
+    """(H, W, 3) -> the same turned and mirrored as the orientation, 1 to 8, asks (EXIF 3.0, tag 274)."""
+    if orientation in {5, 6, 7, 8}:
+        image = image.transpose(1, 0, 2)
+    if orientation in {2, 3, 6, 7}:
+        image = image[:, ::-1]
+    if orientation in {3, 4, 7, 8}:
+        image = image[::-1]
+    return np.ascontiguousarray(image)
 
 
 def face_jpeg(image: np.ndarray, box: tuple[float, float, float, float]) -> bytes:

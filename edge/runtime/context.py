@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from edge.api.images import decode_picture
+from edge.api.images import read_image
 from edge.api.messages import Health
 from edge.api.requests import DAY_SECONDS, Limits
 from edge.config import Config
@@ -72,7 +72,7 @@ class DeviceContext:
         pixels = 0
         for number, text in enumerate(texts, start=1):
             encoded = decode_base64(text, what(number))
-            images.append(decode_picture(encoded, what(number), self.limits.image_pixels_max - pixels))
+            images.append(read_image(encoded, what(number), self.limits.image_pixels_max - pixels))
             pixels += images[-1].shape[0] * images[-1].shape[1]
         return images
 

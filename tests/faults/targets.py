@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from edge.api.answers import refusal_answer
 from edge.api.discovery import discovery_json
-from edge.api.images import decode_picture, header_size
+from edge.api.image_headers import image_header
+from edge.api.images import read_image
 from edge.api.requests import VERBS, Limits, convert_request, decode_json, request_type, transaction_of
 from edge.api.topics import Topics
 from edge.config import Config, load_config
@@ -68,7 +69,7 @@ def picture(encoded: bytes) -> str:
     """A picture is as large as its header says, or none; and no room is made for more."""
     before = memory_kb(fresh=True)
     try:
-        image = decode_picture(encoded, "image", LIMITS.image_pixels_max)
+        image = read_image(encoded, "image", LIMITS.image_pixels_max)
     except RefusedError as refusal:
         return refusal.code
     finally:
@@ -77,7 +78,9 @@ def picture(encoded: bytes) -> str:
     assert image.dtype == np.uint8
     assert image.ndim == 3
     assert image.shape[2] == 3
-    assert image.size == 3 * np.prod(header_size(encoded)) <= 3 * LIMITS.image_pixels_max
+    header = image_header(encoded)
+    assert header is not None
+    assert image.size == 3 * header.width_px * header.height_px <= 3 * LIMITS.image_pixels_max
     return "ok"
 
 

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.api.answers import decode_answer, ok_answer, refusal_answer
-from edge.api.images import decode_picture, header_size
 from edge.api.messages import event_message
 from edge.api.replies import EnrolledReply
 from edge.api.requests import VERBS, Access, EnrollImages, Limits, convert_request, decode_json, transaction_of
@@ -128,8 +127,8 @@ def test_every_verb_has_a_handler_a_reply_and_codes():
         ("enroll/image", payload(name="alice", images=[]), "invalid", "length >= 1"),
         ("enroll/image", payload(name="alice", images=["AA=="] * (SAMPLES_MAX + 1)), "invalid", "length <= 20"),
         ("enroll/image", payload(name="alice", images=["no base64!"]), "not_base64", "image 1"),
-        ("enroll/image", payload(name="alice", images=[text(PNG), text(b"GIF89a")]), "not_an_image", "image 2"),
-        ("enroll/image", payload(name="alice", images=[text(JPEG[:200])]), "image_broken", "40x30 px, 200 bytes"),
+        ("enroll/image", payload(name="alice", images=[text(PNG), text(b"no image")]), "not_an_image", "image 2"),
+        ("enroll/image", payload(name="alice", images=[text(JPEG[:200])]), "image_broken", "40x30 px"),
         ("enroll/image", payload(name="alice", images=[text(bomb(30_000, 30_000))]), "image_too_large", "30000x30000"),
         (
             "enroll/image",
@@ -152,42 +151,6 @@ def test_the_transaction_is_read_where_there_is_one():
         assert transaction_of(value) is None
     for data in (b"{", b"[" * 100_000, b'{"transaction": "a", "x": ' + b"[" * 100_000, b"\xff"):
         assert code_of(lambda data=data: decode_json("person/list", data)) == "not_json"
-
-
-@pytest.mark.parametrize("cut", [0.1, 0.5, 0.9, 0.98])
-def test_a_jpeg_that_was_cut_off_is_broken_wherever(cut):
-    whole = encoded(".jpg", cv2.IMWRITE_JPEG_QUALITY, 90)
-    with pytest.raises(RefusedError, match=r"cannot be decoded|neither JPEG nor PNG"):
-        decode_picture(whole[: int(len(whole) * cut)], "image", 10_000)
-
-
-@pytest.mark.parametrize("cut", [9, 60, -1])
-def test_a_png_that_ends_before_its_last_chunk_does_is_broken(cut):
-    with pytest.raises(RefusedError, match=r"ends before its last chunk does|neither JPEG nor PNG"):
-        decode_picture(PNG[:cut], "image", 10_000)
-
-
-@pytest.mark.parametrize("kind", [b"IDAT", b"IEND", b"tEXt"])
-def test_no_room_is_made_for_a_chunk_that_is_not_there(kind):
-    """OpenCV takes 4 GB for a PNG of a thousand bytes that says so, and the kernel ends whoever takes that on a Pi."""
-    place = PNG.index(kind) - 4 if kind in PNG else PNG.index(b"IDAT") - 4
-    claim = struct.pack(">I", 0xFF000000) + kind
-    for data in (PNG[:place] + claim + PNG[place + 8 :], PNG[:place] + claim + PNG[place:]):
-        with pytest.raises(RefusedError, match="ends before its last chunk does"):
-            decode_picture(data, "image", 10_000)
-
-
-@pytest.mark.parametrize("options", [(), (cv2.IMWRITE_JPEG_PROGRESSIVE, 1), (cv2.IMWRITE_JPEG_RST_INTERVAL, 4)])
-def test_the_size_is_read_from_the_header_of_every_kind_of_jpeg(options):
-    assert header_size(encoded(".jpg", *options)) == (40, 30)
-    assert header_size(PNG) == (40, 30)
-
-
-@given(st.binary(max_size=300))
-def test_any_bytes_are_a_picture_or_refused(data):
-    for start in (b"", b"\xff\xd8", b"\x89PNG\r\n\x1a\n", JPEG[:100], PNG[:40]):
-        outcome = code_of(lambda start=start: decode_picture(start + data, "image", 10_000))
-        assert outcome in {None, "not_an_image", "image_too_large", "image_broken"}
 
 
 @given(
