@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge.errors import ImageError, LimenError
+from edge.errors import LimenError
 
 if TYPE_CHECKING:  # imported where they are used: --help and --version need not wait for OpenCV and the runtime
     import numpy as np
@@ -67,16 +67,10 @@ def camera_of(source: str, camera: "CameraConfig") -> "CameraConfig":
 
 
 def read_picture(path: Path) -> "np.ndarray":
-    """(H, W, 3) uint8 RGB. Raises ImageError that names the file."""
-    import cv2
+    """(H, W, 3) uint8 RGB, upright. Raises ImageError that names the file."""
+    from edge.api.images import read_image_file
 
-    try:
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB) if path.is_file() else None
-    except cv2.error as error:  # more pixels than OpenCV reads
-        raise ImageError(f"{path} cannot be decoded: {error.err}") from error
-    if image is None:
-        raise ImageError(f"{path} is not a readable image" if path.is_file() else f"there is no picture {path}")
-    return image
+    return read_image_file(path)
 
 
 def picture_text(image: "np.ndarray", *, local: bool) -> str:
