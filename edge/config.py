@@ -1,4 +1,7 @@
-"""The configuration: one TOML file as typed values. Every value has its unit in its name."""
+"""The configuration: one TOML file as typed values. Every value has its unit in its name.
+
+deploy/CONFIGURATION.md is generated from these classes: a line `key: meaning` of a docstring is the key's row there.
+"""
 
 import difflib
 import os
@@ -37,10 +40,12 @@ SECRET = "********"  # noqa: S105 -- what is printed in place of one
 class CameraConfig:
     """Where frames come from.
 
-    kind:     "picamera"; "video" for a file, an RTSP address or a V4L2 device; "images" for a folder or a glob
-    location: the file, address, device (such as /dev/video0), folder or glob; nothing for picamera
-    fps_max:  frames a second that are looked at; more are dropped
-    privacy_zones: left, top, width, height as shares of the picture; black, before anybody looks
+    kind: "picamera"; "video" for a file, an RTSP address or a V4L2 device; "images" for a folder or a glob
+    location: the file, address, device (such as /dev/video0), folder or glob; empty for picamera
+    fps_max: frames a second that are processed; more are dropped
+    full_width_px: of picamera's large picture, from which faces are cut
+    full_height_px: of the same picture
+    privacy_zones: left, top, width, height of each, as shares of the picture; black before any frame is processed
     """
 
     kind: Literal["picamera", "video", "images"] = "picamera"
@@ -53,7 +58,12 @@ class CameraConfig:
 
 @dataclass(frozen=True)
 class ModelsConfig:
-    """Which models: "standard", "lite" (Pi Zero 2 W), or the path of a .tflite file with its card beside it."""
+    """Which models are used.
+
+    detector: "standard", or the path of a .tflite file with its card beside it
+    embedder: "standard", "lite" (for a Pi Zero 2 W), or the path of a .tflite file with its card beside it
+    threads: of the runtime, for each model
+    """
 
     detector: str = "standard"
     embedder: str = "standard"
@@ -62,7 +72,11 @@ class ModelsConfig:
 
 @dataclass(frozen=True)
 class GalleryConfig:
-    """Where people are kept, and whether the picture that each template was made from is kept with it."""
+    """Where people are kept.
+
+    path: the gallery's file
+    keep_crops: whether each template's aligned picture is kept, from which another model can make its own template
+    """
 
     path: Path = Path("/var/lib/limen/gallery.db")
     keep_crops: bool = True
@@ -70,9 +84,9 @@ class GalleryConfig:
 
 @dataclass(frozen=True)
 class StrangersConfig:
-    """Whether strangers who come again are known to be the same; keep_days after the last time they are forgotten.
+    """Whether strangers are matched with their earlier visits. They did not consent, so by default nothing is kept.
 
-    They were not asked, so nothing of them is kept unless the household decides that it is.
+    keep_days: how long a stranger is kept after the last visit; 0 keeps nothing
     """
 
     keep_days: Annotated[float, msgspec.Meta(ge=0, le=365)] = 0.0
@@ -80,10 +94,14 @@ class StrangersConfig:
 
 @dataclass(frozen=True)
 class DecisionConfig:
-    """When somebody is somebody. fpir: how often a stranger may be named (false positive identification rate).
+    """When a face is recognized.
 
-    The rate is of strangers anywhere. People of one street, in one light, are nearer to one another: at 1e-3 up to 7 of
-    22 tracks of strangers were named in five people's clips of one room, at 1e-5 none (tests/story).
+    The match threshold tau follows from fpir, the number of people and the model's card. The rate is measured on
+    strangers anywhere. People of one street, in one light, are nearer to one another: at 1e-3 up to 7 of 22 tracks of
+    strangers were named in five people's clips of one room, at 1e-5 none (tests/story).
+
+    fpir: how often a stranger may be named (false positive identification rate)
+    motion_gate: whether the detector rests while nothing in the picture moves
     """
 
     fpir: Share = 1e-5
@@ -96,16 +114,26 @@ class DecisionConfig:
 class MqttConfig:
     """The broker. Secrets come from the environment (LIMEN_MQTT_PASSWORD, LIMEN_MQTT_SIGNING_KEY) or from a file.
 
-    ca_file: TLS: the broker must show a certificate of this authority, and no other, for its host
-    certificate_file, key_file: what the device shows in turn, where the broker asks for it
-    signing_key_file: with a key, whoever asks has to sign with it, and `limen ... --broker` does
+    host: name or address of the broker
+    port: of the broker; 8883 is usual with TLS
     version: of MQTT; auto is 5, or 3.1.1 where the broker has no 5
-    response_prefix: a ResponseTopic (MQTT 5) must start with it, so that nobody has the device answer on another topic
+    username: as which the device logs in; by the shipped ACL, the device's name. Empty: without a user name
+    password_file: holds the password of that user
+    signing_key_file: holds a key; with it, the device accepts signed requests only, and `limen ... --broker` signs
+    ca_file: turns TLS on: the broker must show a certificate of this authority, and of no other, for its host
+    certificate_file: a certificate of the device's own, where the broker demands one
+    key_file: the key of that certificate
+    keepalive_seconds: how long the connection may be silent
+    event_expiry_seconds: an event that was not delivered by then goes to event/late, on which nothing should act
+    health_every_seconds: how often health is published
+    queue_answers_max: answers that wait for the broker, in memory; more push the oldest out
+    outbox_path: the file in which events wait for the broker; outbox.db beside the gallery if not given
+    outbox_events_max: events that wait for the broker, on disk; more push the oldest out
+    request_bytes_max: of one request
+    image_pixels_max: of all pictures of one request together
     image_last: whether the newest face is published as a picture
     snapshot: whether snapshot/get is answered with what the camera sees
-    image_pixels_max: of all pictures of one request together
-    event_expiry_seconds: an event that could not be delivered by then goes to event/late, which nobody acts on
-    outbox_path: where events wait until they are delivered; outbox.db beside the gallery if not given
+    response_prefix: a ResponseTopic (MQTT 5) must start with it, so that no request makes the device write elsewhere
     """
 
     host: Host = "localhost"
@@ -149,11 +177,12 @@ class MqttConfig:
 class FleetConfig:
     """One gallery for all cameras of a household that have its key.
 
-    The key comes from the environment (LIMEN_HOUSEHOLD_KEY) or from a file, never from here; without it, none of this.
+    The key comes from the environment (LIMEN_HOUSEHOLD_KEY) or from a file. Without a key nothing is shared.
 
-    household: part of the topics that they share
-    message_bytes_max: of all that is said of one person; if it is more, their crops are left out, and if that does not
-        help, nothing is said. A broker that takes less (MQTT 5 says so) gets less
+    household: part of the topics that the cameras share
+    key_file: holds the household's key, from `limen fleet key`
+    message_bytes_max: of the message about one person; a larger one goes without crops, and if that does not help, not
+        at all. A broker that takes less (MQTT 5 says so) gets less
     """
 
     household: Level = "home"
@@ -167,7 +196,11 @@ class FleetConfig:
 
 @dataclass(frozen=True)
 class HomeAssistantConfig:
-    """Whether Home Assistant is told of the device, and below which prefix it looks and says that it has started."""
+    """Home Assistant's discovery.
+
+    discovery: whether the device announces itself to Home Assistant
+    prefix: of the topics on which Home Assistant discovers devices and announces its start
+    """
 
     discovery: bool = True
     prefix: Annotated[str, msgspec.Meta(pattern=r"^[^+#/]+(/[^+#/]+)*$")] = "homeassistant"
@@ -177,7 +210,8 @@ class HomeAssistantConfig:
 class Config:
     """Everything that can be set; the defaults are those of a Pi 5 with its camera and a broker on the same machine.
 
-    clock: "trusted" where the time of day is right though nothing vouches for it; see edge.system.clock.Clock
+    device: the device's name, part of every topic: a to z, digits and dashes
+    clock: "trusted" where the time of day is right although neither the network nor a hardware clock confirms it
     """
 
     device: DeviceName = "door"

@@ -9,7 +9,13 @@ from edge.core.types import Face, Quality
 
 @dataclass(frozen=True)
 class QualityRules:
-    """What a face must have to be looked at; the field's name says the unit."""
+    """What a face must have to be recognized.
+
+    face_px_min: square root of the box's area, in the picture that the face is cut from
+    sharpness_min: variance of the crop's Laplacian
+    brightness_min: mean grey level of the crop, of 0 to 255
+    yaw_deg_max: how far the head may be turned to the side
+    """
 
     face_px_min: float = 40.0
     sharpness_min: float = 6.0

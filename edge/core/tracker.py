@@ -13,13 +13,21 @@ from edge.core.types import Face, Match, Person, Quality, Sample, Stranger
 
 @dataclass(frozen=True)
 class TrackRules:
-    """When a track is confirmed, lost, decided and checked again."""
+    """When a track is confirmed, lost, decided and checked again.
+
+    confirm_frames: frames with the face before it is sampled
+    lost_after_seconds: how long the face may be out of sight before the track ends
+    quorum_votes: samples that a verdict needs
+    votes_max: samples after which the verdict is unknown where they do not agree
+    agreement: share of the samples' weight that a verdict needs
+    recheck_after_seconds: how often a track with a verdict is sampled again
+    """
 
     confirm_frames: int = 2
     lost_after_seconds: float = 1.0
     quorum_votes: int = 3
-    votes_max: int = 9  # without agreement by then the verdict is unknown
-    agreement: float = 0.6  # share of the samples' weight that a verdict needs
+    votes_max: int = 9
+    agreement: float = 0.6
     recheck_after_seconds: float = 3.0
 
 
