@@ -9,8 +9,15 @@ import pytest
 from hypothesis import settings
 
 from tests.household import Broker, Household
-from training.config import BackboneConfig, DataConfig, EmbedderExperiment, LossConfig, OptimizerConfig, SamplerConfig
 from training.data.generated import draw_face
+from training.engine.experiment import (
+    BackboneConfig,
+    DataConfig,
+    EmbedderExperiment,
+    LossConfig,
+    OptimizerConfig,
+    SamplerConfig,
+)
 
 settings.register_profile("limen", deadline=None)  # machines here are shared: no test is a clock
 settings.load_profile("limen")

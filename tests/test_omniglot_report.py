@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from training.evaluate.protocols import LAKE, PROTOCOLS, UNSTRUCTURED_5, UNSTRUCTURED_20, VERIFICATION, WITHIN
-from training.evaluate.published import PUBLISHED
-from training.ladder import load_ladder, replicas
-from training.numbers import rounded
+from training.evaluate.rounding import rounded
+from training.omniglot.ladder_run import load_ladder, replicas
+from training.omniglot.protocols import LAKE, PROTOCOLS, UNSTRUCTURED_5, UNSTRUCTURED_20, VERIFICATION, WITHIN
+from training.omniglot.published import PUBLISHED
 
 ROOT = Path(__file__).parent.parent
 REPORT = ROOT / "training" / "reports" / "omniglot"

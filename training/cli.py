@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from edge.errors import ExperimentError, LimenError
-from training.config import Experiment, load_experiment, starting_with
-from training.workspace import Machine, Workspace
+from training.engine.experiment import Experiment, load_experiment, starting_with
+from training.engine.workspace import Machine, Workspace
 
 
 class Commands(click.Group):
@@ -211,8 +211,8 @@ def run(experiment: Experiment, workspace: Workspace, machine: Machine, models_d
 def imagine(data_dir: Path, cache_dir: Path, to_dir: Path) -> None:
     """Sample the demo's people, who do not exist, from how the packs' faces differ."""
     from edge.inference.embedder import Embedder
-    from training import imagine as imagining
-    from training.data.training_set import Places
+    from training.data import imagined_people as imagining
+    from training.embedder.training_set import Places
 
     people, likeness = imagining.imagine(Places(data_dir, cache_dir), Embedder())
     click.echo(
@@ -235,8 +235,8 @@ def omniglot(ladder: str, workspace: Workspace, machine: Machine, only: str | No
     Omniglot is expected in --data, or in data/omniglot under it; smoke-omniglot draws its own. Nothing finished is
     done again.
     """
-    from training.ladder import Climb, load_ladder
-    from training.story import tell
+    from training.omniglot.ladder_run import Climb, load_ladder
+    from training.omniglot.report import tell
 
     climb = Climb(load_ladder(ladder), workspace, machine)
     rows = climb.ladder.rows if only is None else [row for row in climb.ladder.rows if row.experiment == only]

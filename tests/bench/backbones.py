@@ -19,13 +19,13 @@ import training  # noqa: F401  sets how OpenMP waits, before torch is imported
 import torch  # isort: skip
 
 from edge.inference.runtime import Graph
-from training.config import BackboneConfig, load_experiment
+from training.embedder.backbone import Backbone
+from training.engine.experiment import BackboneConfig, load_experiment
+from training.engine.learner import to_network
+from training.engine.workspace import best_precision
 from training.export.convert import to_float_tflite, to_int8_tflite
+from training.export.counts import count_macs, count_parameters
 from training.export.output import output_into
-from training.learner import to_network
-from training.models.backbones import Backbone
-from training.models.counts import count_macs, count_parameters
-from training.workspace import best_precision
 
 
 def candidates() -> dict[str, BackboneConfig]:

@@ -5,7 +5,7 @@ import pytest
 
 from edge.inference.embedder import LITE, STANDARD, Embedder
 from training.data.lfw import read_lfw
-from training.evaluate.evaluation import compared, embed_all
+from training.embedder.evaluation import compared, embed_all
 
 
 @pytest.fixture(scope="module", params=[STANDARD, LITE], ids=lambda path: path.stem)

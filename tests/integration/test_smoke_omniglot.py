@@ -10,11 +10,11 @@ import pytest
 from edge.core.gallery import Gallery
 from edge.core.types import Person, Template
 from edge.inference.embedder import Embedder
-from training.config import load_experiment
-from training.data.character_set import unseen
-from training.data.training_set import Places
-from training.evaluate.protocols import PROTOCOLS
-from training.ladder import load_ladder, replicas
+from training.embedder.training_set import Places
+from training.engine.experiment import load_experiment
+from training.omniglot.character_set import unseen
+from training.omniglot.ladder_run import load_ladder, replicas
+from training.omniglot.protocols import PROTOCOLS
 
 ROWS = {"smoke-omniglot-koch", "smoke-omniglot-softmax", "smoke-omniglot-best"}
 

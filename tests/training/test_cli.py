@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from tests.conftest import webp
 from training.cli import main
-from training.config import EXPERIMENTS_DIR
+from training.engine.experiment import EXPERIMENTS_DIR
 
 
 def run(*arguments):

@@ -10,8 +10,8 @@ from training.data.faces import BOX, FACE_SCORE_MIN, SCORE
 from training.data.lfw import Pairs, read_lfw_photos
 from training.data.packs import Pack, decode_crop, read_member
 from training.data.scenes import LABELS, cached_faces
-from training.data.training_set import Places
 from training.data.yunet import YuNet
+from training.embedder.training_set import Places
 
 
 @dataclass(frozen=True)

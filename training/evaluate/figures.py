@@ -11,8 +11,8 @@ import numpy as np
 from scipy.stats import norm
 from sklearn.metrics import det_curve, roc_curve
 
-from training.evaluate.detection import SCORE_MINS, DetectionEvaluation
-from training.evaluate.evaluation import Comparisons
+from training.detector.evaluation import SCORE_MINS, DetectionEvaluation
+from training.embedder.evaluation import Comparisons
 
 
 def png(figure: plt.Figure) -> bytes:

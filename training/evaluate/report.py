@@ -8,9 +8,9 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader
 
 from edge.inference.model_card import EmbedderCard
+from training.embedder.evaluation import Evaluation
+from training.engine.trainer import LOG, read_log
 from training.evaluate import figures
-from training.evaluate.evaluation import Evaluation
-from training.trainer import LOG, read_log
 
 TEMPLATES = Path(__file__).parent / "templates"
 LOOKED_AT = {"lfw_accuracy": "LFW, as trained", "held_out_accuracy": "held-out people, as trained"} | {

@@ -8,8 +8,8 @@ import msgspec
 from torch import nn
 
 from edge.inference.model_card import Card, Input, card_path, sha256_of
-from training.models.counts import count_macs, count_parameters
-from training.task import Task
+from training.engine.task import Task
+from training.export.counts import count_macs, count_parameters
 
 TOOLCHAIN = ("torch", "litert-torch", "ai-edge-quantizer", "ai-edge-litert", "numpy", "opencv-python-headless")
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from training.learner import to_network
+from training.engine.learner import to_network
 
 
 def to_float_tflite(network: nn.Module, input_shape: tuple[int, int, int], path: Path) -> None:

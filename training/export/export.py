@@ -8,13 +8,13 @@ from tempfile import TemporaryDirectory
 import msgspec
 
 from edge.inference.model_card import Card, card_path
+from training.engine.task import Data, Evaluation, Parity, Task
+from training.engine.trainer import LOG, looks_of, read_log
+from training.evaluate.rounding import rounded
 from training.export.card import basics, write_card
 from training.export.convert import pinned, to_float_tflite, to_int8_tflite
 from training.export.output import output_into
 from training.export.partitions import xnnpack_partitions
-from training.numbers import rounded
-from training.task import Data, Evaluation, Parity, Task
-from training.trainer import LOG, looks_of, read_log
 
 
 def export(task: Task, data: Data, runs_dir: Path, models_dir: Path | None) -> tuple[Card, Evaluation, Parity]:

@@ -23,7 +23,7 @@ from edge.inference.detector import (
 )
 from edge.inference.embedder import STANDARD as EMBEDDER
 from edge.inference.model_card import DetectorCard, read_card
-from training.data.compose import tinted
+from training.detector.compose import tinted
 
 
 @pytest.fixture(scope="module")

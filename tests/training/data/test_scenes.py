@@ -4,10 +4,8 @@ import pytest
 from edge.core.geometry import box_iou
 from edge.errors import DataError
 from tests.conftest import webp
-from training.config import load_experiment
 from training.data.faces import NO_FACES
 from training.data.packs import Pack
-from training.data.scene_set import gather_scenes, is_grey, tiles
 from training.data.scenes import (
     NEGATIVES_WITH_FACES,
     Scene,
@@ -16,7 +14,9 @@ from training.data.scenes import (
     picture_names,
     read_negatives,
 )
-from training.data.training_set import Places
+from training.detector.scene_set import gather_scenes, is_grey, tiles
+from training.embedder.training_set import Places
+from training.engine.experiment import load_experiment
 
 
 @pytest.fixture

@@ -1,0 +1,38 @@
+"""The guard against measuring on what was learned from."""
+
+import cv2
+import numpy as np
+
+from training.data.faces import NO_FACES
+from training.data.generated_scenes import drawn_scenery
+from training.data.scenes import Scene
+from training.detector.overlap import same_picture, thumbnails
+from training.detector.scene_set import gather_scenes
+from training.embedder.training_set import Places
+from training.engine.experiment import load_experiment
+
+
+def test_a_picture_is_known_again_smaller_brighter_and_compressed_and_another_is_not():
+    scenes, _ = drawn_scenery(40, seed=3)
+    learned = thumbnails([scene.image for scene in scenes[:20]])
+    again = []
+    for scene in scenes[:20]:
+        small = cv2.resize(scene.image, (200, 150), interpolation=cv2.INTER_AREA)
+        jpeg = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 60])[1]
+        again.append(Scene("x/1", cv2.add(cv2.imdecode(jpeg, cv2.IMREAD_COLOR), (9, 9, 9, 0)), NO_FACES))
+    assert same_picture(again, learned).mean() > 0.9
+    assert same_picture(scenes[20:], learned).mean() < 0.2
+
+
+def test_a_plain_picture_has_a_thumbnail():
+    plain = np.full((100, 100, 3), 7, dtype=np.uint8)
+    assert np.isfinite(thumbnails([plain])).all()
+    assert thumbnails([]).shape == (0, 768)
+
+
+def test_what_was_pasted_or_learned_under_another_name_is_not_measured_on(shared, cache_dir):
+    """The shared packs overlap: photographs that are crops too, frames of one room, a picture twice."""
+    scenes = gather_scenes(load_experiment("detector"), Places(shared, cache_dir), measure_only=True)
+    assert scenes.account["left_out_same_photograph_as_a_crop"] > 100
+    assert scenes.account["left_out_same_picture"] > 10
+    assert len([scene for scene in scenes.held_out if scene.name.startswith("crowds/")]) < 40

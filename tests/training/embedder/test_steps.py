@@ -1,0 +1,97 @@
+import dataclasses
+from collections import Counter
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.errors import DataError
+from training.data.drawings import alphabets_of
+from training.embedder.steps import EmbeddingSteps, PeopleSampler, UniformSampler
+from training.embedder.training_set import Places, gather
+from training.engine.experiment import load_experiment
+from training.omniglot.character_set import gather_characters
+
+
+@given(st.integers(1, 50), st.integers(1, 16), st.integers(0, 3))
+def test_an_epoch_shows_every_crop_once(crops, batch_size, seed):
+    sampler = UniformSampler(crops, batch_size, seed)
+    rows = np.concatenate([sampler(step) for step in range(2 * crops)])
+    for epoch in range(2 * batch_size):
+        assert sorted(rows[epoch * crops : (epoch + 1) * crops]) == list(range(crops))
+
+
+@given(st.integers(1, 40), st.integers(1, 16), st.integers(0, 30))
+def test_a_step_is_the_same_whichever_steps_came_before(crops, batch_size, step):
+    walked = UniformSampler(crops, batch_size, 1)
+    for earlier in range(step):
+        walked(earlier)
+    assert np.array_equal(walked(step), UniformSampler(crops, batch_size, 1)(step))
+
+
+def test_a_p_by_k_batch_holds_p_people_with_k_crops_each():
+    people = np.array([-1, 0, 0, 1, 2, 2, 2, 3, 3, 3, 3, -1])
+    sampler = PeopleSampler(people, batch_size=6, crops_per_person=3, seed=0)
+    for step in range(50):
+        who = people[sampler(step)].reshape(2, 3)
+        assert (who == who[:, :1]).all()
+        assert who[0, 0] != who[1, 0]
+        assert not {-1, 1} & set(who[:, 0])  # nobody unknown, and nobody who has but one crop
+
+
+def test_too_few_people_for_a_batch_is_said_with_both_numbers():
+    with pytest.raises(DataError, match="wants 4 people with two crops or more; the data has 2"):
+        PeopleSampler(np.array([0, 0, 1, 1, 2]), batch_size=8, crops_per_person=2, seed=0)
+
+
+def test_people_of_few_groups_come_together_and_a_small_group_is_filled_up_from_the_next():
+    people = np.repeat(np.arange(30), 3)
+    groups = np.repeat(["a", "b", "c"], [36, 36, 18])  # 12, 12 and 6 people
+    sampler = PeopleSampler(people, batch_size=32, crops_per_person=2, seed=1, groups=(groups, 2))
+    seen = set()
+    for step in range(60):
+        rows = sampler(step).reshape(16, 2)
+        assert (people[rows] == people[rows][:, :1]).all()
+        assert len(set(people[rows[:, 0]])) == 16
+        counts = sorted(Counter(groups[rows[:, 0]]).values())
+        assert counts in ([8, 8], [2, 6, 8])
+        seen.add(len(counts))
+        assert np.array_equal(sampler(step), sampler(step))
+    assert seen == {2, 3}
+
+
+def test_an_alphabet_goes_through_the_same_in_one_step_and_through_something_else_in_the_next(tmp_path):
+    experiment = load_experiment("smoke-omniglot-best")
+    experiment = msgspec.structs.replace(
+        experiment, data=msgspec.structs.replace(experiment.data, recast=True, generated_people=80, generated_looks=3)
+    )
+    held_out = msgspec.structs.replace(experiment.data, held_out_alphabets=("drawn-3",))
+    characters = gather_characters(msgspec.structs.replace(experiment, data=held_out), Places(tmp_path, tmp_path))
+    passed = []
+
+    def seen(crop, _rng, _strength, alphabet):
+        passed.append(alphabet.random())
+        return crop
+
+    steps = EmbeddingSteps(dataclasses.replace(characters, seen=seen), experiment)
+    alphabets = [alphabets_of(characters.train.people[steps.sampler(step)]) for step in (0, 1)]
+    drawn = []
+    for step in (0, 1):
+        passed.clear()
+        steps[step]
+        drawn.append(dict(zip(alphabets[step], passed, strict=True)))
+        assert [drawn[step][name] for name in alphabets[step]] == passed
+        assert len(set(passed)) == len(set(alphabets[step])) >= 2
+    assert not set(drawn[0].values()) & set(drawn[1].values())
+
+
+def test_ranks_share_the_batch_that_one_process_would_see(tiny, tmp_path):
+    training_set = gather(tiny, Places(tmp_path, tmp_path))
+    alone = EmbeddingSteps(training_set, tiny)[3]
+    shares = [EmbeddingSteps(training_set, tiny, rank, 2)[3] for rank in (0, 1)]
+    assert torch.equal(alone.images, torch.cat([share.images for share in shares]))
+    assert torch.equal(alone.people, torch.cat([share.people for share in shares]))
+    assert len(shares[0].images) == 16

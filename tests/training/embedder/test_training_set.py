@@ -1,0 +1,108 @@
+import msgspec
+import numpy as np
+import pytest
+
+from edge.errors import DataError
+from tests.conftest import webp
+from training.data.generated import generated_people
+from training.data.lfw import read_lfw_photos
+from training.data.teacher import Teacher, unit_length
+from training.embedder.training_set import Places, gather
+from training.engine.experiment import DataConfig
+
+TEACHER = "kw_mobilefacenet"
+
+
+def axis(number):
+    return np.eye(128, dtype=np.float32)[number]
+
+
+@pytest.fixture
+def world(make_pack, tmp_path):
+    """A little ../shared: four crops of two people, three of nobody known, two of LFW; the teacher's word on each."""
+    crops = [webp(image) for image in generated_people(9, 1, seed=0).images]
+    folder = tmp_path / "world" / "data" / "faces"
+    folder.mkdir(parents=True)
+    for name, members in {
+        "celeba_wild": {f"{person}/{n}.webp": crops[n] for n, person in enumerate("1122")},
+        "aaf": {f"{n}.webp": crops[n] for n in (4, 5, 6)},
+        "lfw_crops": {f"{name}/{name}_0001.webp": crops[n] for n, name in ((7, "Ann"), (8, "Ben"))},
+    }.items():
+        make_pack(name, members).rename(folder / f"{name}.zip")
+    (folder / "lfw_pairs.txt").write_text("1 0\n")
+    teachers = tmp_path / "world" / "teachers"
+    teachers.mkdir()
+    (teachers / f"{TEACHER}.onnx").write_bytes(b"never asked: its answers are given")
+    near_ann = unit_length((axis(7) + axis(20))[None])[0]  # cosine 0.71
+    far_from_ann = unit_length((axis(7) + 3 * axis(21))[None])[0]  # cosine 0.32
+    rows = {
+        "celeba_wild": [axis(0), axis(0), axis(1), near_ann],
+        "aaf": [axis(5), far_from_ann, axis(0)],
+        "lfw_crops": [axis(7), axis(8)],
+    }
+    np.savez(
+        teachers / "kw_embeddings.npz", **{k: np.round(127 * np.stack(v)).astype(np.int8) for k, v in rows.items()}
+    )
+    return Places(tmp_path / "world", tmp_path / "cache")
+
+
+@pytest.fixture
+def on_packs(tiny):
+    data = DataConfig(source="packs", packs=("celeba_wild", "aaf"), teacher=TEACHER, held_out_fraction=0.0)
+    return msgspec.structs.replace(tiny, data=data)
+
+
+def test_a_crop_near_anybody_in_lfw_is_left_out_and_counted(on_packs, world):
+    found = gather(on_packs, world)
+    assert len(found.train) == 6
+    assert found.account["left_out_near_lfw"] == 1
+    assert found.account["per_source"]["celeba_wild"] == {"crops": 4, "left_out_near_lfw": 1, "learned_from": 3}
+    assert found.account["per_source"]["aaf"] == {"crops": 3, "left_out_near_lfw": 0, "learned_from": 3}
+    assert found.train.people.tolist() == ["celeba/1", "celeba/1", "celeba/2", "", "", ""]
+    assert found.person_numbers.tolist() == [0, 0, 1, -1, -1, -1]
+    assert (found.train.teacher @ axis(7)).max() < 0.5
+
+
+def test_held_out_people_are_not_learned_from_under_another_name_either(on_packs, world):
+    everybody = msgspec.structs.replace(on_packs.data, held_out_fraction=1.0)
+    found = gather(msgspec.structs.replace(on_packs, data=everybody), world)
+    assert found.held_out.people.tolist() == ["celeba/1", "celeba/1", "celeba/2"]
+    assert len(found.train) == 2  # the third crop of aaf is celeba/1, the teacher says
+    assert found.account["left_out_near_held_out"] == 1
+
+
+def test_the_rows_are_the_crops_they_say(on_packs, world):
+    found = gather(on_packs, world)
+    drawn = generated_people(9, 1, seed=0).images
+    assert np.array_equal(found.train.images(), drawn[[0, 1, 2, 4, 5, 6]])
+
+
+def test_lfw_is_never_learned_from(on_packs, world):
+    data = msgspec.structs.replace(on_packs.data, packs=("aaf", "lfw_crops"))
+    with pytest.raises(DataError, match="lfw_crops is measured on, never learned from"):
+        gather(msgspec.structs.replace(on_packs, data=data), world)
+
+
+def test_a_teacher_whose_answers_do_not_fit_the_pack_is_named(world):
+    path = world.data_dir / "teachers" / "kw_embeddings.npz"
+    np.savez(path, aaf=np.ones((2, 128), np.int8))
+    with pytest.raises(DataError, match=r"kw_embeddings\.npz has 2 rows for pack 'aaf', which holds 3 crops"):
+        world.teacher(TEACHER).embed_pack(world.pack("aaf"))
+
+
+def test_an_unknown_teacher_is_answered_with_those_there_are(tmp_path):
+    with pytest.raises(DataError, match="teacher 'kw' is unknown; known are kw_mobilefacenet"):
+        Teacher("kw", tmp_path, tmp_path)
+
+
+def test_the_teacher_itself_says_what_its_stored_answers_say(shared, cache_dir):
+    places = Places(shared, cache_dir)
+    teacher, pack = places.teacher(TEACHER), places.pack("glint24")
+    asked = teacher.embed(pack.read().images[:8])
+    assert (asked * teacher.embed_pack(pack)[:8]).sum(axis=1).min() > 0.999
+
+
+def test_the_photographs_of_lfw_come_with_their_pairs(shared):
+    photos = read_lfw_photos(shared)
+    assert photos.images.shape == (1583, 250, 250, 3)
+    assert len(photos.pairs) == 1200

@@ -1,0 +1,90 @@
+import pytest
+import torch
+
+from edge.errors import ExperimentError
+from training.embedder.backbone import Backbone
+from training.engine.experiment import EXPERIMENTS_DIR, load_experiment
+from training.export.counts import count_macs, count_parameters
+
+GOOD = (EXPERIMENTS_DIR / "smoke.toml").read_text()
+
+
+@pytest.mark.parametrize("path", sorted(EXPERIMENTS_DIR.glob("*.toml")), ids=lambda path: path.stem)
+def test_every_shipped_experiment_holds_and_is_named_as_its_file(path):
+    experiment = load_experiment(path.stem)
+    assert experiment.name == path.stem
+    assert experiment == load_experiment(str(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "macs"), [("embedder", 1.7e6, 0.25e9), ("embedder-lite", 1.7e6, 0.08e9)]
+)
+def test_the_shipped_networks_stay_within_what_the_devices_can_do(name, parameters, macs):
+    config = load_experiment(name).backbone
+    backbone = Backbone(config)
+    assert count_parameters(backbone) <= parameters
+    assert 0 < count_macs(backbone, (112, 112, 3)) <= macs
+    assert backbone.eval()(torch.zeros(2, 3, 112, 112)).shape == (2, 128)
+
+
+def test_macs_are_counted_as_by_hand(tiny):
+    # stem 3->8 at 56, then 8->8 at 28, 8->16 at 14 with a block of two, 16->32 at 7, head 32->32, 7x7 depthwise, 128
+    by_hand = (
+        56**2 * 9 * 3 * 8
+        + 28**2 * 9 * 8 * 8
+        + 14**2 * 9 * (8 * 16 + 2 * 16 * 16)
+        + 7**2 * 9 * 16 * 32
+        + 7**2 * 32 * 32
+        + 49 * 32
+        + 32 * 128
+    )
+    assert count_macs(Backbone(tiny.backbone), (112, 112, 3)) == by_hand
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (
+            ("held_out_fraction", "heldout_fraction"),
+            r"unknown field `heldout_fraction`.*did you mean `held_out_fraction`",
+        ),
+        (("images = 12_800", 'images = "many"'), r"Expected `int`, got `str`.*optimizer\.images"),
+        (('source = "generated"', 'source = "cloud"'), r"Invalid enum value 'cloud'"),
+        (("batch_size = 64", "batch_size = 63"), r"batch_size 63 is not a multiple of crops_per_person 4"),
+        (("seed = 2015", "seed ="), r"smoke\.toml"),
+        (
+            ("blocks = [0, 1, 1, 1]", "blocks = [0, 1]"),
+            r"widths \[8, 16, 32, 64\] and blocks \[0, 1\] are not one of each",
+        ),
+        (("stem = 8", "stem = 16"), "the first stage keeps the stem's 16 channels; widths starts with 8"),
+        (("batch_size = 64", "batch_size = 0"), r"Expected `int` >= 1 - at `\$\.sampler\.batch_size`"),
+        (("crops_per_person = 4", "crops_per_person = 0"), r"`\$\.sampler\.crops_per_person`"),
+        (("images = 12_800", "images = 63"), r"optimizer\.images 63 is less than one batch of 64"),
+        (("triplet = 1.0\nmargin_softmax = 0.1", ""), "every term of the loss has weight 0"),
+        (('name = "smoke"', 'name = "../smoke"'), "Expected `str` matching regex"),
+        (("held_out_fraction = 0.25", "held_out_fraction = 2.5"), r"Expected `float` <= 1\.0"),
+    ],
+)
+def test_what_does_not_hold_is_named_with_the_file(tmp_path, change, complaint):
+    path = tmp_path / "smoke.toml"
+    assert change[0] in GOOD
+    path.write_text(GOOD.replace(*change))
+    with pytest.raises(ExperimentError, match=complaint):
+        load_experiment(str(path))
+
+
+def test_an_unknown_experiment_is_answered_with_those_there_are():
+    with pytest.raises(
+        ExperimentError,
+        match=r"no experiment 'embeder'.*shipped are: detector, detector-first, embedder, embedder-lite, .*smoke",
+    ):
+        load_experiment("embeder")
+
+
+def test_a_fingerprint_changes_with_any_value_and_only_then(tmp_path):
+    path = tmp_path / "smoke.toml"
+    path.write_text("# a comment is no value\n" + GOOD)
+    smoke = load_experiment("smoke")
+    assert load_experiment(str(path)).fingerprint() == smoke.fingerprint()
+    path.write_text(GOOD.replace("seed = 2015", "seed = 2016"))
+    assert load_experiment(str(path)).fingerprint() != smoke.fingerprint()

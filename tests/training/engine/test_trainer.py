@@ -1,0 +1,126 @@
+"""What people rely on when a training runs for hours: it survives a kill, and it is the same on two processes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+
+from edge.errors import ExperimentError
+from training.embedder.backbone import Backbone
+from training.embedder.task import trained_backbone
+from training.engine.experiment import OptimizerConfig, SamplerConfig, load_experiment
+from training.engine.optimizers import rate_factor
+from training.engine.trainer import CHECKPOINT, LOG, load_checkpoint, read_checkpoint, read_log
+
+
+@pytest.fixture
+def experiment_file(tiny, tmp_path):
+    path = tmp_path / "tiny.toml"
+    path.write_bytes(msgspec.toml.encode(tiny))
+    assert load_experiment(str(path)) == tiny
+    return path
+
+
+def fit_command(experiment_file, runs, *options):
+    fit = ["fit", str(experiment_file), "--runs", str(runs), "--cache", str(runs), "--precision", "32-true", "--quiet"]
+    return [sys.executable, "-m", "training", *fit, "--threads", "1", "--workers", "0", *options]
+
+
+def fit(experiment_file, runs, *options):
+    done = subprocess.run(fit_command(experiment_file, runs, *options), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return [line for line in read_log(runs / "tiny" / LOG) if "total" in line]
+
+
+def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_happened(experiment_file, tiny, tmp_path):
+    whole, torn = tmp_path / "whole", tmp_path / "torn"
+    expected = fit(experiment_file, whole)
+
+    process = subprocess.Popen(fit_command(experiment_file, torn), stderr=subprocess.DEVNULL)
+    checkpoint = torn / "tiny" / CHECKPOINT
+    deadline = time.monotonic() + 120
+    while not checkpoint.is_file() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    stopped_at = read_checkpoint(checkpoint, tiny)["step"]
+    assert 0 < stopped_at < tiny.steps
+
+    resumed = fit(experiment_file, torn)
+    assert [line["step"] for line in resumed] == [line["step"] for line in expected]
+    assert [line["total"] for line in resumed] == pytest.approx([line["total"] for line in expected], abs=1e-5)
+    ends = [trained_backbone(tiny, runs).state_dict() for runs in (whole, torn)]
+    for name, weights in ends[0].items():
+        assert torch.allclose(weights.float(), ends[1][name].float(), atol=1e-5), name
+
+
+def test_two_processes_learn_what_one_does(tiny, tmp_path):
+    # Each process normalises over its own half of the batch: large halves, so that this costs only noise.
+    large = msgspec.structs.replace(
+        tiny, sampler=SamplerConfig(kind="uniform", batch_size=128), optimizer=OptimizerConfig(images=128 * 60)
+    )
+    experiment_file = tmp_path / "tiny.toml"
+    experiment_file.write_bytes(msgspec.toml.encode(large))
+    one = np.array([line["total"] for line in fit(experiment_file, tmp_path / "one")])
+    two = np.array([line["total"] for line in fit(experiment_file, tmp_path / "two", "--devices", "2")])
+    learned = one[0] - one[-1]
+    assert learned > 0.3  # it did learn something to compare
+    assert np.abs(one - two).max() < 0.1 * learned
+    assert trained_backbone(large, tmp_path / "two").state_dict().keys() == Backbone(large.backbone).state_dict().keys()
+
+
+def test_another_experiments_checkpoint_is_refused_by_name(experiment_file, tiny, tmp_path):
+    fit(experiment_file, tmp_path)
+    other = msgspec.structs.replace(tiny, seed=1)
+    with pytest.raises(ExperimentError, match=r"checkpoint .* belongs to experiment 'tiny' .*, not to 'tiny'"):
+        read_checkpoint(tmp_path / "tiny" / CHECKPOINT, other)
+    path = tmp_path / "other.toml"
+    path.write_bytes(msgspec.toml.encode(other))
+    refused = subprocess.run(fit_command(path, tmp_path), capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert "belongs to experiment 'tiny'" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_checkpoint_of_other_pictures_is_refused(tiny, tmp_path):
+    (tmp_path / "tiny").mkdir()
+    saved = {"experiment": "tiny", "fingerprint": tiny.fingerprint(), "data": "aaa", "step": 5}
+    torch.save(saved, tmp_path / "tiny" / CHECKPOINT)
+    with pytest.raises(ExperimentError, match=r"saw other pictures or names \(aaa\) than there are now \(bbb\)"):
+        load_checkpoint(tmp_path / "tiny", tiny, module=None, optimizers=[], data_digest="bbb")
+
+
+def test_a_launcher_that_started_another_number_of_processes_is_refused(experiment_file, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    refused = subprocess.run(fit_command(experiment_file, tmp_path), capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert "2 processes were launched, but devices x nodes is 1" in refused.stderr
+
+
+def test_a_broken_or_missing_checkpoint_is_named(tiny, tmp_path):
+    with pytest.raises(ExperimentError, match=r"'tiny' has no checkpoint .*checkpoint\.pt: fit it first"):
+        trained_backbone(tiny, tmp_path)
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / CHECKPOINT).write_bytes(b"half a checkpoint")
+    with pytest.raises(ExperimentError, match=r"checkpoint .*checkpoint\.pt cannot be read"):
+        trained_backbone(tiny, tmp_path)
+
+
+def test_a_log_that_a_kill_cut_off_loses_only_its_last_line(tmp_path):
+    (tmp_path / LOG).write_text('{"step": 1}\n{"step": 2}\n{"st')
+    assert read_log(tmp_path / LOG) == [{"step": 1}, {"step": 2}]
+
+
+def test_the_learning_rate_warms_up_peaks_and_ends_at_nothing(tiny):
+    rates = [rate_factor(step, tiny) for step in range(tiny.steps)]
+    warmup = tiny.optimizer.warmup_images // tiny.sampler.batch_size
+    assert rates[warmup - 1] == rates[warmup] == max(rates) == 1
+    assert rates[:warmup] == sorted(rates[:warmup])
+    assert rates[warmup:] == sorted(rates[warmup:], reverse=True)
+    assert rates[-1] < 0.01 * max(rates)

@@ -1,0 +1,169 @@
+"""One measurement of a shipped detector: always through edge.inference, so that the number is what the device does."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from edge.core.types import Face
+from edge.inference.detector import Detector
+from training.data.faces import SCORE
+from training.data.scenes import Scene
+from training.data.yunet import YuNet
+from training.detector.compose import tinted
+from training.detector.matching import Matches, at_model_scale, count_matches
+from training.detector.pipeline import Pipeline, measure_pipeline
+from training.detector.scene_set import SceneSet, is_tile
+from training.evaluate.rounding import rounded
+
+LOOSE = 0.1  # everything a curve may want to look at
+FALSE_PER_100_MAX = 0.5  # on the pictures that the threshold is chosen on: half of what a door may ask for
+TEACHER_SCORE_MIN = 0.6
+SCORE_MINS = np.round(np.arange(0.2, 0.91, 0.01), 2)
+
+
+@dataclass(frozen=True)
+class FaceFree:
+    """Held-out pictures without a face (no tiles), as they are and tinted: in how many of them a face is claimed."""
+
+    pictures: int
+    claimed_as_they_are: int
+    claimed_tinted: int
+
+    @property
+    def claimed_share(self) -> float:
+        """Of all, both ways."""
+        return (self.claimed_as_they_are + self.claimed_tinted) / max(1, 2 * self.pictures)
+
+
+@dataclass(frozen=True)
+class DetectionEvaluation:
+    """The held-out scenes with what was found in each, the face-free ones, and the whole pipeline.
+
+    scenes: at model scale
+    found:  for each the (D, 15) detections of the device as it ships, at model scale too
+    loose:  the same down to a score of 0.1, for the curve alone: with more cells in it the blend is another
+    grey, tinted: the same scenes without colour, and in wrong colours
+    """
+
+    scenes: list[Scene]
+    found: list[np.ndarray]
+    loose: list[np.ndarray]
+    score_min: float
+    grey: Matches
+    tinted: Matches
+    face_free: FaceFree
+    pipeline: Pipeline | None
+    teacher: Matches | None  # one look of the teacher at the same pictures, by the same rules
+
+    def matches(self, source: str = "") -> Matches:
+        """Hits, misses and false alarms at the default threshold, of the scenes whose name starts with source."""
+        chosen = [row for row, scene in enumerate(self.scenes) if scene.name.startswith(source)]
+        return count_matches([self.scenes[row] for row in chosen], [self.found[row] for row in chosen])
+
+    def matches_at(self, score_min: float) -> Matches:
+        """Hits, misses and false alarms at another threshold."""
+        return count_matches(self.scenes, [faces[faces[:, SCORE] >= score_min] for faces in self.loose])
+
+    def sources(self) -> list[str]:
+        """Names of the packs."""
+        return sorted({scene.name.split("/")[0] for scene in self.scenes})
+
+    def numbers(self) -> dict[str, object]:
+        """For JSON; fractions, not percent."""
+        return {
+            "held_out": rounded(described(self.matches())),
+            "held_out_grey": rounded(described(self.grey)),
+            "held_out_tinted": rounded(described(self.tinted)),
+            "per_source": {source: rounded(described(self.matches(source=f"{source}/"))) for source in self.sources()},
+            "teacher": None if self.teacher is None else rounded(described(self.teacher)),
+            "face_free": asdict(self.face_free) | {"claimed_share": round(self.face_free.claimed_share, 5)},
+            "pipeline": None if self.pipeline is None else rounded(asdict(self.pipeline)),
+        }
+
+
+def described(matches: Matches) -> dict[str, object]:
+    """The counts and what follows from them."""
+    error = matches.landmark_error
+    return asdict(matches) | {
+        "recall": matches.recall,
+        "false_per_100": matches.false_per_100,
+        "landmark_error": error if np.isfinite(error) else None,
+    }
+
+
+def evaluate_detector(model: Path, data: SceneSet) -> DetectionEvaluation:
+    """Measure the model on everything that it did not learn from."""
+    loose, default = Detector(model, score_min=LOOSE), Detector(model)
+    scenes = [at_model_scale(scene, loose.shape) for scene in data.held_out]
+    free = [scene for scene in data.held_out if not len(scene.faces) and not is_tile(scene)]
+    rng = np.random.default_rng(0)
+    greys = [Scene(scene.name, grey(scene.image), scene.faces) for scene in scenes]
+    others = [Scene(scene.name, tinted(scene.image, rng), scene.faces) for scene in greys]
+    return DetectionEvaluation(
+        scenes=scenes,
+        found=detect_all(default, scenes, "held-out scenes"),
+        loose=detect_all(loose, scenes, "the same, at every threshold"),
+        score_min=default.score_min,
+        grey=count_matches(scenes, detect_all(default, greys, "the same, grey")),
+        tinted=count_matches(scenes, detect_all(default, others, "the same, tinted")),
+        face_free=FaceFree(
+            pictures=len(free),
+            claimed_as_they_are=sum(bool(default.detect(scene.image)) for scene in free),
+            claimed_tinted=sum(bool(default.detect(tinted(grey(scene.image), rng))) for scene in free),
+        ),
+        pipeline=None if data.photographs is None else measure_pipeline(default, data.photographs),
+        teacher=None if data.teacher is None else one_look(data.teacher, scenes),
+    )
+
+
+def one_look(teacher: YuNet, scenes: list[Scene]) -> Matches | None:
+    """What the teacher finds at the model's scale in one look; None where its square is too small for that.
+
+    The labels are the mean of many looks at better scales, so this says how good a student could be expected to be.
+    """
+    found = []
+    for scene in scenes:
+        height, width = scene.image.shape[:2]
+        if max(height, width) > teacher.px:
+            return None
+        square = np.zeros((teacher.px, teacher.px, 3), dtype=np.uint8)
+        square[:height, :width] = scene.image
+        faces = teacher.detect_square(square)
+        found.append(faces[faces[:, SCORE] >= TEACHER_SCORE_MIN])
+    return count_matches(scenes, found)
+
+
+def detect_all(detector: Detector, scenes: list[Scene], what: str) -> list[np.ndarray]:
+    """For each scene the (D, 15) detections, one by one as the device does."""
+    return [rows_of(detector.detect(scene.image)) for scene in tqdm(scenes, desc=f"detect {what}", unit="picture")]
+
+
+def rows_of(faces: list[Face]) -> np.ndarray:
+    """Faces as (D, 15) float32 rows."""
+    rows = [np.concatenate([face.box, [face.score], face.landmarks.ravel()]) for face in faces]
+    return np.array(rows, dtype=np.float32).reshape(-1, 15)
+
+
+def choose_score_min(detector: Detector, scenes: list[Scene]) -> tuple[float, Matches]:
+    """The lowest threshold at which these scenes, and the same ones tinted, give few enough false alarms; and how many.
+
+    detector: with a threshold as low as any that may come out; scenes: neither learned from nor measured on. Where no
+    threshold gives so few, the highest: what it gives is on the card.
+    """
+    rng = np.random.default_rng(0)
+    pictures = [at_model_scale(scene, detector.shape) for scene in scenes]
+    pictures += [Scene(scene.name, tinted(grey(scene.image), rng), scene.faces) for scene in pictures]
+    found = detect_all(detector, pictures, "pictures to choose the threshold on")
+    for score_min in SCORE_MINS:
+        matches = count_matches(pictures, [faces[faces[:, SCORE] >= score_min] for faces in found])
+        if matches.false_per_100 <= FALSE_PER_100_MAX:
+            break
+    return float(score_min), matches
+
+
+def grey(image: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8 RGB -> the same without colour."""
+    return cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)

@@ -1,0 +1,62 @@
+"""Which aligned crops are pasted, and with what faces in them."""
+
+import numpy as np
+
+from edge.errors import DataError
+from training.data.faces import FACE_SCORE_MIN, NO_FACES, SCORE
+from training.data.lfw import read_lfw
+from training.data.scenes import read_crop_faces
+from training.data.splits import leaks
+from training.data.teacher import Teacher
+from training.data.yunet import YuNet
+from training.embedder.training_set import Places
+from training.engine.experiment import DetectorExperiment, Experiment, load_experiment
+
+CROPS_SEED = 2015  # whatever the experiment: the crops of one that takes fewer are among those of one that takes more
+
+
+def read_crops(experiment: DetectorExperiment, places: Places, teacher: YuNet) -> tuple[list[np.ndarray], np.ndarray]:
+    """Crops to paste in which the teacher surely sees one face, and nobody who is near to anybody in LFW."""
+    images, faces = [], [NO_FACES]
+    for name in experiment.data.crops:
+        pack = places.pack(name)
+        stored = pack.read()
+        rows = np.sort(clean_rows(experiment, places, name)[: experiment.data.crops_per_pack])
+        for row, found in zip(rows, read_crop_faces(pack, rows, teacher, places.cache_dir), strict=True):
+            if len(found) == 1 and found[0, SCORE] >= FACE_SCORE_MIN:
+                images.append(stored.images[row])
+                faces.append(found)
+    return images, np.concatenate(faces)
+
+
+def drawn_crops(experiment: DetectorExperiment, places: Places) -> tuple[Teacher, np.ndarray] | None:
+    """The leak teacher and its (N, D) embeddings of every crop that the experiment, or one it started from, pasted."""
+    drawn: dict[str, int] = {}
+    stage: Experiment | None = experiment
+    while isinstance(stage, DetectorExperiment):
+        for name in stage.data.crops:
+            drawn[name] = max(drawn.get(name, 0), stage.data.crops_per_pack)
+        stage = load_experiment(stage.start_from) if stage.start_from else None
+    if not drawn:
+        return None
+    teacher = _leak_teacher(experiment, places)
+    rows = [
+        teacher.embed_pack(places.pack(name))[clean_rows(experiment, places, name)[:count]]
+        for name, count in drawn.items()
+    ]
+    return teacher, np.concatenate(rows)
+
+
+def clean_rows(experiment: DetectorExperiment, places: Places, name: str) -> np.ndarray:
+    """The rows of a pack of crops that are near to nobody in LFW, in the order in which they are drawn."""
+    teacher = _leak_teacher(experiment, places)
+    lfw = teacher.embed_pack(read_lfw(places.data_dir, places.cache_dir).pack)
+    clean = np.nonzero(~leaks(teacher.embed_pack(places.pack(name)), lfw, experiment.data.leak_cosine_max))[0]
+    return np.random.default_rng(CROPS_SEED).permutation(clean)
+
+
+def _leak_teacher(experiment: DetectorExperiment, places: Places) -> Teacher:
+    name = experiment.data.leak_teacher
+    if name is None:
+        raise DataError(f"experiment '{experiment.name}': packs of crops need data.leak_teacher, which keeps LFW out")
+    return places.teacher(name)

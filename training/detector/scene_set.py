@@ -1,0 +1,254 @@
+"""Everything a detector learns from and is measured on, gathered and split by source picture."""
+
+import hashlib
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge.errors import DataError
+from training.data.faces import FACE_SCORE_MIN, NO_FACES, SCORE, moved
+from training.data.generated_scenes import drawn_scenery
+from training.data.packs import Pack
+from training.data.photographs import Photographs, read_photographs
+from training.data.scenes import (
+    Scene,
+    face_free_windows,
+    picture_names,
+    read_negatives,
+    read_pictures,
+    read_scenes,
+    teacher_threads,
+)
+from training.data.splits import held_out
+from training.data.yunet import YuNet, tile_starts
+from training.detector.compose import Scenery, settled
+from training.detector.overlap import THUMBNAIL_PX, same_photograph, same_picture, thumbnails
+from training.detector.pasted_crops import drawn_crops, read_crops
+from training.embedder.training_set import Places
+from training.engine.experiment import DetectorExperiment, ScenesConfig
+
+SCENE_TEACHER_PX = 640
+CROP_TEACHER_PX = 320
+NO_THUMBNAILS = np.zeros((0, THUMBNAIL_PX[0] * THUMBNAIL_PX[1]), dtype=np.float32)
+CALIBRATION_FRACTION = 0.05  # of the pictures, kept for choosing the score threshold
+PARTS = LEARN, CHOOSE, MEASURE = "learn", "choose", "measure"
+PANORAMA_PX = 800  # a wider picture is measured tile by tile: at 320 px nobody in it would have a face
+TILE_PX = (180, 240)
+
+
+@dataclass(frozen=True)
+class SceneSet:
+    """What is learned from, what the threshold is chosen on, what is measured on, and an account of it.
+
+    calibration, held_out: with and without faces, panoramas as tiles
+    photographs: for the whole pipeline, where there are any
+    teacher: of the smaller input, to be measured beside
+    """
+
+    train: Scenery
+    calibration: list[Scene]
+    held_out: list[Scene]
+    photographs: Photographs | None
+    teacher: YuNet | None
+    account: dict[str, object]
+    digest: str  # changes with any picture, or any face in one, that is learned from
+
+    def summary(self) -> str:
+        """One line for people."""
+        account = self.account
+        return (
+            f"{account['scenes_to_learn_from']:,} scenes with {account['faces_to_learn_from']:,} faces, "
+            f"{account['face_free_to_learn_from']:,} pictures and cuttings without, "
+            f"{account['crops_to_paste']:,} crops to paste; "
+            f"{account['calibration_pictures']} pictures to choose the threshold on, "
+            f"{account['held_out_pictures']} held out"
+        )
+
+
+def gather_scenes(experiment: DetectorExperiment, places: Places, *, measure_only: bool = False) -> SceneSet:
+    """Read every source of the experiment and split it.
+
+    measure_only: leave out what is learned from and what the threshold is chosen on; a teacher has less to look at.
+    Raises DataError that names a missing pack, a corrupt picture, or what there is nothing of.
+    """
+    config = experiment.data
+    parts: dict[str, list[Scene]] = {part: [] for part in PARTS}
+    if config.source == "generated":
+        drawn, (crops, crop_faces) = drawn_scenery(config.generated_scenes, experiment.seed)
+        for part, rows in split([scene.name for scene in drawn], config):
+            parts[part] = [drawn[row] for row in rows]
+        left_out: dict[str, int] = {}
+        photographs = close = None
+    else:
+        yunet, close = _teachers(experiment, places)
+        seen = {part: [NO_THUMBNAILS] for part in PARTS}
+        for pack, read in _packs(experiment, places, yunet, close):
+            names = picture_names(pack)
+            for part, rows in split(names, config):
+                chosen = [names[row] for row in rows]
+                if part == MEASURE or not measure_only:
+                    parts[part] += read(pack, chosen)
+                if part != MEASURE:
+                    seen[part].append(thumbnails(read_pictures(pack, chosen)))
+        left_out = _leave_out_what_was_seen(parts, seen, experiment, places)
+        crops, crop_faces = ([], NO_FACES) if measure_only else read_crops(experiment, places, close)
+        photographs = read_photographs(places, close)
+    scenery = _scenery(parts[LEARN], crops, crop_faces, experiment)
+    choosing, measured = ([tile for scene in parts[part] for tile in tiles(scene)] for part in (CHOOSE, MEASURE))
+    _refuse_too_little(experiment, scenery, choosing, measured, measure_only=measure_only)
+    account = _account(parts, scenery, choosing, measured) | left_out
+    return SceneSet(scenery, choosing, measured, photographs, close, account, _digest(parts[LEARN], scenery))
+
+
+def _refuse_too_little(
+    experiment: DetectorExperiment,
+    scenery: Scenery,
+    choosing: list[Scene],
+    measured: list[Scene],
+    *,
+    measure_only: bool,
+) -> None:
+    """Raise DataError that names the first part that is empty."""
+    needed = {"to measure on": measured}
+    if not measure_only:
+        faces = scenery.scenes or scenery.crops
+        needed |= {"with a face": faces, "without a face": scenery.backdrops, "to choose the threshold on": choosing}
+    for what, there in needed.items():
+        if not there:
+            raise DataError(f"experiment '{experiment.name}' has no picture {what}")
+
+
+def _leave_out_what_was_seen(
+    parts: dict[str, list[Scene]], seen: dict[str, list[np.ndarray]], experiment: DetectorExperiment, places: Places
+) -> dict[str, int]:
+    """Take out of what is chosen and measured on, in place, what was learned from under another name; how many."""
+    learned = np.concatenate(seen[LEARN])
+    references = {CHOOSE: learned, MEASURE: np.concatenate([learned, *seen[CHOOSE]])}
+    counts = {"left_out_same_picture": 0, "left_out_same_photograph_as_a_crop": 0}
+    crops = drawn_crops(experiment, places)
+    for part, reference in references.items():
+        if not parts[part]:
+            continue
+        picture = same_picture(parts[part], reference)
+        photograph = np.zeros_like(picture)
+        if crops is not None:
+            teacher, embeddings = crops
+            photograph = same_photograph(parts[part], teacher, embeddings) & ~picture
+        if part == MEASURE:
+            counts["left_out_same_picture"] = int(picture.sum())
+            counts["left_out_same_photograph_as_a_crop"] = int(photograph.sum())
+        parts[part] = [scene for scene, out in zip(parts[part], picture | photograph, strict=True) if not out]
+    return counts
+
+
+def split(names: list[str], config: ScenesConfig) -> Iterator[tuple[str, list[int]]]:
+    """Each part with the places of its names, by a hash of the name."""
+    texts = np.array(names, dtype=str)
+    measured = held_out(texts, config.held_out_fraction)
+    choosing = held_out(np.array([f"choose {name}" for name in names], dtype=str), CALIBRATION_FRACTION) & ~measured
+    for part, chosen in ((LEARN, ~measured & ~choosing), (CHOOSE, choosing), (MEASURE, measured)):
+        yield part, np.nonzero(chosen)[0].tolist()
+
+
+def _teachers(experiment: DetectorExperiment, places: Places) -> tuple[YuNet, YuNet]:
+    """Who finds the faces, and who looks at each again."""
+    teacher, folder = experiment.data.teacher, places.data_dir / "teachers"
+    if not experiment.data.scenes or teacher is None:
+        raise DataError(f"experiment '{experiment.name}' names no packs of scenes, or no teacher for them")
+    return YuNet(teacher, SCENE_TEACHER_PX, folder, threads=teacher_threads()), YuNet(teacher, CROP_TEACHER_PX, folder)
+
+
+def _packs(
+    experiment: DetectorExperiment, places: Places, yunet: YuNet, close: YuNet
+) -> Iterator[tuple[Pack, Callable[[Pack, list[str]], list[Scene]]]]:
+    """Every pack and how its pictures are read."""
+    for name in experiment.data.scenes:
+        yield places.scenes(name), lambda pack, names: read_scenes(pack, names, yunet, close, places.cache_dir)
+    for name in experiment.data.negatives:
+        yield places.scenes(name), read_negatives
+
+
+def _scenery(
+    train: list[Scene], crops: list[np.ndarray], crop_faces: np.ndarray, experiment: DetectorExperiment
+) -> Scenery:
+    """Scenes with a sure face; grey pictures without any; and face-free cuttings of the coloured ones."""
+    rng = np.random.default_rng(experiment.seed)
+    with_faces = [scene for scene in train if (scene.faces[:, SCORE] >= FACE_SCORE_MIN).any()]
+    empty = [scene.image for scene in train if not len(scene.faces)]
+    cuttings = [
+        window
+        for scene in train
+        if len(scene.faces)
+        for window in face_free_windows(scene, 3 if is_panorama(scene) else 1, rng)
+    ]
+    grey = [image for image in empty if is_grey(image)]
+    coloured = [image for image in empty if not is_grey(image)] + [image for image in cuttings if not is_grey(image)]
+    return Scenery(with_faces, grey + coloured, len(grey), crops, crop_faces)
+
+
+def is_grey(image: np.ndarray) -> bool:
+    """All three channels nearly the same everywhere."""
+    return int(np.ptp(image.astype(np.int16), axis=2).max()) <= 12
+
+
+def is_tile(scene: Scene) -> bool:
+    """A part of a panorama."""
+    return "@" in scene.name
+
+
+def is_panorama(scene: Scene) -> bool:
+    """So wide that it is measured in tiles."""
+    return scene.image.shape[1] > PANORAMA_PX
+
+
+def tiles(scene: Scene) -> list[Scene]:
+    """The scene itself, or tiles that cover a panorama; faces cut in half are neither face nor none."""
+    if not is_panorama(scene):
+        return [Scene(scene.name, scene.image, settled(scene.faces, scene.image.shape[:2]))]
+    height, width = TILE_PX
+    found = []
+    for top in tile_starts(scene.image.shape[0], height, overlap=0):
+        for left in tile_starts(scene.image.shape[1], width, overlap=0):
+            image = np.ascontiguousarray(scene.image[top : top + height, left : left + width])
+            faces = settled(moved(scene.faces, 1.0, np.array([-left, -top])), TILE_PX)
+            found.append(Scene(f"{scene.name}@{left},{top}", image, faces))
+    return found
+
+
+def _digest(learned: list[Scene], scenery: Scenery) -> str:
+    digest = hashlib.sha256(scenery.crop_faces.tobytes())
+    for scene in learned:
+        digest.update(f"{scene.name} {scene.image.shape} {zlib.crc32(scene.image)} ".encode() + scene.faces.tobytes())
+    for crop in scenery.crops:
+        digest.update(zlib.crc32(np.ascontiguousarray(crop)).to_bytes(4, "little"))
+    return digest.hexdigest()[:12]
+
+
+def _account(
+    parts: dict[str, list[Scene]], train: Scenery, choosing: list[Scene], measured: list[Scene]
+) -> dict[str, object]:
+    """What is learned from and measured on, in numbers, for the report and the card."""
+    sources = sorted({scene.name.split("/")[0] for part in parts.values() for scene in part})
+
+    def count(part: str, source: str) -> int:
+        return sum(scene.name.startswith(f"{source}/") for scene in parts[part])
+
+    return {
+        "pictures": sum(len(part) for part in parts.values()),
+        "scenes_to_learn_from": len(train.scenes),
+        "faces_to_learn_from": sum(int((scene.faces[:, SCORE] >= FACE_SCORE_MIN).sum()) for scene in train.scenes),
+        "face_free_to_learn_from": len(train.backdrops),
+        "of_them_grey": train.greys,
+        "crops_to_paste": len(train.crops),
+        "calibration_pictures": len(parts[CHOOSE]),
+        "calibration_tiles": len(choosing),
+        "held_out_pictures": len(parts[MEASURE]),
+        "held_out_tiles": len(measured),
+        "split": "by a hash of the source picture's name, less what is alike under another name",
+        "per_source": {
+            source: {"pictures": sum(count(part, source) for part in PARTS), "held_out": count(MEASURE, source)}
+            for source in sources
+        },
+    }

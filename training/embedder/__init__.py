@@ -1,0 +1,1 @@
+"""The encoder of faces: data, network, losses, evaluation, report."""

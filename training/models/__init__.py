@@ -1,1 +1,0 @@
-"""Networks that learn an encoding."""
