@@ -10,14 +10,8 @@ from hypothesis import settings
 
 from tests.household import Broker, Household
 from training.data.generated import draw_face
-from training.engine.experiment import (
-    BackboneConfig,
-    DataConfig,
-    EmbedderExperiment,
-    LossConfig,
-    OptimizerConfig,
-    SamplerConfig,
-)
+from training.engine.encoder_experiment import BackboneConfig, DataConfig, EmbedderExperiment, LossConfig, SamplerConfig
+from training.engine.experiment import OptimizerConfig
 
 settings.register_profile("limen", deadline=None)  # machines here are shared: no test is a clock
 settings.load_profile("limen")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from training.evaluate.rounding import rounded
-from training.omniglot.ladder_run import load_ladder, replicas
+from training.omniglot.ladder import load_ladder, replicas
 from training.omniglot.protocols import LAKE, PROTOCOLS, UNSTRUCTURED_5, UNSTRUCTURED_20, VERIFICATION, WITHIN
 from training.omniglot.published import PUBLISHED
 
@@ -51,12 +51,12 @@ def test_the_ladder_in_the_readme_is_the_reports(told):
 
 def test_what_else_the_readme_says_is_the_reports(told):
     words = " ".join(README.split())
-    assert f"looked at {told['looks']} times" in words
+    assert f"looked at {told['test_evaluations']} times" in words
     if told["not_run"]:
         assert f"{len(told['not_run'])} more are not run yet" in words
-    newcomer = told["newcomer"]
-    assert f"{100 * newcomer['classifier_newcomer']:.0f} % of its other drawings" in words
-    assert f"{100 * newcomer['siamese_newcomer']:.0f} % with one vector stored" in words
+    cost = told["new_class_cost"]
+    assert f"{100 * cost['classifier_new_accuracy']:.0f} % of its other drawings" in words
+    assert f"{100 * cost['similarity_new_accuracy']:.0f} % with one vector stored" in words
 
 
 def test_the_report_is_of_the_committed_ladder(told):

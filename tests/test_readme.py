@@ -207,7 +207,7 @@ def test_what_the_readme_says_of_the_demos_people_is_on_their_card():
 
 @pytest.mark.parametrize("block", [block for language, block in BLOCKS if language == "toml" and "[backbone]" in block])
 def test_an_experiment_in_the_readme_holds(block, tmp_path):
-    from training.engine.experiment import load_experiment
+    from training.engine.experiment_files import load_experiment
 
     path = tmp_path / "mine.toml"
     path.write_text(block)

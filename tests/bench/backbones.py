@@ -1,8 +1,8 @@
-"""What kind of block to build the encoder of: time on the runtime and while training, at equal work.
+"""The time of each kind of block, on the device's runtime and in training, at equal work.
 
     python -m tests.bench.backbones [--threads 1] [--rounds 100] [--seconds 6]
 
-Weights are random: only time is measured. It is what training/models/backbones.py quotes.
+The weights are random: only time is measured. training/embedder/backbone.py quotes the results.
 """
 
 import statistics
@@ -20,9 +20,10 @@ import torch  # isort: skip
 
 from edge.inference.runtime import Graph
 from training.embedder.backbone import Backbone
-from training.engine.experiment import BackboneConfig, load_experiment
+from training.engine.encoder_experiment import BackboneConfig
+from training.engine.experiment_files import load_experiment
 from training.engine.learner import to_network
-from training.engine.workspace import best_precision
+from training.engine.machine import best_precision
 from training.export.convert import to_float_tflite, to_int8_tflite
 from training.export.counts import count_macs, count_parameters
 from training.export.output import output_into

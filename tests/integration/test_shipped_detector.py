@@ -4,10 +4,10 @@ import pytest
 
 from edge.inference.detector import STANDARD
 from edge.inference.model_card import DetectorCard, read_card
+from training.data.places import Places
 from training.detector.evaluation import evaluate_detector
 from training.detector.scene_set import gather_scenes
-from training.embedder.training_set import Places
-from training.engine.experiment import load_experiment
+from training.engine.experiment_files import load_experiment
 
 
 @pytest.fixture(scope="module")

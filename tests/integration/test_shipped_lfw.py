@@ -5,7 +5,8 @@ import pytest
 
 from edge.inference.embedder import LITE, STANDARD, Embedder
 from training.data.lfw import read_lfw
-from training.embedder.evaluation import compared, embed_all
+from training.embedder.encoder import encode_on_device
+from training.embedder.evaluation import compare
 
 
 @pytest.fixture(scope="module", params=[STANDARD, LITE], ids=lambda path: path.stem)
@@ -15,7 +16,7 @@ def embedder(request):
 
 def test_lfw_accuracy_is_what_the_card_says(embedder, shared, cache_dir):
     lfw = read_lfw(shared, cache_dir)
-    result = compared(embed_all(embedder, lfw.images, "LFW"), lfw.pairs).result
+    result = compare(encode_on_device(embedder, lfw.images, "LFW"), lfw.pairs).result
     on_card = embedder.card.measured["lfw"]
     # Another processor may round a few of a million int8 sums differently: 3 of 6,000 pairs.
     assert result.accuracy == pytest.approx(on_card["accuracy"], abs=0.0005)

@@ -45,7 +45,7 @@ def test_the_whole_graph_is_one_piece_for_xnnpack(run_dir):
 
 def test_the_device_loads_it_and_keeps_people_apart(run_dir):
     embedder = Embedder(run_dir / "smoke.tflite")
-    crops = generated_people(people=12, looks=2, seed=99)  # none of them was in the training
+    crops = generated_people(people=12, pictures=2, seed=99)  # none of them was in the training
     encodings = np.stack([embedder.embed(crop) for crop in crops.images]).reshape(12, 2, -1)
     distances = 2 - 2 * encodings[:, 0] @ encodings[:, 1].T  # (12, D) @ (D, 12) -> (12, 12)
     assert (distances.argmin(axis=1) == np.arange(12)).mean() >= 0.75
@@ -59,8 +59,8 @@ def test_the_report_carries_its_figures_and_says_where_the_numbers_come_from(run
         "held-out-det.png",
         "held-out-distances.png",
         "held-out-roc.png",
+        "impostors.png",
         "learning.png",
-        "strangers.png",
     ]
     assert page.count("data:image/png;base64,") == len(figures)
     assert "http" not in page  # self-contained

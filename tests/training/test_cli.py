@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from tests.conftest import webp
 from training.cli import main
-from training.engine.experiment import EXPERIMENTS_DIR
+from training.engine.experiment_files import EXPERIMENTS_DIR
 
 
 def run(*arguments):
@@ -74,7 +74,7 @@ def test_a_corrupt_image_in_a_pack(tmp_path, make_pack, face):
 
 def test_a_run_that_is_not_finished(tmp_path):
     one_line(
-        run("export", "smoke", "--runs", tmp_path, "--cache", tmp_path), "'smoke' has no checkpoint", "fit it first"
+        run("export", "smoke", "--runs", tmp_path, "--cache", tmp_path), "'smoke' has no checkpoint", "run fit first"
     )
 
 
@@ -104,18 +104,18 @@ def test_a_missing_omniglot_is_answered_with_how_to_get_it(tmp_path):
 
 def test_an_unknown_ladder_row_or_alphabet(tmp_path):
     one_line(
-        run("omniglot", "omniglott"), "no ladder 'omniglott'", "shipped are: omniglot, omniglot-full, smoke-omniglot"
+        run("omniglot", "omniglott"), "no ladder 'omniglott'", "known ladders: omniglot, omniglot-full, smoke-omniglot"
     )
     one_line(run("omniglot", "smoke-omniglot", "--only", "smoke"), "has no row 'smoke'", "smoke-omniglot-koch")
     ladder = tmp_path / "mine.toml"
     ladder.write_text("name = 'mine'\nclassifier = 'smoke'\nrow = []")
     one_line(run("omniglot", ladder), "mine.toml", "unknown field `row`")
     ladder.write_text("name = 'mine'\nclassifier = 'smoke'\nrows = [{experiment = 'detector', label = 'x'}]")
-    one_line(run("omniglot", ladder, "--runs", tmp_path), "'detector' learns no similarity")
+    one_line(run("omniglot", ladder, "--runs", tmp_path), "'detector' is not an encoder")
     experiment = tmp_path / "mine-too.toml"
     text = (EXPERIMENTS_DIR / "smoke-omniglot-best.toml").read_text()
     experiment.write_text(text.replace('"drawn-11"', '"Greek"'))
-    one_line(run("fit", experiment, "--runs", tmp_path), "held_out_alphabets", "got Greek; there are drawn-0")
+    one_line(run("fit", experiment, "--runs", tmp_path), "held_out_alphabets", "got Greek; known alphabets: drawn-0")
 
 
 def test_nothing_finished_is_told_as_such(tmp_path):
@@ -123,4 +123,4 @@ def test_nothing_finished_is_told_as_such(tmp_path):
 
 
 def test_kochs_similarity_does_not_ship(tmp_path):
-    one_line(run("export", "smoke-omniglot-koch", "--runs", tmp_path), "which no device compares by")
+    one_line(run("export", "smoke-omniglot-koch", "--runs", tmp_path), "which no device can compare by")

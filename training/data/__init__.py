@@ -1,1 +1,1 @@
-"""Where training pictures come from, and the last look they get before the network sees them."""
+"""Readers of packs, folders, LFW, Omniglot and scenes; generators of drawn data; and the shared augmentation."""

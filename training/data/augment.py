@@ -1,19 +1,22 @@
-"""Make a clean crop look as a door camera would have seen it."""
+"""Degrade a clean picture as a door camera would.
+
+Every function takes (H, W, 3) uint8 RGB and a random generator, and returns a new picture of the same shape.
+"""
 
 import cv2
 import numpy as np
 
-# Crops come off a detector that is a little wrong every time: a few pixels, a few degrees.
+# A detector errs by a few pixels and a few degrees, so the crops it makes do too.
 SHIFT_PX = 4.0
 TURN_DEGREES = 8.0
 ZOOM = 0.07
 
 
 def door_camera(crop: np.ndarray, rng: np.random.Generator, strength: float = 1.0) -> np.ndarray:
-    """(H, W, 3) uint8 RGB -> the same shape, seen by a door camera.
+    """(H, W, 3) uint8 RGB -> the same shape, degraded as by a door camera.
 
-    strength scales how often each degradation happens; 0 leaves only the mirror image and the small shifts and turns.
-    The order is roughly that of the light: what covers the face, how it is lit, then distance, blur, noise, encoder.
+    strength is a factor on the probability of each degradation; with 0 only the mirror image and the small shifts and
+    turns remain. The order follows the light: occlusion, lighting, distance, blur, noise, encoder.
     """
     crop = misaligned(crop, rng)
     for degrade, probability in DEGRADATIONS:
@@ -23,7 +26,7 @@ def door_camera(crop: np.ndarray, rng: np.random.Generator, strength: float = 1.
 
 
 def misaligned(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Mirrored half of the time, shifted, turned and zoomed a little."""
+    """Mirror half of the pictures; shift, turn and zoom all of them a little."""
     height, width = crop.shape[:2]
     zoom = rng.uniform(1 - ZOOM, 1 + ZOOM)
     turn = np.deg2rad(rng.normal(0, TURN_DEGREES / 2))
@@ -36,7 +39,7 @@ def misaligned(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def covered(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Lower half hidden: a scarf, a mask, a collar."""
+    """Cover the lower half: a scarf, a mask, a collar."""
     height, width = crop.shape[:2]
     crop = crop.copy()
     top = int(height * rng.uniform(0.52, 0.7))
@@ -54,14 +57,14 @@ def dimmed(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def exposed(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Brightness, contrast and white balance a little off."""
+    """Change brightness, contrast and white balance a little."""
     gain = rng.uniform(0.7, 1.35) * rng.uniform(0.88, 1.12, 3)
     levels = np.clip(np.arange(256)[:, None] * gain + rng.uniform(-25, 25), 0, 255)  # (256, 3)
     return cv2.LUT(crop, levels.astype(np.uint8)[:, None, :])
 
 
 def backlit(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The porch against the sun: the face dark, a bright veil from one side."""
+    """Light from behind: the face is dark, and a bright veil comes from one side."""
     height, width = crop.shape[:2]
     angle = rng.uniform(0, 2 * np.pi)
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
@@ -71,14 +74,14 @@ def backlit(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def infrared(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Night vision: one grey channel, red-heavy as silicon sees it."""
+    """Night vision: one grey channel in which red weighs most, as in a silicon sensor."""
     weights = rng.dirichlet([4.0, 3.0, 2.0]).astype(np.float32)
     grey = cv2.transform(crop, weights[None, :])
     return cv2.merge([grey, grey, grey])
 
 
 def distant(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Far away: only 30 to 60 pixels of face reached the sensor."""
+    """Distance: the sensor has only 30 to 60 pixels of the face."""
     height, width = crop.shape[:2]
     px = int(rng.integers(30, 61))
     small = cv2.resize(crop, (px, px), interpolation=cv2.INTER_AREA)
@@ -100,7 +103,7 @@ def blurred(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def noisy(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Sensor noise, drawn for every pixel and channel; a grey picture stays grey."""
+    """Sensor noise on every pixel and channel; a grey picture stays grey."""
     grey = np.ptp(crop[::8, ::8], axis=2).max() == 0
     shape = (*crop.shape[:2], 1) if grey else crop.shape
     noise = rng.standard_normal(shape, dtype=np.float32) * rng.uniform(3, 14)
@@ -108,7 +111,7 @@ def noisy(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def compressed(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Through a JPEG encoder of low quality."""
+    """Encode and decode as JPEG of low quality."""
     _, encoded = cv2.imencode(".jpg", crop, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(20, 80))])
     return cv2.imdecode(encoded, cv2.IMREAD_COLOR)  # channel order in is channel order out
 
@@ -124,3 +127,13 @@ DEGRADATIONS = (
     (noisy, 0.15),
     (compressed, 0.15),
 )
+
+
+def tinted(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Colour a grey picture: three random colours for black, middle grey and white, and a curve through them."""
+    levels = np.array([0, 128, 255])
+    dark, middle, bright = (rng.uniform(low, high, 3) for low, high in ((0, 60), (70, 190), (190, 255)))
+    curve = np.stack(
+        [np.interp(np.arange(256), levels, [dark[c], middle[c], bright[c]]) for c in range(3)], axis=1
+    )  # (256, 3)
+    return cv2.LUT(np.ascontiguousarray(image), curve.astype(np.uint8)[:, None, :])

@@ -1,7 +1,8 @@
-"""Arrays that take long to make, made once, by whichever process comes first."""
+"""Arrays that take long to compute, on disk; of several processes one computes, the others wait."""
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from filelock import FileLock
@@ -9,10 +10,10 @@ from filelock import FileLock
 from edge.errors import DataError
 
 
-def made_once(path: Path, make: Callable[[Path], None]) -> Path:
-    """The file; made if it is not there, while every other process that wants it waits.
+def compute_once(path: Path, compute: Callable[[Path], None]) -> Path:
+    """Return the path of the file; compute it first if it does not exist.
 
-    make: writes to the path it is given. What was killed half way leaves nothing behind that looks whole.
+    compute: writes to the path that it gets. A kill half way leaves no file that looks complete.
     """
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -20,16 +21,17 @@ def made_once(path: Path, make: Callable[[Path], None]) -> Path:
             if not path.is_file():
                 partial = path.with_suffix(".partial.npy")
                 try:
-                    make(partial)
+                    compute(partial)
                     partial.replace(path)
                 finally:
                     partial.unlink(missing_ok=True)
     return path
 
 
-def load_cached(path: Path, mmap_mode: str | None = None) -> np.ndarray:
-    """An array of the cache. Raises DataError that says to remove it where it cannot be read."""
+def load_cached(path: Path, mmap_mode: Literal["r"] | None = None) -> np.ndarray:
+    """Load an array of the cache. Raises DataError where it cannot be read, with the remedy."""
     try:
-        return np.load(path, mmap_mode=mmap_mode)
+        array: np.ndarray = np.load(path, mmap_mode=mmap_mode)
     except (ValueError, OSError, EOFError) as error:
-        raise DataError(f"cached {path} cannot be read ({error}): remove it, and it is made again") from error
+        raise DataError(f"cached {path} cannot be read ({error}): remove it, and it is computed again") from error
+    return array

@@ -1,4 +1,4 @@
-"""Aligned crops of any source, as one value."""
+"""Aligned crops from any source, as one value."""
 
 from dataclasses import dataclass
 
@@ -12,11 +12,12 @@ UNLABELLED = ""
 
 @dataclass(frozen=True)
 class Crops:
-    """Aligned crops with what is known of each.
+    """Aligned crops with their labels.
 
     images: (N, 112, 112, 3) uint8 RGB, may be a read-only memory map
-    people: (N,) str, "" where nobody says who it is
-    names:  (N,) str, where each came from: source and path in it
+    people: (N,) str, "" for an unlabelled crop
+    names:  (N,) str, "source/path in it"
+    Raises DataError where the shapes differ from these.
     """
 
     images: np.ndarray
@@ -30,7 +31,7 @@ class Crops:
             )
         if not len(self.images) == len(self.people) == len(self.names):
             raise DataError(
-                f"{len(self.images)} crops, {len(self.people)} people, {len(self.names)} names: not one each"
+                f"{len(self.images)} crops, {len(self.people)} people, {len(self.names)} names: all must be equal"
             )
 
     def __len__(self) -> int:
@@ -38,12 +39,17 @@ class Crops:
 
     @property
     def labelled(self) -> np.ndarray:
-        """(N,) bool: somebody says who it is."""
+        """(N,) bool: the crop has a label."""
         return self.people != UNLABELLED
 
 
+def groups_of(names: np.ndarray) -> np.ndarray:
+    """(N,) str "group/name" -> (N,) str "group": the pack of a person, the alphabet of a character."""
+    return np.array([name.rpartition("/")[0] for name in names])
+
+
 def person_numbers(people: np.ndarray) -> np.ndarray:
-    """(N,) str -> (N,) int64: one number per person from 0, and -1 for every unlabelled crop."""
+    """(N,) str -> (N,) int64: one number from 0 for each person, -1 for every unlabelled crop."""
     numbers = np.full(len(people), -1, dtype=np.int64)
     known = people != UNLABELLED
     if known.any():

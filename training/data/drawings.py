@@ -1,4 +1,4 @@
-"""Drawings of characters as one value, and the size they are learned from at."""
+"""Drawings of handwritten characters as one value, and their alignment."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,10 +7,11 @@ import cv2
 import numpy as np
 
 from edge.errors import DataError
+from training.data.crops import groups_of
 
 SPREAD = 0.306  # of the side: the ink's standard deviation in both directions together
-SPREAD_MIN_PX = 12.0  # of 105: a dot is not blown up to a disc
-FINER = 3  # drawn so many times larger first, and then averaged
+SPREAD_MIN_PX = 12.0  # of 105: a dot is not enlarged to a disc
+FINER = 3  # draw this many times larger first, then average
 
 
 Prepare = Callable[[np.ndarray], np.ndarray]  # (H, W) bool, True where there is ink -> (px, px, 1) uint8
@@ -18,11 +19,12 @@ Prepare = Callable[[np.ndarray], np.ndarray]  # (H, W) bool, True where there is
 
 @dataclass(frozen=True)
 class Drawings:
-    """Characters drawn by hand, with what is known of each drawing.
+    """Handwritten characters with their labels.
 
     images:     (N, px, px, 1) uint8, 255 where there is ink
     characters: (N,) str, "alphabet/character"
-    drawers:    (N,) int64, who drew it
+    drawers:    (N,) int64, the person who drew it
+    Raises DataError where the shapes differ from these.
     """
 
     images: np.ndarray
@@ -35,7 +37,7 @@ class Drawings:
         if not len(self.images) == len(self.characters) == len(self.drawers):
             raise DataError(
                 f"{len(self.images)} drawings, {len(self.characters)} characters, {len(self.drawers)} drawers: "
-                "not one each"
+                "all must be equal"
             )
 
     def __len__(self) -> int:
@@ -43,30 +45,25 @@ class Drawings:
 
     @property
     def alphabets(self) -> np.ndarray:
-        """(N,) str, of each drawing."""
-        return alphabets_of(self.characters)
+        """(N,) str, the alphabet of each drawing."""
+        return groups_of(self.characters)
 
     def only(self, keep: np.ndarray) -> "Drawings":
-        """The drawings where keep, (N,) bool, holds."""
+        """The drawings where keep, (N,) bool, is true."""
         return Drawings(self.images[keep], self.characters[keep], self.drawers[keep])
 
 
-def alphabets_of(characters: np.ndarray) -> np.ndarray:
-    """(N,) str "alphabet/character" -> (N,) str."""
-    return np.array([character.rpartition("/")[0] for character in characters])
-
-
-def shrunk(ink: np.ndarray, px: int) -> np.ndarray:
+def scaled(ink: np.ndarray, px: int) -> np.ndarray:
     """(H, W) bool, True where there is ink -> (px, px, 1) uint8, by the share of each new pixel that is ink."""
     return cv2.resize(ink.astype(np.uint8) * 255, (px, px), interpolation=cv2.INTER_AREA)[..., None]
 
 
 def aligned(ink: np.ndarray, px: int) -> np.ndarray:
-    """(H, W) bool -> (px, px, 1) uint8, the ink's middle in the middle and its spread the same for every drawing.
+    """(H, W) bool -> (px, px, 1) uint8, with the ink centred and its spread the same in every drawing.
 
-    What landmarks are to a face: where on the sheet somebody wrote, and how large, is then nothing to be learned. By
-    moments in place of the bounding box, which one long stroke moves (20-way one-shot on the held-out alphabets after
-    60,000 drawings: as they are 79.1 %, by the box 84.2 %, the box around the middle 85.7 %, by moments 86.3 %).
+    It is to a drawing what landmarks are to a face: position and size on the sheet carry no information. Moments
+    align better than the bounding box, which one long stroke moves (20-way one-shot on the held-out alphabets after
+    60,000 drawings: unaligned 79.1 %, by the box 84.2 %, by the box around the centre 85.7 %, by moments 86.3 %).
     """
     y, x = np.nonzero(ink)
     if not len(x):

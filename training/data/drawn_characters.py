@@ -1,4 +1,4 @@
-"""Characters that a few lines of code draw: enough to tell the whole story once without any data set."""
+"""Drawn characters: enough to run the whole ladder without a data set."""
 
 import cv2
 import numpy as np
@@ -6,14 +6,14 @@ import numpy as np
 from training.data.drawings import Drawings, Prepare
 
 CANVAS_PX = 105
-TREMBLE_PX = 3.5  # how far a hand misses where the character wants a stroke to go, standard deviation
+TREMBLE_PX = 3.5  # standard deviation of the points of a stroke, from one drawer to another
 PER_ALPHABET = 20
 
 
 def drawn_alphabets(prefix: str, alphabets: int, drawers: int, prepare: Prepare, seed: int) -> Drawings:
-    """Alphabets "prefix-0", "prefix-1" of 20 characters, each drawn by so many hands.
+    """Draw alphabets "prefix-0", "prefix-1", ... of 20 characters, each by this many drawers.
 
-    A character is a few curves; a hand misses their points a little.
+    A character is a few curves; every drawer moves their points a little.
     """
     images, characters = [], []
     for alphabet in range(alphabets):
@@ -30,7 +30,7 @@ def drawn_alphabets(prefix: str, alphabets: int, drawers: int, prepare: Prepare,
 
 
 def draw(strokes: list[np.ndarray], hand: np.random.Generator) -> np.ndarray:
-    """Each (3, 2) start, bend and end in pixels -> (105, 105) bool, True where there is ink."""
+    """Strokes, each (3, 2) start, bend and end in pixels -> (105, 105) bool, True where there is ink."""
     canvas = np.zeros((CANVAS_PX, CANVAS_PX), dtype=np.uint8)
     along = np.linspace(0, 1, 24)[:, None]
     for stroke in strokes:

@@ -5,22 +5,22 @@ import numpy as np
 BOX = slice(0, 4)
 SCORE = 4
 LANDMARKS = slice(5, 15)
-FACE_SCORE_MIN = 0.8  # the teacher is sure; from 0.4 to this it is not, and such a face is nothing at all
+FACE_SCORE_MIN = 0.8  # the teacher is sure; between 0.4 and this it is unsure, and the face is ignored
 NO_FACES = np.zeros((0, 15), dtype=np.float32)
 
-# What the mirror image makes of left eye, right eye, nose, left and right corner of the mouth.
+# Left eye, right eye, nose, left and right corner of the mouth, in the order they have in the mirror image.
 MIRROR_ORDER = [1, 0, 2, 4, 3]
 
 
 def moved(faces: np.ndarray, scale: np.ndarray | float, shift: np.ndarray) -> np.ndarray:
-    """Every point p becomes p * scale + shift; scale: () or (2,), shift: (2,), both x first."""
+    """Map every point p to p * scale + shift; scale: () or (2,), shift: (2,), both x first."""
     out = faces.copy()
     points = _points(faces) * scale + shift
     return _with_points(out, points)
 
 
 def mirrored(faces: np.ndarray, width: float) -> np.ndarray:
-    """The faces as the picture's mirror image shows them; left and right trade places."""
+    """The faces in the picture's mirror image; left and right change places."""
     points = _points(faces)
     points[..., 0] = width - points[..., 0]
     box = np.stack(
@@ -32,7 +32,7 @@ def mirrored(faces: np.ndarray, width: float) -> np.ndarray:
 
 
 def turned(faces: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """The faces after a similarity transform, (2, 3): landmarks exactly, the box keeps its sides and turns upright."""
+    """The faces after a similarity transform, (2, 3): landmarks exactly; the box is scaled and stays upright."""
     points = _points(faces)
     zoom = float(np.hypot(*matrix[:, 0]))
     middle = points[:, :2].mean(axis=1) @ matrix[:, :2].T + matrix[:, 2]
@@ -48,7 +48,7 @@ def sizes(faces: np.ndarray) -> np.ndarray:
 
 
 def visible_share(faces: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """(F,) how much of each box lies inside a picture of shape (height, width)."""
+    """(F,) the share of each box that is inside a picture of shape (height, width)."""
     height, width = shape
     low = np.maximum(faces[:, 0:2], 0)
     high = np.minimum(faces[:, 2:4], [width, height])

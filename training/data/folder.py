@@ -1,4 +1,4 @@
-"""A user's own data set: `folder/<person>/*.jpg`, aligned by given landmarks."""
+"""A user's own data set: `folder/<person>/*.jpg`, aligned by landmarks that the user gives."""
 
 import csv
 from pathlib import Path
@@ -16,10 +16,10 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 
 
 def read_folder(folder: Path) -> Crops:
-    """Every picture of `folder/<person>/`, as an aligned crop of that person.
+    """Read every picture of `folder/<person>/` as an aligned crop of that person.
 
-    A picture of 112x112 px is taken as aligned already. Any other needs its line in `folder/landmarks.csv`: the path
-    in the folder, then x and y in pixels of both eyes, the nose and both corners of the mouth, left to right.
+    A picture of 112x112 px counts as aligned. Any other needs a line in `folder/landmarks.csv`: its path in the folder,
+    then x and y in pixels of both eyes, the nose and both corners of the mouth, left to right.
     Raises DataError that names the folder or the picture.
     """
     if not folder.is_dir():
@@ -43,7 +43,7 @@ def read_folder(folder: Path) -> Crops:
             try:
                 image = align(image, landmarks[name])
             except ValueError as error:
-                raise DataError(f"{folder / LANDMARKS}: the landmarks of {name} do not hold: {error}") from error
+                raise DataError(f"{folder / LANDMARKS}: the landmarks of {name} are invalid: {error}") from error
         crops.append(image)
         people.append(path.parent.name)
         names.append(name)
@@ -51,7 +51,7 @@ def read_folder(folder: Path) -> Crops:
 
 
 def read_landmarks(path: Path) -> dict[str, np.ndarray]:
-    """`file,x1,y1,...,x5,y5` -> (5, 2) float64 by file; empty where there is no such file.
+    """Read `file,x1,y1,...,x5,y5` -> (5, 2) float64 by file; without landmarks.csv the result is empty.
 
     Raises DataError that names the file and the line.
     """

@@ -1,4 +1,4 @@
-"""Faces that a few lines of code draw: enough to prove the whole chain from fit to evaluate without any data set."""
+"""Drawn faces: enough to test the whole chain from fit to report without a data set."""
 
 import cv2
 import numpy as np
@@ -7,20 +7,20 @@ from training.data.augment import door_camera
 from training.data.crops import CROP_PX, Crops
 
 
-def generated_people(people: int, looks: int, seed: int) -> Crops:
-    """Drawn people, each seen a few times: the drawing is the person, light and small movements are the look."""
+def generated_people(people: int, pictures: int, seed: int) -> Crops:
+    """Draw people, and a few pictures of each: the drawing is the person, light and small movements vary."""
     images, names = [], []
     for person in range(people):
         face = draw_face(np.random.default_rng([seed, person]))
-        for look in range(looks):
-            images.append(door_camera(face, np.random.default_rng([seed, person, look]), strength=0.3))
+        for picture in range(pictures):
+            images.append(door_camera(face, np.random.default_rng([seed, person, picture]), strength=0.3))
             names.append(f"drawn-{person:03d}")
     labels = np.array(names)
     return Crops(np.stack(images), labels, np.array([f"{name}/{row}" for row, name in enumerate(names)]))
 
 
 def draw_face(rng: np.random.Generator) -> np.ndarray:
-    """(112, 112, 3) uint8 RGB: a head with hair, eyes, brows, nose and mouth of random shape and colour."""
+    """Draw a head with hair, eyes, brows, nose and mouth of random shape and colour, (112, 112, 3) uint8 RGB."""
 
     def colour(low: int, high: int) -> tuple[int, int, int]:
         red, green, blue = sorted(rng.integers(low, high, 3).tolist(), reverse=True)

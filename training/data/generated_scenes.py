@@ -1,4 +1,4 @@
-"""Scenes with drawn faces, so that the whole chain of a detector runs without any data set."""
+"""Scenes with drawn faces: enough to test the whole chain of a detector without a data set."""
 
 import cv2
 import numpy as np
@@ -13,7 +13,7 @@ DRAWN_BOX = (22.0, 22.0, 90.0, 110.0)  # of a drawn head in its crop
 
 
 def drawn_scenery(count: int, seed: int) -> tuple[list[Scene], tuple[list[np.ndarray], np.ndarray]]:
-    """Drawn scenes, two of three with a face, and drawn crops to paste with their faces (N, 15)."""
+    """Draw scenes, two of three with a face; and crops to paste, with the face in each, (N, 15)."""
     face = np.concatenate([DRAWN_BOX, [1.0], ARCFACE_TEMPLATE.ravel()]).astype(np.float32)
     scenes = []
     for number in range(count):
@@ -31,7 +31,7 @@ def drawn_scenery(count: int, seed: int) -> tuple[list[Scene], tuple[list[np.nda
 
 
 def drawn_backdrop(rng: np.random.Generator) -> np.ndarray:
-    """(240, 320, 3) uint8 RGB: a wall, and boxes and lines in front of it."""
+    """Draw a wall with boxes and lines in front of it, (240, 320, 3) uint8 RGB."""
     image = np.full((240, 320, 3), rng.integers(0, 256, 3), dtype=np.uint8)
     for _ in range(rng.integers(2, 9)):
         corner, other = (tuple(rng.integers(-40, 360, 2).tolist()) for _ in range(2))

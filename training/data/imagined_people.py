@@ -1,8 +1,8 @@
-"""People who do not exist, for the demo: sampled from how faces differ between people and within one.
+"""People who do not exist, for the demo: samples from the distribution of faces.
 
-A crop is a mean face plus principal components (Turk and Pentland 1991). The components of many people's mean faces
-have one covariance, the components of one person's pictures around their mean another (Moghaddam, Jebara and Pentland
-2000). A person is a draw from the first, a look of theirs a draw from the second added to it.
+A crop is a mean face plus principal components (Turk and Pentland 1991). The components have one covariance between
+the mean faces of people, and another between the pictures of one person (Moghaddam, Jebara and Pentland 2000). A person
+is a sample of the first; a picture of that person adds a sample of the second.
 """
 
 import json
@@ -18,8 +18,8 @@ from edge.core.align import CROP_PX
 from edge.errors import DataError
 from edge.inference.embedder import Embedder
 from training.data.crops import Crops
+from training.data.places import Places
 from training.data.terms import PACK_TERMS
-from training.embedder.training_set import Places
 
 PACKS = ("celeba_wild", "pins")
 TEACHER = "kw_mobilefacenet"
@@ -28,20 +28,21 @@ COMPONENTS = 200
 BASIS_CROPS = 4000
 ROWS_AT_ONCE = 500
 
-PEOPLE, LOOKS = 4, 4
+PEOPLE, PICTURES = 4, 4
 CANDIDATES = 80
-BETWEEN_GAIN, WITHIN_GAIN = 2.0, 0.08  # of the covariances: people a little apart, looks of one evening
-BETWEEN_DISTANCE_MIN = 1.3  # strangers to one another by any tau
+BETWEEN_GAIN, WITHIN_GAIN = 2.0, 0.08  # factors on the covariances: distinct people, pictures of one evening
+BETWEEN_DISTANCE_MIN = 1.3  # above every tau
 WITHIN_DISTANCE_MAX = 0.6
-REAL_COSINE_MAX = 0.5  # to the nearest real face: beyond it the leak guard, too, would say one person
+REAL_COSINE_MAX = 0.5  # to the nearest real face: the limit of the leak guard
 
 
 @dataclass(frozen=True)
 class FaceSpace:
-    """How faces differ.
+    """The distribution of faces.
 
-    mean: (P,) the mean face; basis: (P, K) principal components; P = 112 x 112 x 3
-    between, within: (K, K) covariances of the components
+    mean:            (P,) the mean face; P = 112 x 112 x 3
+    basis:           (P, K) principal components
+    between, within: (K, K) covariances of the components, between people and within one
     """
 
     mean: np.ndarray
@@ -51,87 +52,91 @@ class FaceSpace:
 
     @classmethod
     def of(cls, images: np.ndarray, people: np.ndarray, components: int = COMPONENTS) -> "FaceSpace":
-        """(N, 112, 112, 3) uint8 and the (N,) people they show. Raises DataError where these are too few."""
+        """Fit to (N, 112, 112, 3) uint8 crops of (N,) people. Raises DataError where there are too few."""
         names, numbers, counts = np.unique(people, return_inverse=True, return_counts=True)
         if len(names) < 2 or len(images) <= len(names) or len(images) <= components:
             raise DataError(
-                f"{len(images)} crops of {len(names)} people do not show {components} ways in which faces differ"
+                f"{len(images)} crops of {len(names)} people are too few for {components} components of faces"
             )
         some = np.sort(np.random.default_rng(SEED).permutation(len(images))[:BASIS_CROPS])
         rows = flat(images[some])
         mean = rows.mean(axis=0)
         rows -= mean
-        # The eigenvectors of rows.T @ rows (P x P) from those of rows @ rows.T, which is far smaller.
+        # The eigenvectors of rows.T @ rows (P x P) follow from those of rows @ rows.T, which is far smaller.
         values, vectors = np.linalg.eigh(rows @ rows.T)
         basis = rows.T @ (vectors[:, -components:] / np.sqrt(np.maximum(values[-components:], 1e-6)))  # (P, K)
         parts = [
             (flat(images[start : start + ROWS_AT_ONCE]) - mean) @ basis
-            for start in tqdm(range(0, len(images), ROWS_AT_ONCE), desc="faces into components", unit="part")
+            for start in tqdm(range(0, len(images), ROWS_AT_ONCE), desc="project faces", unit="part")
         ]
         weights = np.concatenate(parts)  # (N, K)
         centres = np.zeros((len(names), weights.shape[1]))
         np.add.at(centres, numbers, weights)
         centres /= counts[:, None]
-        looks = weights - centres[numbers]
-        return cls(mean, basis, np.cov(centres.T), looks.T @ looks / (len(images) - len(names)))
+        around = weights - centres[numbers]
+        return cls(mean, basis, np.cov(centres.T), around.T @ around / (len(images) - len(names)))
 
-    def person(self, rng: np.random.Generator, looks: int) -> np.ndarray:
-        """(looks, 112, 112, 3) uint8: somebody new, whose left and right are alike; in a look they need not be."""
-        face = image_of(self.mean + self.basis @ draw(rng, self.between, BETWEEN_GAIN))
+    def person(self, rng: np.random.Generator, pictures: int) -> np.ndarray:
+        """Sample a person, (pictures, 112, 112, 3) uint8. The person is symmetric; a picture need not be."""
+        face = image_of(self.mean + self.basis @ sample(rng, self.between, BETWEEN_GAIN))
         face = (face + face[:, ::-1]) / 2
-        around = [image_of(self.basis @ draw(rng, self.within, WITHIN_GAIN)) for _ in range(looks)]
+        around = [image_of(self.basis @ sample(rng, self.within, WITHIN_GAIN)) for _ in range(pictures)]
         return np.clip(face + np.stack(around), 0, 255).round().astype(np.uint8)
 
 
 class Likeness(NamedTuple):
-    """How the chosen people look to the embedders."""
+    """Distances and cosines of the chosen people."""
 
     within_max: float
     between_min: float
     nearest_real_cosine: float
 
 
-def imagine(places: Places, embedder: Embedder) -> tuple[np.ndarray, Likeness]:
-    """(people, looks, 112, 112, 3) uint8 of people who are nobody in the packs, and how they look to the embedders.
+def imagine_people(places: Places, embedder: Embedder) -> tuple[np.ndarray, Likeness]:
+    """Sample (people, pictures, 112, 112, 3) uint8 that are near to nobody in the packs, with their distances.
 
-    Raises DataError where a pack is missing, or too few of the candidates hold.
+    Raises DataError where a pack is missing, or too few candidates pass.
     """
     packs = [places.pack(name) for name in PACKS]
     crops = [pack.read() for pack in packs]
-    space = FaceSpace.of(*gathered(crops))
+    space = FaceSpace.of(*concatenated(crops))
     rng = np.random.default_rng(SEED)
-    people = np.stack([space.person(rng, LOOKS) for _ in range(CANDIDATES)])
+    people = np.stack([space.person(rng, PICTURES) for _ in range(CANDIDATES)])
     teacher = places.teacher(TEACHER)
-    seen = teacher.embed(people.reshape(-1, CROP_PX, CROP_PX, 3))
-    real = np.max([(seen @ teacher.embed_pack(pack).T).max(axis=1) for pack in packs], axis=0)  # (candidates * looks,)
-    return choose(people, embedder, real.reshape(CANDIDATES, LOOKS).max(axis=1))
+    embeddings = teacher.embed(people.reshape(-1, CROP_PX, CROP_PX, 3))
+    real = np.max(
+        [(embeddings @ teacher.embed_pack(pack).T).max(axis=1) for pack in packs], axis=0
+    )  # (candidates * pictures,)
+    return choose(people, embedder, real.reshape(CANDIDATES, PICTURES).max(axis=1))
 
 
 def choose(people: np.ndarray, embedder: Embedder, real: np.ndarray) -> tuple[np.ndarray, Likeness]:
-    """Of (N, looks, 112, 112, 3) candidates, the most constant ones who are strangers to one another and to everybody.
+    """Choose, of (N, pictures, 112, 112, 3) candidates, the ones whose pictures differ least.
 
-    real: (N,) each one's cosine to the nearest real face. Raises DataError where there are too few.
+    The chosen are distinct from one another and from every real person.
+    real: (N,) the cosine of each to the nearest real face.
+    Raises DataError where too few candidates pass.
     """
-    codes = np.stack([[embedder.embed(look) for look in looks] for looks in people])  # (N, looks, 128)
+    codes = np.stack([[embedder.embed(picture) for picture in pictures] for pictures in people])  # (N, pictures, 128)
     distances = 2 - 2 * np.einsum("ald,bmd->ablm", codes, codes)
     within = distances[np.arange(len(people)), np.arange(len(people))].max(axis=(1, 2))  # (N,)
     between = distances.min(axis=(2, 3))  # (N, N)
     chosen: list[int] = []
     for candidate in np.argsort(within):
-        strange = all(between[candidate, other] >= BETWEEN_DISTANCE_MIN for other in chosen)
-        if strange and within[candidate] <= WITHIN_DISTANCE_MAX and real[candidate] <= REAL_COSINE_MAX:
+        distinct = all(between[candidate, other] >= BETWEEN_DISTANCE_MIN for other in chosen)
+        if distinct and within[candidate] <= WITHIN_DISTANCE_MAX and real[candidate] <= REAL_COSINE_MAX:
             chosen.append(int(candidate))
     chosen = chosen[:PEOPLE]
     if len(chosen) < PEOPLE:
-        raise DataError(f"of {len(people)} imagined people {len(chosen)} hold; {PEOPLE} are wanted")
+        raise DataError(f"{len(chosen)} of {len(people)} imagined people pass; {PEOPLE} are needed")
     apart = between[np.ix_(chosen, chosen)][~np.eye(PEOPLE, dtype=bool)].min()
     return people[chosen], Likeness(float(within[chosen].max()), float(apart), float(real[chosen].max()))
 
 
-def write(people: np.ndarray, likeness: Likeness, folder: Path) -> Path:
-    """One picture, a row per person and a column per look, and beside it how it was made."""
+def write_people(people: np.ndarray, likeness: Likeness, folder: Path) -> Path:
+    """Write one picture, with a row for each person, and a JSON file that tells how it was made; return its path."""
     folder.mkdir(parents=True, exist_ok=True)
-    sheet = np.concatenate([np.concatenate(list(looks), axis=1) for looks in people])
+    sheet = np.concatenate([np.concatenate(list(pictures), axis=1) for pictures in people])
     path = folder / "people.jpg"
     cv2.imwrite(str(path), sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
     card = {
@@ -149,13 +154,13 @@ def write(people: np.ndarray, likeness: Likeness, folder: Path) -> Path:
     return path
 
 
-def gathered(crops: list[Crops]) -> tuple[np.ndarray, np.ndarray]:
-    """All their images and people."""
+def concatenated(crops: list[Crops]) -> tuple[np.ndarray, np.ndarray]:
+    """The images and the people of all of them."""
     return np.concatenate([part.images for part in crops]), np.concatenate([part.people for part in crops])
 
 
-def draw(rng: np.random.Generator, covariance: np.ndarray, gain: float) -> np.ndarray:
-    """(K,) from a normal distribution with gain times that (K, K) covariance."""
+def sample(rng: np.random.Generator, covariance: np.ndarray, gain: float) -> np.ndarray:
+    """Sample (K,) from a normal distribution with gain times the (K, K) covariance."""
     values, vectors = np.linalg.eigh(covariance)
     return vectors @ (np.sqrt(np.maximum(gain * values, 0)) * rng.standard_normal(len(values)))
 

@@ -1,4 +1,4 @@
-"""Labeled Faces in the Wild, and its pairs.txt protocol (Huang et al. 2007). Measured on, never learned from."""
+"""Labeled Faces in the Wild and its pairs.txt protocol (Huang et al. 2007). For evaluation, never for training."""
 
 import zipfile
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ PHOTO_PX = 250
 
 @dataclass(frozen=True)
 class Pairs:
-    """Comparisons with their truth.
+    """Comparisons with the correct answers.
 
     first, second: (P,) int64 rows into the crops
     same:          (P,) bool
@@ -32,7 +32,7 @@ class Pairs:
 
 @dataclass(frozen=True)
 class LfwPairs:
-    """The LFW crops and the comparisons made on them."""
+    """The LFW crops and the standard comparisons of them."""
 
     pack: Pack
     images: np.ndarray
@@ -40,9 +40,10 @@ class LfwPairs:
 
 
 def read_pairs(path: Path, names: list[str]) -> Pairs:
-    """Parse a pairs.txt: `folds pairs_per_fold`, then for each fold its mated and its non-mated lines.
+    """Parse a pairs.txt: `folds pairs_per_fold`, then the mated and the non-mated lines of each fold.
 
-    names are picture paths, `Name/Name_0001.webp`, in row order. Raises DataError that names the file and the line.
+    names: picture paths, `Name/Name_0001.webp`, in row order.
+    Raises DataError that names the file and the line.
     """
     if not path.is_file():
         raise DataError(f"the LFW pairs are missing: no file {path}")
@@ -71,13 +72,13 @@ def read_pairs(path: Path, names: list[str]) -> Pairs:
         same.append(len(words) == 3)
         fold.append((len(first) - 1) // (2 * per_fold))
     if len(first) != folds * per_fold * 2:
-        raise DataError(f"{path}: line 1 promises {folds * per_fold * 2} pairs, {len(first)} follow")
+        raise DataError(f"{path}: line 1 announces {folds * per_fold * 2} pairs, the file has {len(first)}")
     return Pairs(np.array(first), np.array(second), np.array(same), np.array(fold))
 
 
 @dataclass(frozen=True)
 class LfwPhotos:
-    """Unaligned LFW photographs and the comparisons on them: for measuring detector, alignment and embedder in one.
+    """Unaligned LFW photographs and comparisons of them: for detector, alignment and embedder together.
 
     images: (N, 250, 250, 3) uint8 RGB
     """
@@ -88,7 +89,7 @@ class LfwPhotos:
 
 
 def read_lfw_photos(data_dir: Path) -> LfwPhotos:
-    """The photographs of the first two folds. Raises DataError that names what is missing or corrupt."""
+    """Read the photographs of the first two folds. Raises DataError that names the missing or corrupt file."""
     faces = data_dir / "data" / "faces"
     pack = Pack(faces / "lfw_photos.zip", cache_dir=data_dir)  # not cached: read once, 1,583 photographs
     names = [member.filename for member in pack.members()]
@@ -101,7 +102,7 @@ def read_lfw_photos(data_dir: Path) -> LfwPhotos:
 
 
 def read_lfw(data_dir: Path, cache_dir: Path) -> LfwPairs:
-    """The crops of the 6,000 standard pairs."""
+    """Read the crops of the 6,000 standard pairs."""
     faces = data_dir / "data" / "faces"
     pack = Pack(faces / "lfw_crops.zip", cache_dir)
     crops = pack.read()

@@ -1,7 +1,7 @@
 """Omniglot: 1,623 characters of 50 alphabets, each drawn once by 20 people (Lake, Salakhutdinov, Tenenbaum 2015).
 
-A folder holds it as its authors give it (images_background.zip, images_evaluation.zip, all_runs.zip), or the drawings
-packed: images.npz (bits, character, drawer) with alphabets.csv.
+The folder has the files of its authors (images_background.zip, images_evaluation.zip, all_runs.zip), or packed drawings
+in place of the first two: images.npz (bits, character, drawer) and alphabets.csv.
 """
 
 import csv
@@ -18,7 +18,7 @@ from training.data.drawings import Drawings, Prepare
 from training.data.packs import read_member
 
 SIDE_PX = 105
-RUNS, WAYS = 20, 20  # Lake's: 20 runs of 20 drawings, each to be found among 20
+RUNS, WAYS = 20, 20  # Lake's 20 runs: 20 drawings, each to be classified among 20 characters
 HOW_TO_GET_IT = (
     "from https://github.com/brendenlake/omniglot take python/images_background.zip, python/images_evaluation.zip and "
     "python/one-shot-classification/all_runs.zip, put them into one folder and name it with --data"
@@ -29,11 +29,11 @@ Half = Literal["background", "evaluation"]
 
 @dataclass(frozen=True)
 class LakeRun:
-    """One of Lake's runs: 20 drawings by one person, to be found among the same 20 characters by another.
+    """One of Lake's runs: classify 20 drawings by one person among the same 20 characters by another.
 
     training: (20, px, px, 1) uint8, one drawing of each character
     test:     (20, px, px, 1) uint8
-    answers:  (20,) int64, of each test drawing the place in training
+    answers:  (20,) int64, for each test drawing the index of its character in training
     """
 
     training: np.ndarray
@@ -42,7 +42,7 @@ class LakeRun:
 
 
 def omniglot_folder(data_dir: Path) -> Path:
-    """The folder of Omniglot: data_dir itself, or data/omniglot in it. Raises DataError that says how to get it."""
+    """Find Omniglot in data_dir or in data/omniglot below it. Raises DataError that tells how to get it."""
     for folder in (data_dir, data_dir / "data" / "omniglot"):
         if any((folder / name).is_file() for name in ("images.npz", "images_background.zip")):
             return folder
@@ -50,9 +50,9 @@ def omniglot_folder(data_dir: Path) -> Path:
 
 
 def read_drawings(folder: Path, half: Half, prepare: Prepare) -> Drawings:
-    """The drawings of the 30 background or of the 20 evaluation alphabets.
+    """Read the drawings of the 30 background or of the 20 evaluation alphabets.
 
-    Raises DataError that names the file that is missing or does not hold.
+    Raises DataError that names the missing or invalid file.
     """
     if (folder / "images.npz").is_file():
         return _from_pack(folder, half, prepare)
@@ -71,13 +71,13 @@ def _from_pack(folder: Path, half: Half, prepare: Prepare) -> Drawings:
         images = np.stack([prepare(picture) for picture in ink])
         return Drawings(images, np.array(names), drawers[rows].astype(np.int64))
     except (ValueError, OSError, KeyError, IndexError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} is no pack of Omniglot's drawings: {error}") from error
+        raise DataError(f"{path} is not a pack of Omniglot's drawings: {error}") from error
 
 
 def _alphabet_of(path: Path, half: Half) -> dict[int, str]:
-    """Character number -> "alphabet/character", of one half."""
+    """Map each character number of one half to "alphabet/character"."""
     if not path.is_file():
-        raise DataError(f"{path} is missing: it says which character of images.npz is of which alphabet")
+        raise DataError(f"{path} is missing: it gives the alphabet of each character of images.npz")
     names = {}
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
@@ -95,7 +95,7 @@ def _alphabet_of(path: Path, half: Half) -> dict[int, str]:
 
 
 def _from_zip(path: Path, prepare: Prepare) -> Drawings:
-    """`images_background/Greek/character07/0400_13.png`: alphabet, character, drawer."""
+    """Read `images_background/Greek/character07/0400_13.png`: alphabet, character, drawer."""
     images, characters, drawers = [], [], []
     with _opened(path) as archive:
         for name in sorted(archive.namelist()):
@@ -109,14 +109,14 @@ def _from_zip(path: Path, prepare: Prepare) -> Drawings:
             characters.append(f"{parts[1]}/{parts[2].removeprefix('character')}")
             drawers.append(int(drawer))
     if not images:
-        raise DataError(f"{path} holds no drawing of Omniglot")
+        raise DataError(f"{path} has no drawing of Omniglot")
     return Drawings(np.stack(images), np.array(characters), np.array(drawers))
 
 
 def read_runs(folder: Path, prepare: Prepare) -> list[LakeRun]:
-    """Lake's 20 runs of 20-way one-shot classification within an alphabet.
+    """Read Lake's 20 runs of 20-way one-shot classification within an alphabet.
 
-    Raises DataError that names the file that is missing or does not hold.
+    Raises DataError that names the missing or invalid file.
     """
     path = folder / "all_runs.zip"
     runs = []
@@ -147,7 +147,7 @@ def _opened(path: Path) -> zipfile.ZipFile:
 
 
 def _read_png(archive: zipfile.ZipFile, path: Path, name: str, prepare: Prepare) -> np.ndarray:
-    """(px, px, 1) uint8; in the file ink is black."""
+    """Read a drawing, (px, px, 1) uint8; ink is black in the file."""
     picture = cv2.imdecode(np.frombuffer(read_member(archive, path.stem, name), np.uint8), cv2.IMREAD_GRAYSCALE)
     if picture is None:
         raise DataError(f"{path}: {name} is not a readable picture")

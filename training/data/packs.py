@@ -11,19 +11,19 @@ import numpy as np
 from tqdm import tqdm
 
 from edge.errors import DataError
-from training.data.cache import load_cached, made_once
+from training.data.cache import compute_once, load_cached
 from training.data.crops import CROP_PX, UNLABELLED, Crops
 
-# Whose numbers a labelled pack uses: the two cuts of CelebA share theirs, so one person is one person in both.
-# A pack that is not named here is unlabelled whatever its folders say (glint24's labels are too noisy to learn from).
+# The person numbers that a labelled pack uses: two packs are cut from CelebA and share theirs.
+# A pack that is not here is unlabelled, whatever its folders are (the labels of glint24 are too noisy).
 PEOPLE_OF = {"celeba_wild": "celeba", "celeba_small": "celeba", "pins": "pins"}
 
 
 @dataclass(frozen=True)
 class Pack:
-    """One zip of crops on disk; decoded once into a memory-mapped array beside the other caches.
+    """One zip of crops on disk, decoded once into a memory-mapped array of the cache.
 
-    Raises DataError where the zip is missing, empty, not a zip, or holds an image that cannot be decoded to 112x112.
+    Raises DataError where the zip is missing, empty or not a zip, or an image in it does not decode to 112x112.
     """
 
     path: Path
@@ -31,11 +31,11 @@ class Pack:
 
     @property
     def name(self) -> str:
-        """The zip's name, without its ending."""
+        """The name of the zip, without its suffix."""
         return self.path.stem
 
     def members(self) -> list[zipfile.ZipInfo]:
-        """Every image in the zip, in the zip's own order."""
+        """Every image of the zip, in the zip's order."""
         if not self.path.is_file():
             raise DataError(f"pack '{self.name}' is missing: no file {self.path}")
         try:
@@ -44,19 +44,19 @@ class Pack:
         except zipfile.BadZipFile as error:
             raise DataError(f"pack '{self.name}' is not a readable zip: {self.path} ({error})") from error
         if not members:
-            raise DataError(f"pack '{self.name}' is empty: {self.path} holds no image")
+            raise DataError(f"pack '{self.name}' is empty: {self.path} has no image")
         return members
 
     def digest(self) -> str:
-        """Twelve hex digits that change when any name or byte in the pack does (from the zip's own checksums)."""
+        """Twelve hex digits that change with any name or byte of the pack (from the zip's checksums)."""
         listing = "\n".join(f"{member.filename} {member.CRC}" for member in self.members())
         return hashlib.sha256(listing.encode()).hexdigest()[:12]
 
     def read(self) -> Crops:
-        """All crops; decoding happens on the first call and is cached."""
+        """Read all crops; the first call decodes them into the cache."""
         names = [member.filename for member in self.members()]
         cached = self.cache_dir / "crops" / f"{self.name}-{self.digest()}.npy"
-        made_once(cached, lambda target: self._decode_to(target, names))
+        compute_once(cached, lambda target: self._decode_to(target, names))
         people = PEOPLE_OF.get(self.name)
         return Crops(
             images=load_cached(cached, mmap_mode="r"),
@@ -73,7 +73,7 @@ class Pack:
 
 
 def read_member(archive: zipfile.ZipFile, pack: str, name: str) -> bytes:
-    """The bytes of one member. Raises DataError that names the pack and the member."""
+    """Read the bytes of one member. Raises DataError that names the pack and the member."""
     try:
         return archive.read(name)
     except KeyError as error:

@@ -1,4 +1,4 @@
-"""Whole photographs of LFW with the face that each is about: for measuring, never for learning."""
+"""Whole photographs of LFW with the face that each is about. For evaluation, never for training."""
 
 import zipfile
 from dataclasses import dataclass
@@ -9,18 +9,18 @@ import numpy as np
 from training.data.faces import BOX, FACE_SCORE_MIN, SCORE
 from training.data.lfw import Pairs, read_lfw_photos
 from training.data.packs import Pack, decode_crop, read_member
+from training.data.places import Places
 from training.data.scenes import LABELS, cached_faces
 from training.data.yunet import YuNet
-from training.embedder.training_set import Places
 
 
 @dataclass(frozen=True)
 class Photographs:
-    """Photographs, comparisons on them, and the same people as somebody else aligned them.
+    """Photographs, comparisons of them, and the ready-made crops of the same photographs.
 
     images: (N, 250, 250, 3) uint8 RGB
-    faces:  of each the (15,) face nearest to the middle that the teacher is sure of, or None
-    crops:  (N, 112, 112, 3) uint8 RGB, ready-made
+    faces:  for each the (15,) face nearest to the centre among those the teacher is sure of, or None
+    crops:  (N, 112, 112, 3) uint8 RGB
     """
 
     images: np.ndarray
@@ -30,14 +30,14 @@ class Photographs:
 
 
 def read_photographs(places: Places, teacher: YuNet) -> Photographs:
-    """The photographs of LFW's first two folds. Raises DataError that names what is missing or corrupt."""
+    """Read the photographs of LFW's first two folds. Raises DataError that names the missing or corrupt file."""
     photos = read_lfw_photos(places.data_dir)
     pack = Pack(places.data_dir / "data" / "faces" / "lfw_photos.zip", places.cache_dir)
     found = cached_faces(
         places.cache_dir / LABELS / f"{pack.name}-{pack.digest()}-{teacher.name}-{teacher.px}.npy",
         (teacher.detect_surely(image) for image in photos.images),
         len(photos.images),
-        f"ask {teacher.name} about {pack.name}",
+        f"label {pack.name} with {teacher.name}",
     )
     sure = [faces[faces[:, SCORE] >= FACE_SCORE_MIN] for faces in found]
     central = [
@@ -54,6 +54,6 @@ def read_photographs(places: Places, teacher: YuNet) -> Photographs:
 
 
 def most_central(boxes: np.ndarray, shape: tuple[int, int]) -> int:
-    """Of (F, 4) boxes, F >= 1, the row of the one whose middle is nearest to that of a picture of (height, width)."""
+    """The row of the box, of (F, 4) with F >= 1, whose centre is nearest to that of a picture of (height, width)."""
     middle = (boxes[:, 0:2] + boxes[:, 2:4]) / 2 - np.array(shape[::-1]) / 2
     return int(np.hypot(*middle.T).argmin())

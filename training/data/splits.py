@@ -1,4 +1,4 @@
-"""Who may be learned from: the leak guard and the split of people held out for measuring."""
+"""The split into training and held-out data, and the leak guard between them."""
 
 import hashlib
 
@@ -6,9 +6,10 @@ import numpy as np
 
 
 def leaks(embeddings: np.ndarray, references: np.ndarray, cosine_max: float, block: int = 4096) -> np.ndarray:
-    """(N, D), (M, D) of unit length -> (N,) bool: nearer than cosine_max to any reference.
+    """(N, D), (M, D) of unit length -> (N,) bool: the cosine to some reference is above cosine_max.
 
-    A crop of somebody who is measured on would make the measurement flatter; a teacher finds it whatever its label.
+    References are embeddings of the evaluation data. A training crop of the same person would make the evaluation too
+    optimistic; the teacher finds such a crop whatever its label is.
     """
     if not len(references):
         return np.zeros(len(embeddings), dtype=bool)
@@ -21,9 +22,9 @@ def leaks(embeddings: np.ndarray, references: np.ndarray, cosine_max: float, blo
 
 
 def held_out(people: np.ndarray, fraction: float) -> np.ndarray:
-    """(N,) str -> (N,) bool: crops of the people kept for measuring.
+    """(N,) str -> (N,) bool: crops of the people held out for evaluation.
 
-    By a hash of the name: the same people in every pack, run and machine, and nobody moves when a pack is added.
+    A hash of the name decides: it is the same in every pack, run and machine, and a new pack moves nobody.
     """
     chosen = {
         person

@@ -1,4 +1,4 @@
-"""Teachers: large face models whose embeddings a small one learns to give. Asked once per crop, then cached."""
+"""Teachers: large face models whose embeddings the student learns. Each crop is embedded once, then cached."""
 
 import zipfile
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ import numpy as np
 from tqdm import tqdm
 
 from edge.errors import DataError
-from training.data.cache import load_cached, made_once
+from training.data.cache import compute_once, load_cached
 from training.data.packs import Pack
 
 
 @dataclass(frozen=True)
 class TeacherInput:
-    """How a teacher wants its pixels: channel order, and (pixel - offset) / scale."""
+    """The input of a teacher: channel order, and (pixel - offset) / scale."""
 
     bgr: bool
     offset: float
@@ -41,13 +41,13 @@ class Teacher:
 
     def __post_init__(self) -> None:
         if self.name not in TEACHERS:
-            raise DataError(f"teacher '{self.name}' is unknown; known are {', '.join(TEACHERS)}")
+            raise DataError(f"teacher '{self.name}' is unknown; known teachers: {', '.join(TEACHERS)}")
         if not self.path.is_file():
             raise DataError(f"teacher '{self.name}' is missing: no file {self.path}")
 
     @property
     def path(self) -> Path:
-        """Where the ONNX file lies."""
+        """Path of the ONNX file."""
         return self.folder / f"{self.name}.onnx"
 
     def embed(self, images: np.ndarray, batch_size: int = 32) -> np.ndarray:
@@ -62,26 +62,26 @@ class Teacher:
             raise DataError(f"teacher '{self.name}' cannot be loaded from {self.path}: {error}") from error
         entry = session.get_inputs()[0]
         fixed_batch = entry.shape[0] if isinstance(entry.shape[0], int) else batch_size
-        wants = TEACHERS[self.name]
+        pixels_of = TEACHERS[self.name]
         rows = []
-        for start in tqdm(range(0, len(images), fixed_batch), desc=f"ask {self.name}", unit="batch"):
+        for start in tqdm(range(0, len(images), fixed_batch), desc=f"embed with {self.name}", unit="batch"):
             crops = np.asarray(images[start : start + fixed_batch], dtype=np.float32)
-            if wants.bgr:
+            if pixels_of.bgr:
                 crops = crops[..., ::-1]
-            pixels = (crops.transpose(0, 3, 1, 2) - wants.offset) / wants.scale
+            pixels = (crops.transpose(0, 3, 1, 2) - pixels_of.offset) / pixels_of.scale
             rows.append(session.run(None, {entry.name: np.ascontiguousarray(pixels, dtype=np.float32)})[0])
         return unit_length(np.concatenate(rows).reshape(len(images), -1))
 
     def embed_pack(self, pack: Pack) -> np.ndarray:
-        """(N, 128) float32 of unit length, in the order of the pack's own list; computed once."""
+        """(N, 128) float32 of unit length, in the order of the pack; computed once."""
         shipped = self._shipped_rows(pack)
         if shipped is not None:
             return shipped
         cached = self.cache_dir / "teachers" / f"{self.name}-{pack.name}-{pack.digest()}.npy"
-        return load_cached(made_once(cached, lambda target: np.save(target, self.embed(pack.read().images))))
+        return load_cached(compute_once(cached, lambda target: np.save(target, self.embed(pack.read().images))))
 
     def _shipped_rows(self, pack: Pack) -> np.ndarray | None:
-        """Embeddings that came with the teacher, `<short name>_embeddings.npz`, if they cover this pack."""
+        """Embeddings that ship with the teacher, `<short name>_embeddings.npz`, if they cover this pack."""
         ready = self.folder / f"{self.name.split('_')[0]}_embeddings.npz"
         if not ready.is_file():
             return None
@@ -89,12 +89,12 @@ class Teacher:
             with np.load(ready) as archive:
                 rows = archive.get(pack.name)
         except (ValueError, OSError, zipfile.BadZipFile) as error:
-            raise DataError(f"the teacher's stored answers {ready} cannot be read: {error}") from error
+            raise DataError(f"the teacher's stored embeddings {ready} cannot be read: {error}") from error
         if rows is None:
             return None
         count = len(pack.members())
         if len(rows) != count:
-            raise DataError(f"{ready.name} has {len(rows)} rows for pack '{pack.name}', which holds {count} crops")
+            raise DataError(f"{ready.name} has {len(rows)} rows for pack '{pack.name}', which has {count} crops")
         return unit_length(rows.astype(np.float32))
 
 

@@ -1,8 +1,9 @@
-"""Under what terms the packs and teachers were given, as their sources state them."""
+"""The terms of the packs and teachers, as their sources state them."""
 
 PACK_TERMS = {
     "celeba_wild": "CelebA: non-commercial research",
     "celeba_small": "CelebA: non-commercial research",
+    "celeba_large": "CelebA: non-commercial research",
     "pins": "none stated",
     "glint24": "none stated",
     "utkface": "UTKFace: research (MIT for its code)",
@@ -23,11 +24,10 @@ TEACHER_TERMS = {
     "liguiyuan_mobilefacenet": "no licence file",
 }
 RESEARCH_ONLY = (
-    "The pictures and the teacher this model learned from are research material, so its weights are too: for research "
-    "and private use. For other uses retrain on pictures you have the rights to: limen-train run EXPERIMENT."
+    "The pictures and the teacher that this model was trained on are research material, so its weights are too: for "
+    "research and private use. For other uses train on pictures that you have the rights to: limen-train run "
+    "EXPERIMENT."
 )
-YOUR_OWN = "Learned from the user's own pictures: their terms are the user's."
-OMNIGLOT = (
-    "Learned from Omniglot (Lake, Salakhutdinov, Tenenbaum 2015), which is under the MIT licence, as this code is."
-)
-DRAWN = "Learned from drawings made by this project's code: no terms but the project's own licence."
+YOUR_OWN = "Trained on the user's own pictures: their terms are the user's."
+OMNIGLOT = "Trained on Omniglot (Lake, Salakhutdinov, Tenenbaum 2015), which has the MIT licence, as this code has."
+DRAWN = "Trained on drawings that this project's code makes: only the project's own licence applies."

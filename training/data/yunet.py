@@ -14,16 +14,16 @@ from training.data.warp import warped
 
 STRIDES = (8, 16, 32)
 NMS_IOU = 0.45
-# One look at a face places its landmarks 4 % of the distance between the eyes off the mean of many looks (2.6 % between
-# the means of two sets of looks): a student that learned single looks would learn that noise.
-LOOK_PX = (60, 80, 100, 125)
-UNSURE = 0.79  # just below what counts as a face
-YUNETS = {"yunet_n": (320, 640), "yunet_s": (320,)}  # and the squares that each takes
+# Landmarks of one detection are 4 % of the distance between the eyes off the mean of many detections of the same face
+# (2.6 % between the means of two sets): a student that is trained on single detections learns that noise.
+CLOSE_PX = (60, 80, 100, 125)
+UNSURE = 0.79  # just below the score of a sure face
+YUNETS = {"yunet_n": (320, 640), "yunet_s": (320,)}  # the side of the square input, in pixels
 
 
 @dataclass(frozen=True)
 class YuNet:
-    """One YuNet of the teachers folder, `<name>_<px>_<px>.onnx`; it takes squares of that size.
+    """One YuNet of the teachers folder, `<name>_<px>_<px>.onnx`; its input is a square of that size.
 
     Raises DataError where the name is unknown or the file is missing or broken.
     """
@@ -36,7 +36,7 @@ class YuNet:
 
     def __post_init__(self) -> None:
         if self.name not in YUNETS:
-            raise DataError(f"detection teacher '{self.name}' is unknown; known are {', '.join(YUNETS)}")
+            raise DataError(f"detection teacher '{self.name}' is unknown; known teachers: {', '.join(YUNETS)}")
         if self.px not in YUNETS[self.name]:
             raise DataError(f"detection teacher '{self.name}' takes {YUNETS[self.name]} px, not {self.px}")
         if not self.path.is_file():
@@ -44,7 +44,7 @@ class YuNet:
 
     @property
     def path(self) -> Path:
-        """Where the ONNX file lies."""
+        """Path of the ONNX file."""
         return self.folder / f"{self.name}_{self.px}_{self.px}.onnx"
 
     @cached_property
@@ -62,10 +62,10 @@ class YuNet:
         """(px, px, 3) uint8 RGB -> (F, 15) float32 faces, best first."""
         pixels = cv2.dnn.blobFromImage(square, swapRB=True)  # (1, 3, px, px) float32, BGR, raw 0..255
         names = [f"{part}_{stride}" for stride in STRIDES for part in ("cls", "obj", "bbox", "kps")]
-        answers = iter(self._session.run(names, {"input": pixels}))
+        outputs = iter(self._session.run(names, {"input": pixels}))
         found = []
         for stride in STRIDES:
-            kind, thing, box, points = (next(answers)[0] for _ in range(4))
+            kind, thing, box, points = (next(outputs)[0] for _ in range(4))
             scores = np.sqrt(np.clip(kind[:, 0], 0, 1) * np.clip(thing[:, 0], 0, 1))
             (cells,) = np.nonzero(scores >= self.score_min)
             row, column = np.divmod(cells, self.px // stride)
@@ -81,7 +81,7 @@ class YuNet:
         return merged(np.concatenate(found))
 
     def detect(self, image: np.ndarray, zoom: float = 1.0) -> np.ndarray:
-        """(H, W, 3) uint8 RGB -> (F, 15) float32 faces in its pixels, by overlapping tiles where it is too large."""
+        """(H, W, 3) uint8 RGB -> (F, 15) float32 faces in its pixels; a large picture is cut into overlapping tiles."""
         height, width = (max(1, round(side * zoom)) for side in image.shape[:2])
         zoomed = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR if zoom > 1 else cv2.INTER_AREA)
         scale = np.array([image.shape[1] / width, image.shape[0] / height])
@@ -95,9 +95,9 @@ class YuNet:
         return merged(np.concatenate(found))
 
     def detect_surely(self, image: np.ndarray, zoom: float = 1.0) -> np.ndarray:
-        """As detect, of the picture and of its mirror image: the mean of both where they agree.
+        """Detect in the picture and in its mirror image, and take the mean of both where they agree.
 
-        A face that only one of them shows is answered with a score below 0.8: not sure.
+        A face that is found in only one of them gets a score below 0.8: unsure.
         """
         first = self.detect(image, zoom)
         second = mirrored(self.detect(np.ascontiguousarray(image[:, ::-1]), zoom), image.shape[1])
@@ -112,37 +112,37 @@ class YuNet:
         return merged(np.concatenate([both, unsure]))
 
     def refined(self, image: np.ndarray, faces: np.ndarray) -> np.ndarray:
-        """(F, 15) faces of a picture with every sure one looked at again, close up; see LOOK_PX.
+        """(F, 15) faces of a picture, with every sure face detected again at the sizes of CLOSE_PX.
 
-        Box and landmarks become the mean over all looks that agree (IoU >= 0.5). A face that fewer than half of the
-        looks see is no longer sure.
+        Box and landmarks become the mean over all detections that agree (IoU >= 0.5). A face that fewer than half of
+        the detections find becomes unsure.
         """
         faces = faces.copy()
         for row in np.nonzero(faces[:, SCORE] > UNSURE)[0]:
-            looks = [look for px in LOOK_PX for look in self._close_looks(image, faces[row], px)]
-            if len(looks) < len(LOOK_PX):
+            again = [face for px in CLOSE_PX for face in self._detect_close(image, faces[row], px)]
+            if len(again) < len(CLOSE_PX):
                 faces[row, SCORE] = UNSURE
             else:
-                faces[row, BOX], faces[row, LANDMARKS] = np.mean(looks, axis=0)[BOX], np.mean(looks, axis=0)[LANDMARKS]
+                faces[row, BOX], faces[row, LANDMARKS] = np.mean(again, axis=0)[BOX], np.mean(again, axis=0)[LANDMARKS]
         return faces
 
-    def _close_looks(self, image: np.ndarray, face: np.ndarray, px: int) -> list[np.ndarray]:
-        """What is seen of one face, in pixels of the picture, when it is zoomed to px; as it is and mirrored."""
+    def _detect_close(self, image: np.ndarray, face: np.ndarray, px: int) -> list[np.ndarray]:
+        """Detect one face again, zoomed to px, as it is and mirrored; the results are in pixels of the picture."""
         zoom = px / float(sizes(face[None])[0])
         corner = (face[0:2] + face[2:4]) / 2 - self.px / 2 / zoom
         square = warped(image, np.column_stack([np.eye(2) * zoom, -corner * zoom]), (self.px, self.px))
-        seen = []
+        faces = []
         for flip in (False, True):
             found = self.detect_square(square[:, ::-1] if flip else square)
             found = moved(mirrored(found, self.px) if flip else found, 1 / zoom, corner)
             overlap = box_iou(face[None, BOX], found[:, BOX])[0]
             if overlap.max(initial=0.0) >= 0.5:
-                seen.append(found[overlap.argmax()])
-        return seen
+                faces.append(found[overlap.argmax()])
+        return faces
 
 
 def tile_starts(length: int, tile: int, overlap: int = 160) -> list[int]:
-    """Where tiles begin so that they cover the length, and a face up to the overlap lies whole in one of them."""
+    """Starts of tiles that cover the length; a face no longer than the overlap is whole in one of them."""
     if length <= tile:
         return [0]
     count = -(-(length - overlap) // (tile - overlap))
@@ -150,5 +150,5 @@ def tile_starts(length: int, tile: int, overlap: int = 160) -> list[int]:
 
 
 def merged(faces: np.ndarray) -> np.ndarray:
-    """(F, 15) -> the same without doubles, best score first."""
+    """(F, 15) -> the same without duplicates, best score first."""
     return faces[non_maximum_suppression(box_iou(faces[:, BOX], faces[:, BOX]), faces[:, SCORE], NMS_IOU)]

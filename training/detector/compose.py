@@ -1,9 +1,9 @@
-"""Door scenes put together from labelled ones: what the detector learns from.
+"""Training pictures of the detector, composed from labelled scenes, crops and face-free backgrounds.
 
-Every picture is a pure function of its random generator. Faces are moved, sized, pasted and cut off at the border; then
-the whole picture is lit, greyed, blurred and compressed as a door camera would. Nothing but the face itself may tell a
-face: pictures with faces are turned grey as often as those without, and tinted nearly so (the face-free ones that came
-grey always are), and things that are not faces are pasted with the same soft edge as faces.
+A picture is a pure function of its random generator. Faces are moved, scaled, pasted and cut off at the border; then
+the whole picture is degraded as by a door camera. Only the face itself may give a face away: pictures with faces become
+grey as often as pictures without, and tinted nearly as often (grey face-free sources always are), and patches without
+a face are pasted with the same soft edge as faces.
 """
 
 from dataclasses import dataclass
@@ -11,27 +11,27 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from training.data.augment import backlit, blurred, compressed, dimmed, exposed, infrared, noisy
+from training.data.augment import backlit, blurred, compressed, dimmed, exposed, infrared, noisy, tinted
 from training.data.faces import FACE_SCORE_MIN, NO_FACES, SCORE, mirrored, sizes, turned, visible_share
 from training.data.scenes import Scene
 from training.data.warp import warped, zoom_and_turn
 
-FACE_PX = (14.0, 230.0)  # of the face that a scene is placed by, square root of its box's area, log-uniform
+FACE_PX = (14.0, 230.0)  # range of the target face, square root of its box's area; drawn log-uniformly
 PASTED_PX = (16.0, 150.0)
 TURN_DEGREES = 8.0
-VISIBLE_SHARE_MIN = 0.5  # of a box; with less inside the picture nobody can say where the face ends
-IGNORED_SCORE = 0.5  # between "maybe" and "sure": neither learned as a face nor as none
+VISIBLE_SHARE_MIN = 0.5  # of a box; with less inside the picture the extent of the face is unknown
+IGNORED_SCORE = 0.5  # between the teacher's limits: neither a face nor background
 
 
 @dataclass(frozen=True)
 class Scenery:
-    """What pictures are put together from.
+    """The sources of composed pictures.
 
     scenes:     with at least one sure face
-    backdrops:  (h, w, 3) uint8 RGB without a face, of any size; grey ones first
-    greys:      how many of the backdrops are grey
+    backdrops:  (h, w, 3) uint8 RGB without a face, of any size; the grey ones first
+    greys:      number of grey backdrops
     crops:      N of (112, 112, 3) uint8 RGB, aligned
-    crop_faces: for each crop the one face in it, (15,) float32
+    crop_faces: (N, 15) float32, the one face in each crop
     """
 
     scenes: list[Scene]
@@ -42,7 +42,7 @@ class Scenery:
 
 
 class Composer:
-    """Pictures of (height, width) with their faces, drawn from a scenery."""
+    """Composes pictures of (height, width) with their faces."""
 
     def __init__(self, scenery: Scenery, shape: tuple[int, int]) -> None:
         self.scenery, self.shape = scenery, shape
@@ -56,21 +56,21 @@ class Composer:
             self.odds.append(0.15)
 
     def __call__(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """(height, width, 3) uint8 RGB and its (F, 15) faces; a score below 0.8 says: neither face nor none."""
+        """Compose (height, width, 3) uint8 RGB with its (F, 15) faces; a score below 0.8 means: ignore."""
         total = sum(self.odds)
         kind = rng.choice(len(self.kinds), p=[odds / total for odds in self.odds])
         image, faces = self.kinds[kind](rng, self.shape)
-        return seen_by_camera(image, rng), settled(faces, self.shape)
+        return degraded(image, rng), settled(faces, self.shape)
 
     def empty(self, rng: np.random.Generator, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-        """Nobody there."""
+        """A picture without a face."""
         image = self.backdrop(rng, shape)
         if rng.random() < 0.3:
-            image = self.with_decoys(image, rng)
+            image = self.with_patches(image, rng)
         return image, NO_FACES
 
     def placed(self, rng: np.random.Generator, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-        """A scene moved, turned a little and zoomed so that one of its faces has a drawn size, at a drawn place."""
+        """A scene, moved, turned a little and scaled so that one of its faces has a random size and place."""
         scene = self.scenery.scenes[rng.integers(len(self.scenery.scenes))]
         height, width = shape
         sure = scene.faces[scene.faces[:, SCORE] >= FACE_SCORE_MIN]
@@ -84,7 +84,7 @@ class Composer:
         return self.drawn_onto(self.behind(rng, shape), scene, matrix, rng)
 
     def whole(self, rng: np.random.Generator, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-        """A scene as it was taken, as large as it fits or a little smaller."""
+        """A whole scene, as large as it fits or a little smaller."""
         scene = self.scenery.scenes[rng.integers(len(self.scenery.scenes))]
         size = np.array(scene.image.shape[1::-1])
         zoom = (shape[::-1] / size).min() * rng.uniform(0.7, 1.0)
@@ -92,7 +92,7 @@ class Composer:
         return self.drawn_onto(self.behind(rng, shape), scene, matrix, rng)
 
     def mosaic(self, rng: np.random.Generator, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-        """Four scenes around a drawn point."""
+        """Four scenes around a random point."""
         height, width = shape
         y, x = int(height * rng.uniform(0.3, 0.7)), int(width * rng.uniform(0.3, 0.7))
         canvas = np.empty((height, width, 3), dtype=np.uint8)
@@ -108,10 +108,10 @@ class Composer:
         return canvas, np.concatenate(found)
 
     def pasted(self, rng: np.random.Generator, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-        """One to four crops pasted on a backdrop, with soft edges."""
+        """One to four crops, pasted on a backdrop with soft edges."""
         image = self.backdrop(rng, shape)
         if rng.random() < 0.5:
-            image = self.with_decoys(image, rng)
+            image = self.with_patches(image, rng)
         found = [NO_FACES]
         covered = np.zeros(shape, dtype=bool)
         for _ in range(rng.integers(1, 5)):
@@ -124,8 +124,8 @@ class Composer:
                 found.append(turned(face[None], where))
         return self.maybe_mirrored(image, np.concatenate(found), rng)
 
-    def with_decoys(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Things that are no faces, pasted as faces are."""
+    def with_patches(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Paste patches without a face in the way that faces are pasted."""
         covered = np.zeros(image.shape[:2], dtype=bool)
         for _ in range(rng.integers(1, 4)):
             patch = self.backdrop(rng, (112, 112))
@@ -133,14 +133,14 @@ class Composer:
         return image
 
     def behind(self, rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-        """What shows where a scene does not reach: a backdrop, or one colour, as a letterbox has."""
+        """The area that a scene does not cover: a backdrop, or one colour, as in a letterbox."""
         if rng.random() < 0.6:
             return self.backdrop(rng, shape)
         colour = rng.integers(0, 256, 3) if rng.random() < 0.5 else np.zeros(3)
         return np.full((*shape, 3), colour, dtype=np.uint8)
 
     def backdrop(self, rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-        """A drawn part of a face-free picture; the grey ones tinted."""
+        """A random part of a face-free picture; a grey one is tinted."""
         greys, total = self.scenery.greys, len(self.scenery.backdrops)
         grey = rng.random() < 0.4 if 0 < greys < total else greys == total
         source = self.scenery.backdrops[rng.integers(0, greys) if grey else rng.integers(greys, total)]
@@ -159,35 +159,25 @@ class Composer:
     def drawn_onto(
         self, canvas: np.ndarray, scene: Scene, matrix: np.ndarray, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The scene after a similarity transform, (2, 3), over the canvas; and its faces."""
+        """Draw the scene after a similarity transform, (2, 3), on the canvas; return it with the faces."""
         warped(scene.image, matrix, canvas.shape[1::-1], onto=canvas)
         return self.maybe_mirrored(canvas, turned(scene.faces, matrix), rng)
 
     @staticmethod
     def maybe_mirrored(image: np.ndarray, faces: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Half of the time the mirror image."""
+        """Mirror half of the pictures."""
         if rng.random() < 0.5:
             return image, faces
         return np.ascontiguousarray(image[:, ::-1]), mirrored(faces, image.shape[1])
 
 
-def tinted(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A grey picture in colours: from a drawn dark one over a middle one to a bright one."""
-    levels = np.array([0, 128, 255])
-    dark, middle, bright = (rng.uniform(low, high, 3) for low, high in ((0, 60), (70, 190), (190, 255)))
-    curve = np.stack(
-        [np.interp(np.arange(256), levels, [dark[c], middle[c], bright[c]]) for c in range(3)], axis=1
-    )  # (256, 3)
-    return cv2.LUT(np.ascontiguousarray(image), curve.astype(np.uint8)[:, None, :])
-
-
 def paste(
     image: np.ndarray, crop: np.ndarray, zoom: float, rng: np.random.Generator, covered: np.ndarray
 ) -> np.ndarray | None:
-    """Paste the crop, zoomed and turned a little, with a soft oval edge; in place.
+    """Paste the crop in place, scaled and turned a little, with a soft oval edge.
 
-    covered: (height, width) bool, where something was pasted before; it is kept up. Returns the (2, 3) transform that
-    was used, or None where the place drawn was taken and nothing was pasted.
+    covered: (height, width) bool, where something is pasted already; it is updated.
+    Returns the (2, 3) transform, or None where the random place was taken and nothing was pasted.
     """
     height, width = image.shape[:2]
     px = crop.shape[0]
@@ -203,14 +193,14 @@ def paste(
     local = matrix - [[0, 0, left], [0, 0, top]]
     size = right - left, bottom - top
     piece = warped(crop, local, size)
-    mask = warped(OVAL, local, size)[..., None]  # 0 at the crop's border, so that what lies beyond it does not show
+    mask = warped(OVAL, local, size)[..., None]  # 0 at the crop's border, so that nothing beyond it shows
     part = image[top:bottom, left:right]
     part[:] = part + (piece.astype(np.float32) - part) * mask
     return matrix
 
 
 def oval_mask(px: int = 112) -> np.ndarray:
-    """(px, px) float32: 1 on the head of an aligned crop, falling softly to 0 at its edge."""
+    """(px, px) float32: 1 on the head of an aligned crop, with a soft fall to 0 at its edge."""
     mask = np.zeros((px, px), dtype=np.uint8)
     cv2.ellipse(mask, (px // 2, round(px * 0.53)), (round(px * 0.42), round(px * 0.45)), 0, 0, 360, 255, -1)
     return cv2.GaussianBlur(mask, (0, 0), px * 0.03).astype(np.float32) / 255
@@ -220,7 +210,7 @@ OVAL = oval_mask()
 
 
 def settled(faces: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Drop who is out of the picture; ignore who is hardly in it or too small to be told."""
+    """Drop faces outside the picture; mark those that are hardly inside or too small as ignored."""
     if not len(faces):
         return faces
     share = visible_share(faces, shape)
@@ -230,8 +220,8 @@ def settled(faces: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     return faces
 
 
-def seen_by_camera(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Lit, greyed, blurred, noisy and compressed, each now and then."""
+def degraded(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Apply each degradation with its probability."""
     for degrade, probability in DEGRADATIONS:
         if rng.random() < probability:
             image = degrade(image, rng)
@@ -239,12 +229,12 @@ def seen_by_camera(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def toned(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Grey, then tinted: what is done to grey backdrops, so that it tells nothing about who is there."""
+    """Make grey, then tint: as grey backdrops are tinted, so that a tint does not mean that there is no face."""
     return tinted(infrared(image, rng), rng)
 
 
 def coarse(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """From a sensor with fewer pixels."""
+    """A sensor with fewer pixels."""
     height, width = image.shape[:2]
     zoom = rng.uniform(0.4, 0.9)
     small = cv2.resize(image, (round(width * zoom), round(height * zoom)), interpolation=cv2.INTER_AREA)

@@ -1,4 +1,4 @@
-"""One measurement of a shipped detector: always through edge.inference, so that the number is what the device does."""
+"""The evaluation of an int8 detector, through edge.inference, so that it measures what the device runs."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,24 +9,24 @@ from tqdm import tqdm
 
 from edge.core.types import Face
 from edge.inference.detector import Detector
+from training.data.augment import tinted
 from training.data.faces import SCORE
 from training.data.scenes import Scene
 from training.data.yunet import YuNet
-from training.detector.compose import tinted
 from training.detector.matching import Matches, at_model_scale, count_matches
 from training.detector.pipeline import Pipeline, measure_pipeline
 from training.detector.scene_set import SceneSet, is_tile
 from training.evaluate.rounding import rounded
 
-LOOSE = 0.1  # everything a curve may want to look at
-FALSE_PER_100_MAX = 0.5  # on the pictures that the threshold is chosen on: half of what a door may ask for
+LOOSE = 0.1  # the lowest threshold of the curve
+FALSE_PER_100_MAX = 0.5  # on the pictures that the threshold is chosen on: half of what is acceptable at a door
 TEACHER_SCORE_MIN = 0.6
 SCORE_MINS = np.round(np.arange(0.2, 0.91, 0.01), 2)
 
 
 @dataclass(frozen=True)
 class FaceFree:
-    """Held-out pictures without a face (no tiles), as they are and tinted: in how many of them a face is claimed."""
+    """Held-out pictures without a face (no tiles): the number with a false alarm, as they are and tinted."""
 
     pictures: int
     claimed_as_they_are: int
@@ -34,18 +34,19 @@ class FaceFree:
 
     @property
     def claimed_share(self) -> float:
-        """Of all, both ways."""
+        """The share of all pictures, in both forms."""
         return (self.claimed_as_they_are + self.claimed_tinted) / max(1, 2 * self.pictures)
 
 
 @dataclass(frozen=True)
 class DetectionEvaluation:
-    """The held-out scenes with what was found in each, the face-free ones, and the whole pipeline.
+    """The detections in the held-out scenes, the face-free ones, and the whole pipeline.
 
-    scenes: at model scale
-    found:  for each the (D, 15) detections of the device as it ships, at model scale too
-    loose:  the same down to a score of 0.1, for the curve alone: with more cells in it the blend is another
+    scenes:       at model scale
+    found:        for each the (D, 15) detections at the default threshold, at model scale
+    loose:        the same down to a score of 0.1, for the curve only: NMS blends more cells there
     grey, tinted: the same scenes without colour, and in wrong colours
+    teacher:      one detection of the teacher on the same pictures, by the same rules, or None
     """
 
     scenes: list[Scene]
@@ -56,23 +57,23 @@ class DetectionEvaluation:
     tinted: Matches
     face_free: FaceFree
     pipeline: Pipeline | None
-    teacher: Matches | None  # one look of the teacher at the same pictures, by the same rules
+    teacher: Matches | None
 
     def matches(self, source: str = "") -> Matches:
-        """Hits, misses and false alarms at the default threshold, of the scenes whose name starts with source."""
+        """Count at the default threshold, over the scenes whose name starts with source."""
         chosen = [row for row, scene in enumerate(self.scenes) if scene.name.startswith(source)]
         return count_matches([self.scenes[row] for row in chosen], [self.found[row] for row in chosen])
 
     def matches_at(self, score_min: float) -> Matches:
-        """Hits, misses and false alarms at another threshold."""
+        """Count at another threshold."""
         return count_matches(self.scenes, [faces[faces[:, SCORE] >= score_min] for faces in self.loose])
 
     def sources(self) -> list[str]:
-        """Names of the packs."""
+        """The names of the packs."""
         return sorted({scene.name.split("/")[0] for scene in self.scenes})
 
     def numbers(self) -> dict[str, object]:
-        """For JSON; fractions, not percent."""
+        """Values for JSON; fractions, not percent."""
         return {
             "held_out": rounded(described(self.matches())),
             "held_out_grey": rounded(described(self.grey)),
@@ -85,7 +86,7 @@ class DetectionEvaluation:
 
 
 def described(matches: Matches) -> dict[str, object]:
-    """The counts and what follows from them."""
+    """The counts, and the rates that follow from them."""
     error = matches.landmark_error
     return asdict(matches) | {
         "recall": matches.recall,
@@ -95,7 +96,7 @@ def described(matches: Matches) -> dict[str, object]:
 
 
 def evaluate_detector(model: Path, data: SceneSet) -> DetectionEvaluation:
-    """Measure the model on everything that it did not learn from."""
+    """Measure the model on the held-out data."""
     loose, default = Detector(model, score_min=LOOSE), Detector(model)
     scenes = [at_model_scale(scene, loose.shape) for scene in data.held_out]
     free = [scene for scene in data.held_out if not len(scene.faces) and not is_tile(scene)]
@@ -105,7 +106,7 @@ def evaluate_detector(model: Path, data: SceneSet) -> DetectionEvaluation:
     return DetectionEvaluation(
         scenes=scenes,
         found=detect_all(default, scenes, "held-out scenes"),
-        loose=detect_all(loose, scenes, "the same, at every threshold"),
+        loose=detect_all(loose, scenes, "the same, for the curve"),
         score_min=default.score_min,
         grey=count_matches(scenes, detect_all(default, greys, "the same, grey")),
         tinted=count_matches(scenes, detect_all(default, others, "the same, tinted")),
@@ -115,14 +116,14 @@ def evaluate_detector(model: Path, data: SceneSet) -> DetectionEvaluation:
             claimed_tinted=sum(bool(default.detect(tinted(grey(scene.image), rng))) for scene in free),
         ),
         pipeline=None if data.photographs is None else measure_pipeline(default, data.photographs),
-        teacher=None if data.teacher is None else one_look(data.teacher, scenes),
+        teacher=None if data.teacher is None else teacher_matches(data.teacher, scenes),
     )
 
 
-def one_look(teacher: YuNet, scenes: list[Scene]) -> Matches | None:
-    """What the teacher finds at the model's scale in one look; None where its square is too small for that.
+def teacher_matches(teacher: YuNet, scenes: list[Scene]) -> Matches | None:
+    """Count the teacher's detections at the model's scale; None where its input is too small for that.
 
-    The labels are the mean of many looks at better scales, so this says how good a student could be expected to be.
+    The labels are the mean of many detections at better scales, so this is about what a student can reach.
     """
     found = []
     for scene in scenes:
@@ -137,7 +138,7 @@ def one_look(teacher: YuNet, scenes: list[Scene]) -> Matches | None:
 
 
 def detect_all(detector: Detector, scenes: list[Scene], what: str) -> list[np.ndarray]:
-    """For each scene the (D, 15) detections, one by one as the device does."""
+    """The (D, 15) detections in each scene, one at a time, with the code of the device."""
     return [rows_of(detector.detect(scene.image)) for scene in tqdm(scenes, desc=f"detect {what}", unit="picture")]
 
 
@@ -148,10 +149,11 @@ def rows_of(faces: list[Face]) -> np.ndarray:
 
 
 def choose_score_min(detector: Detector, scenes: list[Scene]) -> tuple[float, Matches]:
-    """The lowest threshold at which these scenes, and the same ones tinted, give few enough false alarms; and how many.
+    """Choose the lowest threshold with few enough false alarms on these scenes, and on the same ones tinted.
 
-    detector: with a threshold as low as any that may come out; scenes: neither learned from nor measured on. Where no
-    threshold gives so few, the highest: what it gives is on the card.
+    detector: with a threshold below all candidates
+    scenes:   neither training nor evaluation scenes
+    Returns the threshold and its counts. Where no threshold is good enough it is the highest; the card has the counts.
     """
     rng = np.random.default_rng(0)
     pictures = [at_model_scale(scene, detector.shape) for scene in scenes]

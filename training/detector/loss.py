@@ -1,4 +1,4 @@
-"""What makes a detector: where the faces are (score), how far they reach (box), where eyes, nose and mouth lie."""
+"""The loss of the detector: score, box and landmarks. A new term is a line in forward and a weight in its config."""
 
 import torch
 from torch import Tensor, nn
@@ -6,11 +6,11 @@ from torch.nn import functional
 
 from edge.inference.detector import CENTRE_UNIT, FACE_STRIDES, LANDMARK_UNIT, MIDDLE, SIZE_UNIT
 from training.detector.steps import FACE, IGNORED
-from training.engine.experiment import DetectionLossConfig
+from training.engine.detector_experiment import DetectionLossConfig
 
 
 def decode(places: Tensor, centres: Tensor, strides: Tensor) -> tuple[Tensor, Tensor]:
-    """(P, 14), (P, 2), (P,) -> boxes (P, 4), landmarks (P, 10): what edge.inference.detector.decode does, in torch."""
+    """(P, 14), (P, 2), (P,) -> boxes (P, 4), landmarks (P, 10): edge.inference.detector.decode in torch."""
     unit = (places - MIDDLE) * strides[:, None]
     middle = centres + unit[:, 0:2] * CENTRE_UNIT
     half = torch.exp((places[:, 2:4] - MIDDLE).clamp(-4, 4) * SIZE_UNIT) * (FACE_STRIDES / 2 * strides[:, None])
@@ -21,7 +21,7 @@ def decode(places: Tensor, centres: Tensor, strides: Tensor) -> tuple[Tensor, Te
 def paired_iou(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     """(P, 4), (P, 4) -> (P,) intersection over union of each pair, and its generalized form (Rezatofighi et al. 2019).
 
-    The generalized one is in [-1, 1]: below the plain one by the share of the common hull that neither box covers.
+    The generalized one is in [-1, 1]: the plain one minus the share of the common hull that neither box covers.
     """
     low, high = torch.maximum(first[:, :2], second[:, :2]), torch.minimum(first[:, 2:], second[:, 2:])
     shared = (high - low).clamp(min=0).prod(dim=1)
@@ -33,16 +33,18 @@ def paired_iou(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class DetectionLoss(nn.Module):
-    """The weighted sum of the three terms, each the mean over the cells that hold a face."""
+    """The weighted sum of the three terms, each the mean over the cells with a face."""
 
     def __init__(self, config: DetectionLossConfig, centres: Tensor, strides: Tensor) -> None:
         super().__init__()
         self.config = config
+        self.centres: Tensor
+        self.strides: Tensor
         self.register_buffer("centres", centres, persistent=False)  # (N, 2)
         self.register_buffer("strides", strides, persistent=False)  # (N,)
 
     def forward(self, logits: Tensor, places: Tensor, state: Tensor, faces: Tensor) -> dict[str, Tensor]:
-        """(B, N), (B, N, 14), (B, N), (B, N, 14) -> every term by name, and "total"."""
+        """(B, N), (B, N, 14), (B, N), (B, N, 14) -> the terms by name, and "total"."""
         with torch.autocast(logits.device.type, enabled=False):
             picture, cell = torch.nonzero(state == FACE, as_tuple=True)
             truth = faces[picture, cell]
@@ -62,9 +64,9 @@ class DetectionLoss(nn.Module):
 
 
 def quality_focal(logits: Tensor, state: Tensor, picture: Tensor, cell: Tensor, iou: Tensor) -> Tensor:
-    """Sum over all cells but the ignored of |q - p|^2 BCE(p, q): q is the box's IoU on faces, 0 elsewhere.
+    """Sum of |q - p|^2 BCE(p, q) over all cells that are not ignored; q is the IoU of the box on faces, 0 elsewhere.
 
-    Quality focal loss (Li et al. 2020): the score learns how well the box fits, so NMS keeps the best box.
+    Quality focal loss (Li et al. 2020): the score predicts how well the box fits, so NMS keeps the best box.
     """
     quality = torch.zeros_like(logits)
     quality[picture, cell] = iou

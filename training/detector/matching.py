@@ -1,4 +1,4 @@
-"""Detections against the teacher's faces: hits, misses, false alarms, and how well boxes and landmarks fit."""
+"""Detections matched with the teacher's faces: hits, misses, false alarms, and the error of the landmarks."""
 
 from dataclasses import dataclass
 
@@ -10,18 +10,18 @@ from training.data.faces import BOX, FACE_SCORE_MIN, LANDMARKS, SCORE, moved, si
 from training.data.scenes import Scene
 
 IOU_MIN = 0.5
-FACE_PX_MIN = 24.0  # at model scale, square root of the box's area: a smaller face need not be found
+FACE_PX_MIN = 24.0  # at model scale, square root of the box's area: a smaller face does not count
 
 
 @dataclass(frozen=True)
 class Matches:
-    """What was found of what is there, over some pictures.
+    """Counts over some pictures.
 
     hits, misses:   sure faces of at least 24 px, found with IoU >= 0.5 or not
-    false_alarms:   detections that are no hit, doubles and loose boxes too, and not excused
-    excused:        detections half of which, or more, lie on a face too small, too hidden or too unsure to be asked for
-    landmark_error: mean distance of the five landmarks to the teacher's over the distance between the eyes
+    false_alarms:   other detections, duplicates and loose boxes too, that are not excused
+    excused:        detections with at least half of their area on a face that is too small, hidden or unsure to count
     alarmed:        pictures with a false alarm
+    landmark_error: mean distance of the five landmarks to the teacher's over the distance between the eyes
     """
 
     pictures: int
@@ -45,61 +45,61 @@ class Matches:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """One picture's faces and detections, each told apart.
+    """The verdicts on one picture's faces and detections.
 
-    hit:   (F,) int64, for each face the detection that found it, or -1
-    asked: (F,) bool, faces that must be found
-    false: (D,) bool, detections of nothing
-    excused: (D,) bool, detections of what was not asked for
+    hit:     (F,) int64, for each face the detection that found it, or -1
+    counted: (F,) bool, faces that count
+    false:   (D,) bool, false alarms
+    excused: (D,) bool, detections of faces that do not count
     """
 
     hit: np.ndarray
-    asked: np.ndarray
+    counted: np.ndarray
     false: np.ndarray
     excused: np.ndarray
 
 
 def at_model_scale(scene: Scene, shape: tuple[int, int]) -> Scene:
-    """The scene as the model of (height, width) sees it: picture and faces zoomed into its canvas."""
+    """Scale picture and faces of a scene to the input of a model of (height, width)."""
     image, zoom = letterboxed(scene.image, shape)
     return Scene(scene.name, image, moved(scene.faces, zoom, np.zeros(2)))
 
 
 def judge(faces: np.ndarray, detections: np.ndarray) -> Verdicts:
-    """(F, 15) faces and (D, 15) detections, both at model scale.
+    """Match (F, 15) faces with (D, 15) detections, both at model scale.
 
-    Each face is found by the best detection at IoU >= 0.5, the surest face first. A detection that found none is
-    false, unless half of it lies on a face too small, too hidden or too unsure to be asked for.
+    Each face takes the free detection with the highest IoU, of at least 0.5; faces with high scores choose first. A
+    detection that no face took is false, unless half of its area is on a face that does not count.
     """
-    asked = (faces[:, SCORE] >= FACE_SCORE_MIN) & (sizes(faces) >= FACE_PX_MIN)
+    counted = (faces[:, SCORE] >= FACE_SCORE_MIN) & (sizes(faces) >= FACE_PX_MIN)
     overlap = box_iou(faces[:, BOX], detections[:, BOX])
     hit = np.full(len(faces), -1)
     free = np.ones(len(detections), dtype=bool)
     for face in np.argsort(-faces[:, SCORE], kind="stable"):
         candidates = np.where(free, overlap[face], 0.0)
-        if asked[face] and candidates.max(initial=0.0) >= IOU_MIN:
+        if counted[face] and candidates.max(initial=0.0) >= IOU_MIN:
             hit[face] = int(candidates.argmax())
             free[hit[face]] = False
-    excused = covered_share(detections, faces[~asked]).max(axis=1, initial=0.0) >= 0.5
-    return Verdicts(hit, asked, free & ~excused, free & excused)
+    excused = covered_share(detections, faces[~counted]).max(axis=1, initial=0.0) >= 0.5
+    return Verdicts(hit, counted, free & ~excused, free & excused)
 
 
 def covered_share(detections: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """(D, 15), (F, 15) -> (D, F): how much of each detection lies on each face."""
+    """(D, 15), (F, 15) -> (D, F): the share of each detection's area that is on each face."""
     iou = box_iou(detections[:, BOX], faces[:, BOX])
     both = box_area(detections)[:, None] + box_area(faces)[None]
     return iou * both / (1 + iou) / np.maximum(box_area(detections)[:, None], 1e-9)
 
 
 def count_matches(scenes: list[Scene], found: list[np.ndarray]) -> Matches:
-    """Over scenes at model scale and the (D, 15) detections in each."""
+    """Count over scenes at model scale, with the (D, 15) detections in each."""
     hits = misses = false_alarms = excused = alarmed = 0
     errors: list[float] = []
     for scene, detections in zip(scenes, found, strict=True):
         verdicts = judge(scene.faces, detections)
         found_faces = np.nonzero(verdicts.hit >= 0)[0]
         hits += len(found_faces)
-        misses += int(verdicts.asked.sum()) - len(found_faces)
+        misses += int(verdicts.counted.sum()) - len(found_faces)
         false_alarms += int(verdicts.false.sum())
         excused += int(verdicts.excused.sum())
         alarmed += bool(verdicts.false.any())
@@ -111,5 +111,5 @@ def count_matches(scenes: list[Scene], found: list[np.ndarray]) -> Matches:
 
 def landmark_error(face: np.ndarray, detection: np.ndarray) -> float:
     """Mean distance of the five points over the teacher's distance between the eyes."""
-    truth, seen = face[LANDMARKS].reshape(5, 2), detection[LANDMARKS].reshape(5, 2)
-    return float(np.linalg.norm(truth - seen, axis=1).mean() / max(1e-6, np.linalg.norm(truth[0] - truth[1])))
+    truth, found = face[LANDMARKS].reshape(5, 2), detection[LANDMARKS].reshape(5, 2)
+    return float(np.linalg.norm(truth - found, axis=1).mean() / max(1e-6, np.linalg.norm(truth[0] - truth[1])))

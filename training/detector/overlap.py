@@ -1,7 +1,7 @@
-"""What of the pictures to measure on was, under another name, learned from.
+"""Evaluation pictures that are in the training data under another name.
 
-Packs overlap: the same photograph is a scene here and an aligned crop there, one room fills a hundred panoramas, and a
-picture may be in a pack twice. A split by name does not see that; what is alike is not measured on.
+Packs overlap: a photograph is a scene in one pack and an aligned crop in another, a hundred panoramas show one room,
+and a picture may be in a pack twice. A split by name misses that, so similar pictures are left out of the evaluation.
 """
 
 import cv2
@@ -15,11 +15,11 @@ from training.data.teacher import Teacher, unit_length
 
 THUMBNAIL_PX = (32, 24)
 SAME_PICTURE_CORRELATION = 0.97  # frames of one room are at 0.98 and above
-SAME_PHOTOGRAPH_COSINE = 0.8  # of a teacher's embeddings: above it lie the same photograph and next to nothing else
+SAME_PHOTOGRAPH_COSINE = 0.8  # of a teacher's embeddings: above it are nearly only crops of one photograph
 
 
 def thumbnails(images: list[np.ndarray]) -> np.ndarray:
-    """(N, 768) float32 of unit length, one small grey picture each, its mean taken off: their products correlate."""
+    """Small grey pictures without their mean, (N, 768) float32 of unit length: their products are correlations."""
     small = [
         cv2.resize(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), THUMBNAIL_PX, interpolation=cv2.INTER_AREA).ravel()
         for image in images
@@ -28,13 +28,13 @@ def thumbnails(images: list[np.ndarray]) -> np.ndarray:
     return unit_length(rows - rows.mean(axis=1, keepdims=True) + 1e-6)
 
 
-def same_picture(scenes: list[Scene], learned: np.ndarray) -> np.ndarray:
-    """(N,) bool: nearly the same picture as one of those thumbnails, (M, 768)."""
-    return leaks(thumbnails([scene.image for scene in scenes]), learned, SAME_PICTURE_CORRELATION)
+def same_picture(scenes: list[Scene], training: np.ndarray) -> np.ndarray:
+    """(N,) bool: nearly the same picture as one of the training thumbnails, (M, 768)."""
+    return leaks(thumbnails([scene.image for scene in scenes]), training, SAME_PICTURE_CORRELATION)
 
 
 def same_photograph(scenes: list[Scene], teacher: Teacher, crops: np.ndarray) -> np.ndarray:
-    """(N,) bool: a sure face in it is the very face of one of the crops, of which (M, D) embeddings are given."""
+    """(N,) bool: a sure face of the scene is the face of one of the crops; crops: (M, D), their embeddings."""
     where, faces = [], []
     for number, scene in enumerate(scenes):
         for face in scene.faces[scene.faces[:, SCORE] >= FACE_SCORE_MIN]:

@@ -1,22 +1,24 @@
-"""Which aligned crops are pasted, and with what faces in them."""
+"""The aligned crops that are pasted, and the face in each."""
 
 import numpy as np
 
 from edge.errors import DataError
 from training.data.faces import FACE_SCORE_MIN, NO_FACES, SCORE
 from training.data.lfw import read_lfw
+from training.data.places import Places
 from training.data.scenes import read_crop_faces
 from training.data.splits import leaks
 from training.data.teacher import Teacher
 from training.data.yunet import YuNet
-from training.embedder.training_set import Places
-from training.engine.experiment import DetectorExperiment, Experiment, load_experiment
+from training.engine.detector_experiment import DetectorExperiment
+from training.engine.experiment import Experiment
+from training.engine.experiment_files import load_experiment
 
-CROPS_SEED = 2015  # whatever the experiment: the crops of one that takes fewer are among those of one that takes more
+CROPS_SEED = 2015  # the same for every experiment: one that takes fewer crops takes a subset
 
 
 def read_crops(experiment: DetectorExperiment, places: Places, teacher: YuNet) -> tuple[list[np.ndarray], np.ndarray]:
-    """Crops to paste in which the teacher surely sees one face, and nobody who is near to anybody in LFW."""
+    """Read the crops in which the teacher is sure of one face, without those that are near a person of LFW."""
     images, faces = [], [NO_FACES]
     for name in experiment.data.crops:
         pack = places.pack(name)
@@ -29,26 +31,26 @@ def read_crops(experiment: DetectorExperiment, places: Places, teacher: YuNet) -
     return images, np.concatenate(faces)
 
 
-def drawn_crops(experiment: DetectorExperiment, places: Places) -> tuple[Teacher, np.ndarray] | None:
-    """The leak teacher and its (N, D) embeddings of every crop that the experiment, or one it started from, pasted."""
-    drawn: dict[str, int] = {}
+def pasted_embeddings(experiment: DetectorExperiment, places: Places) -> tuple[Teacher, np.ndarray] | None:
+    """The leak teacher, with its (N, D) embeddings of all crops that this experiment and those before it paste."""
+    pasted: dict[str, int] = {}
     stage: Experiment | None = experiment
     while isinstance(stage, DetectorExperiment):
         for name in stage.data.crops:
-            drawn[name] = max(drawn.get(name, 0), stage.data.crops_per_pack)
+            pasted[name] = max(pasted.get(name, 0), stage.data.crops_per_pack)
         stage = load_experiment(stage.start_from) if stage.start_from else None
-    if not drawn:
+    if not pasted:
         return None
     teacher = _leak_teacher(experiment, places)
     rows = [
         teacher.embed_pack(places.pack(name))[clean_rows(experiment, places, name)[:count]]
-        for name, count in drawn.items()
+        for name, count in pasted.items()
     ]
     return teacher, np.concatenate(rows)
 
 
 def clean_rows(experiment: DetectorExperiment, places: Places, name: str) -> np.ndarray:
-    """The rows of a pack of crops that are near to nobody in LFW, in the order in which they are drawn."""
+    """The rows of a pack of crops that are not near a person of LFW, in random order."""
     teacher = _leak_teacher(experiment, places)
     lfw = teacher.embed_pack(read_lfw(places.data_dir, places.cache_dir).pack)
     clean = np.nonzero(~leaks(teacher.embed_pack(places.pack(name)), lfw, experiment.data.leak_cosine_max))[0]

@@ -1,4 +1,4 @@
-"""The whole way on real photographs: own detector, alignment, shipped embedder; nothing ready-made."""
+"""The whole pipeline on real photographs: our detector, alignment and shipped embedder, without ready-made crops."""
 
 from dataclasses import dataclass
 
@@ -18,11 +18,12 @@ RIGHT_FACE_IOU_MIN = 0.5
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Fractions, on LFW photographs of 250 px.
+    """Results on LFW photographs of 250 px; rates are fractions.
 
+    embedder:          sha256 of the embedder
     right_face:        photographs whose most central detection is the teacher's most central face, IoU >= 0.5
-    no_face:           photographs in which nothing was found
-    accuracy:          of the pairs, with own detections; a photograph without one is nobody, so a stranger to all
+    no_face:           photographs without a detection
+    accuracy:          of the pairs, with our detections; a photograph without one matches nobody
     accuracy_on_crops: of the same pairs, on the ready-made crops
     """
 
@@ -37,7 +38,7 @@ class Pipeline:
 
 
 def measure_pipeline(detector: Detector, photographs: Photographs) -> Pipeline:
-    """Detect, align, embed and compare, with the embedder that ships."""
+    """Detect, align, embed and compare, with the shipped embedder."""
     embedder = Embedder()
     right, crops = [], []
     for image, truth in zip(
@@ -49,8 +50,8 @@ def measure_pipeline(detector: Detector, photographs: Photographs) -> Pipeline:
         crops.append(None if face is None else align(image, face.landmarks))
         if truth is not None:
             right.append(face is not None and box_iou(face.box[None], truth[None, BOX])[0, 0] >= RIGHT_FACE_IOU_MIN)
-    nobody = np.zeros(embedder.card.dimension, dtype=np.float32)
-    own = np.stack([nobody if crop is None else embedder.embed(crop) for crop in crops])
+    no_embedding = np.zeros(embedder.card.dimension, dtype=np.float32)
+    own = np.stack([no_embedding if crop is None else embedder.embed(crop) for crop in crops])
     ready = np.stack([embedder.embed(crop) for crop in photographs.crops])
     pairs = photographs.pairs
     distances = pair_distances(own, pairs)

@@ -1,4 +1,4 @@
-"""The detector's report: tables, a curve, and a sheet of pictures for people to look at."""
+"""The report of a detector: tables, a curve, and a sheet of pictures."""
 
 import base64
 from pathlib import Path
@@ -10,11 +10,13 @@ from edge.inference.model_card import DetectorCard
 from training.data.faces import BOX, LANDMARKS, SCORE
 from training.data.scenes import Scene
 from training.detector.evaluation import DetectionEvaluation
+from training.detector.figures import threshold_figure
 from training.detector.matching import judge
-from training.engine.trainer import LOG, read_log
-from training.evaluate import figures
-from training.evaluate.report import write_page
+from training.engine.run_log import LOG, read_log
+from training.evaluate.figures import learning_figure
+from training.evaluate.report import training_of, write_page
 
+PAGE = Path(__file__).parent / "report.html"
 TILE_PX = (160, 240)
 COLUMNS = 5
 TILES = {"alarmed": 15, "missed": 20, "found": 15}
@@ -22,17 +24,17 @@ GREEN, RED, ORANGE = (0, 200, 0), (255, 0, 0), (255, 160, 0)
 
 
 def write_detection_report(card: DetectorCard, evaluation: DetectionEvaluation, run_dir: Path) -> Path:
-    """Write `report.html`, its PNG figures and `evaluation.json` into the run's folder; answer the HTML's path."""
+    """Write `report.html`, its PNG figures and `evaluation.json` into the run's folder; return the HTML's path."""
     log = read_log(run_dir / LOG)
-    pictures = {"threshold": figures.threshold_figure(evaluation)}
+    pictures = {"threshold": threshold_figure(evaluation)}
     if log:
-        pictures["learning"] = figures.growth_figure(log, {"held_out_recall": "faces found, at score 0.5"}, "share")
+        pictures["learning"] = learning_figure(log, {"held_out_recall": "faces found, at score 0.5"}, "share")
     sheet = contact_sheet(evaluation)
     (run_dir / "contact-sheet.png").write_bytes(sheet)
     numbers = evaluation.numbers()
-    teacher = [("all, one look of the teacher", numbers["teacher"])] if numbers["teacher"] else []
+    teacher = [("all, one detection of the teacher", numbers["teacher"])] if numbers["teacher"] else []
     return write_page(
-        "detector.html",
+        PAGE,
         run_dir,
         pictures,
         numbers,
@@ -47,21 +49,20 @@ def write_detection_report(card: DetectorCard, evaluation: DetectionEvaluation, 
         free=numbers["face_free"],
         pipeline=evaluation.pipeline,
         parity=card.measured["parity"],
-        growth=card.learned_from["growth"],
+        training=training_of(card),
         sheet=base64.b64encode(sheet).decode(),
     )
 
 
 def contact_sheet(evaluation: DetectionEvaluation, seed: int = 0) -> bytes:
-    """PNG of scenes with false alarms, scenes with misses, and scenes where all is well, some of each."""
+    """Draw some scenes with false alarms, some with misses and some without errors as one PNG."""
     kinds: dict[str, list[np.ndarray]] = {kind: [] for kind in TILES}
-    claims = evaluation.found
     for row in np.random.default_rng(seed).permutation(len(evaluation.scenes)):
-        scene, found = evaluation.scenes[row], claims[row]
+        scene, found = evaluation.scenes[row], evaluation.found[row]
         verdicts = judge(scene.faces, found)
-        missed = verdicts.asked & (verdicts.hit < 0)
+        missed = verdicts.counted & (verdicts.hit < 0)
         kind = "alarmed" if verdicts.false.any() else "missed" if missed.any() else "found"
-        if (verdicts.asked.any() or verdicts.false.any()) and len(kinds[kind]) < TILES[kind]:
+        if (verdicts.counted.any() or verdicts.false.any()) and len(kinds[kind]) < TILES[kind]:
             kinds[kind].append(tile(scene, found))
     tiles = [part for kind in kinds.values() for part in kind]
     tiles += [np.zeros((*TILE_PX, 3), dtype=np.uint8)] * (-len(tiles) % COLUMNS)
@@ -72,7 +73,7 @@ def contact_sheet(evaluation: DetectionEvaluation, seed: int = 0) -> bytes:
 
 
 def tile(scene: Scene, found: np.ndarray) -> np.ndarray:
-    """(160, 240, 3) uint8 RGB: the scene with its faces and detections drawn in."""
+    """Draw the faces and detections into a scene, (160, 240, 3) uint8 RGB."""
     verdicts = judge(scene.faces, found)
     height, width = TILE_PX
     zoom = min(height / scene.image.shape[0], width / scene.image.shape[1])
@@ -82,8 +83,8 @@ def tile(scene: Scene, found: np.ndarray) -> np.ndarray:
         left, top, right, bottom = (face[BOX] * zoom).round().astype(int).tolist()
         cv2.rectangle(image, (left, top), (right, bottom), colour, thickness)
 
-    for face, asked, hit in zip(scene.faces, verdicts.asked, verdicts.hit, strict=True):
-        if not asked:
+    for face, counted, hit in zip(scene.faces, verdicts.counted, verdicts.hit, strict=True):
+        if not counted:
             frame(face, ORANGE)
         elif hit < 0:
             frame(face, RED, 2)

@@ -1,4 +1,4 @@
-"""The batch of a step for the detector: composed pictures, and for every cell of the grids what it should say."""
+"""The batch of a step: composed pictures, and the target of every cell of the grids."""
 
 from typing import NamedTuple
 
@@ -11,17 +11,17 @@ from edge.errors import ExperimentError
 from edge.inference.detector import FACE_STRIDES, STRIDES, grid
 from training.data.faces import BOX, FACE_SCORE_MIN, LANDMARKS, SCORE, sizes
 from training.detector.compose import Composer, Scenery
-from training.engine.experiment import DetectorExperiment
+from training.engine.detector_experiment import DetectorExperiment
 
 NO_FACE, FACE, IGNORED = 0, 1, 2
 
-# A face belongs to the level whose usual face (four strides) is nearest to its size, and to the next one too where it
-# lies between two: both may find it, and no cell is told "no face" for a face it sees well.
+# A face belongs to the level whose usual face (four strides) is nearest to its size, and to two levels where it is
+# between them: no cell gets the target "no face" for a face that it sees well.
 LEVEL_REACH = 0.75  # in powers of two
 
 
 class DetectionBatch(NamedTuple):
-    """One step's pictures and, for each of the N cells of all grids, the truth.
+    """The pictures of one step, and the targets of the N cells of all grids.
 
     images: (B, H, W, 3) uint8
     state:  (B, N) int64, NO_FACE, FACE or IGNORED
@@ -33,8 +33,11 @@ class DetectionBatch(NamedTuple):
     faces: Tensor
 
 
-class DetectionSteps(Dataset):
-    """Batches by step number; of several ranks, each gets its own share of the same global batch."""
+class DetectionSteps(Dataset[DetectionBatch]):
+    """Batches by step number; each rank gets its own share of the same global batch.
+
+    Raises ExperimentError where the batch does not divide by the number of ranks.
+    """
 
     def __init__(self, scenery: Scenery, experiment: DetectorExperiment, rank: int = 0, world: int = 1) -> None:
         shape = experiment.network.height_px, experiment.network.width_px
@@ -49,21 +52,21 @@ class DetectionSteps(Dataset):
         images, states, faces = [], [], []
         for place in self.share:
             image, found = self.compose(np.random.default_rng([self.seed, step, int(place)]))
-            state, truth = assign(found, self.centres, self.strides)
+            state, target = assign(found, self.centres, self.strides)
             images.append(image)
             states.append(state)
-            faces.append(truth)
+            faces.append(target)
         return DetectionBatch(*(torch.from_numpy(np.stack(part)) for part in (images, states, faces)))
 
 
 def assign(faces: np.ndarray, centres: np.ndarray, strides: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(F, 15) faces, (N, 2) cell centres, (N,) strides -> (N,) int64 state and (N, 14) float32 box and landmarks.
 
-    A cell is told of a face whose centre is near: within 0.4 of the face, but at least half a stride (so that every
-    face has a cell) and at most one and a half. Where several are near, of the smallest.
+    The target of a cell is a face whose centre is near: within 0.4 of the face's size, but at least half a stride (so
+    that every face has a cell) and at most one and a half. Of several near faces it is the smallest.
     """
     state = np.full(len(centres), NO_FACE, dtype=np.int64)
-    truth = np.zeros((len(centres), 14), dtype=np.float32)
+    targets = np.zeros((len(centres), 14), dtype=np.float32)
     surely = faces[:, SCORE] >= FACE_SCORE_MIN
     for face in faces[~surely]:
         inside = ((centres >= face[0:2]) & (centres <= face[2:4])).all(axis=1)
@@ -73,10 +76,10 @@ def assign(faces: np.ndarray, centres: np.ndarray, strides: np.ndarray) -> tuple
     for face in sure[np.argsort(-sizes(sure), kind="stable")]:
         size = float(sizes(face[None])[0])
         level = np.clip(np.log2(max(size, 1.0) / FACE_STRIDES), np.log2(STRIDES[0]), np.log2(STRIDES[-1]))
-        mine = np.abs(level - np.log2(strides)) <= LEVEL_REACH
+        of_level = np.abs(level - np.log2(strides)) <= LEVEL_REACH
         reach = np.clip(0.4 * size, 0.5 * strides, 1.5 * strides)
         near = np.abs(centres - (face[0:2] + face[2:4]) / 2).max(axis=1) <= reach
-        cells = mine & near
+        cells = of_level & near
         state[cells] = FACE
-        truth[cells] = np.concatenate([face[BOX], face[LANDMARKS]])
-    return state, truth
+        targets[cells] = np.concatenate([face[BOX], face[LANDMARKS]])
+    return state, targets

@@ -1,15 +1,16 @@
-"""One measurement of a shipped model: always through edge.inference, so that the number is what the device does."""
+"""The evaluation of an int8 embedder, through edge.inference, so that it measures what the device runs."""
 
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from tqdm import tqdm
+from torch import nn
 
 from edge.inference.embedder import Embedder
 from edge.inference.model_card import Impostors
 from training.data.lfw import Pairs
+from training.embedder.encoder import encode_float, encode_on_device
 from training.embedder.training_set import TrainingSet
-from training.evaluate.calibration import cross_person_distances, impostors
+from training.evaluate.calibration import ImpostorTail, impostor_tail, impostors
 from training.evaluate.pairs import drawn_pairs
 from training.evaluate.rounding import rounded
 from training.evaluate.verification import Verification, pair_distances, verify_pairs
@@ -17,54 +18,87 @@ from training.evaluate.verification import Verification, pair_distances, verify_
 
 @dataclass(frozen=True)
 class Comparisons:
-    """Distances of pairs and their truth, kept for the figures."""
+    """The distances of pairs, for the figures.
+
+    embeddings: (N, D) float32 of unit length; the rows that the pairs refer to
+    distances:  (P,) float32
+    """
 
     pairs: Pairs
-    embeddings: np.ndarray  # (N, D) float32 of unit length, what the pairs' rows point into
-    distances: np.ndarray  # (P,) float32
+    embeddings: np.ndarray
+    distances: np.ndarray
     result: Verification
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """LFW where there is LFW, the held-out people, and how far apart strangers are."""
+    """Verification on LFW, where the data has it, and on the held-out people; and the distances between people."""
 
     lfw: Comparisons | None
     held_out: Comparisons
     impostors: Impostors
-    impostor_distances: np.ndarray
+    tail: ImpostorTail
 
     def numbers(self) -> dict[str, object]:
-        """For JSON; fractions, not percent."""
+        """Values for JSON; fractions, not percent."""
         return {
             "lfw": None if self.lfw is None else rounded(asdict(self.lfw.result)),
             "held_out": rounded(asdict(self.held_out.result)),
         }
 
 
-def embed_all(embedder: Embedder, images: np.ndarray, what: str) -> np.ndarray:
-    """(N, H, W, C) uint8 -> (N, D) float32 of unit length, one by one as the device does."""
-    return np.stack([embedder.embed(np.asarray(image)) for image in tqdm(images, desc=f"embed {what}", unit="crop")])
-
-
 def evaluate(embedder: Embedder, training_set: TrainingSet, seed: int = 0) -> Evaluation:
-    """Measure the model on everything that it did not learn from.
-
-    Raises DataError where fewer than two people were held out.
-    """
+    """Measure the model on the held-out data. Raises DataError where fewer than two people are held out."""
     held_out = training_set.held_out
-    embeddings = embed_all(embedder, held_out.images(), "held-out people")
-    distances = cross_person_distances(embeddings, held_out.people)
-    strangers = impostors(distances, held_out.people, held_out.teacher)
-    pairs = drawn_pairs(held_out.people, seed=seed)
+    embeddings = encode_on_device(embedder, held_out.images(), "held-out people")
+    tail = impostor_tail(embeddings, held_out.people)
     lfw = None
     if training_set.lfw is not None:
-        faces = embed_all(embedder, training_set.lfw.images, "LFW")
-        lfw = compared(faces, training_set.lfw.pairs)
-    return Evaluation(lfw, compared(embeddings, pairs), strangers, distances)
+        lfw = compare(encode_on_device(embedder, training_set.lfw.images, "LFW"), training_set.lfw.pairs)
+    return Evaluation(
+        lfw=lfw,
+        held_out=compare(embeddings, drawn_pairs(held_out.people, seed=seed)),
+        impostors=impostors(tail, held_out.people, held_out.teacher),
+        tail=tail,
+    )
 
 
-def compared(embeddings: np.ndarray, pairs: Pairs) -> Comparisons:
-    """The pairs' distances and what they say."""
+def compare(embeddings: np.ndarray, pairs: Pairs) -> Comparisons:
+    """The distances of the pairs and the metrics that follow from them."""
     distances = pair_distances(embeddings, pairs)
     return Comparisons(pairs, embeddings, distances, verify_pairs(distances, pairs))
+
+
+@dataclass(frozen=True)
+class EmbedderParity:
+    """Cosines between the float and the int8 encoding of the same crop, and the accuracy of both (fractions)."""
+
+    measured_on: str
+    crops: int
+    cosine_mean: float
+    cosine_percentile_1: float
+    cosine_min: float
+    accuracy_float: float
+    accuracy_int8: float
+
+    def summary(self) -> str:
+        """Half a sentence for the terminal."""
+        return f"int8 keeps a cosine of {self.cosine_mean:.4f} to float on {self.measured_on}"
+
+
+def parity(backbone: nn.Module, shipped: Evaluation, training_set: TrainingSet) -> EmbedderParity:
+    """Compare float with int8 on LFW, or else on the held-out people; never on calibration crops."""
+    lfw = training_set.lfw
+    images = training_set.held_out.images() if lfw is None else lfw.images
+    int8 = shipped.held_out if shipped.lfw is None else shipped.lfw
+    as_trained = encode_float(backbone, images)
+    cosines = (as_trained * int8.embeddings).sum(axis=1)
+    return EmbedderParity(
+        measured_on="held-out people" if lfw is None else "LFW",
+        crops=len(cosines),
+        cosine_mean=float(cosines.mean()),
+        cosine_percentile_1=float(np.percentile(cosines, 1)),
+        cosine_min=float(cosines.min()),
+        accuracy_float=compare(as_trained, int8.pairs).result.accuracy,
+        accuracy_int8=int8.result.accuracy,
+    )

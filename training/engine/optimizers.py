@@ -1,4 +1,4 @@
-"""What moves the weights: AdamW for all of them, or Muon for the convolutions that batch normalisation follows."""
+"""AdamW for every weight, or Muon for the convolutions that batch normalisation follows and AdamW for the rest."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -7,9 +7,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from training.engine.experiment import Experiment, OptimizerConfig
+from training.engine.experiment import OptimizerConfig
 
-NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # a quintic whose five iterations bring singular values near 1 (Jordan 2024)
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # a quintic; five iterations bring singular values near 1 (Jordan 2024)
 
 
 @torch.no_grad()
@@ -28,39 +28,39 @@ def orthogonalized(matrix: Tensor, iterations: int = 5) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum, orthogonalised, on matrices of a fixed norm (Jordan 2024).
+    """Orthogonalised momentum on matrices of a fixed norm (Jordan 2024).
 
-    A convolution (out, in, h, w) is the matrix (out, in * h * w). Batch normalisation follows, so its scale changes
-    nothing but the effective rate: every matrix is kept at the Frobenius norm of an orthogonal one. The learning rate
-    is thereby the share of the matrix that one step replaces.
-    torch.optim.Muon takes matrices alone, and knows decay in place of the norm.
+    A convolution (out, in, h, w) is the matrix (out, in * h * w). Batch normalisation follows it, so the scale of the
+    matrix changes only the effective rate: after every step the matrix gets the Frobenius norm of an orthogonal one.
+    The learning rate is then the share of the matrix that one step replaces.
+    torch.optim.Muon takes only 2-D weights, and it decays the weights where this one fixes their norm.
     """
 
     def __init__(self, weights: Iterable[nn.Parameter], lr: float, momentum: float = 0.95) -> None:
         super().__init__(weights, {"lr": lr, "momentum": momentum})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """Move every weight that has a gradient."""
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Update every weight that has a gradient."""
         loss = None if closure is None else closure()
         for group in self.param_groups:
             for weight in group["params"]:
                 if weight.grad is not None:
-                    self._move(weight, group["lr"], group["momentum"])
+                    self._update(weight, weight.grad, group["lr"], group["momentum"])
         return loss
 
-    def _move(self, weight: nn.Parameter, lr: float, momentum: float) -> None:
+    def _update(self, weight: nn.Parameter, gradient: Tensor, lr: float, momentum: float) -> None:
         state = self.state[weight]
         velocity = state.setdefault("velocity", torch.zeros_like(weight))
-        velocity.mul_(momentum).add_(weight.grad)
-        nesterov = weight.grad + momentum * velocity
+        velocity.mul_(momentum).add_(gradient)
+        nesterov = gradient + momentum * velocity
         matrix = nesterov.reshape(len(weight), -1)
         weight.sub_(orthogonalized(matrix).reshape(weight.shape), alpha=lr)
         weight.mul_(math.sqrt(min(matrix.shape)) / weight.norm())
 
 
 def normalized_convolutions(learner: nn.Module) -> list[nn.Parameter]:
-    """Weights of the dense convolutions that batch normalisation follows, but for those that look at pixels."""
+    """Weights of the dense convolutions that batch normalisation follows, without the stem, which reads pixels."""
     return [
         convolution.weight
         for chain in learner.modules()
@@ -74,7 +74,7 @@ def normalized_convolutions(learner: nn.Module) -> list[nn.Parameter]:
 
 
 def make_optimizers(learner: nn.Module, config: OptimizerConfig) -> list[torch.optim.Optimizer]:
-    """The experiment's optimizers, whose groups each know their "peak" rate; AdamW decays no scale, shift or bias."""
+    """The experiment's optimizers; every group has its peak rate as "peak". Scales, shifts and biases do not decay."""
     by_muon = normalized_convolutions(learner) if config.kind == "muon" else []
     taken = {id(weight) for weight in by_muon}
     rest = [parameter for parameter in learner.parameters() if id(parameter) not in taken]
@@ -91,16 +91,3 @@ def make_optimizers(learner: nn.Module, config: OptimizerConfig) -> list[torch.o
         for group in optimizer.param_groups:
             group["peak"] = group["lr"]
     return optimizers
-
-
-def rate_factor(step: int, experiment: Experiment) -> float:
-    """The share of its peak rate that every group has at this step: a linear warm-up, then the schedule."""
-    config = experiment.optimizer
-    warmup = max(1, config.warmup_images // experiment.batch_size)
-    if step < warmup:
-        return (step + 1) / warmup
-    if config.schedule == "inverse_sqrt":
-        turn = config.inverse_sqrt_images / experiment.batch_size
-        return math.sqrt(turn / (turn + step - warmup))
-    progress = (step - warmup) / max(1, config.images // experiment.batch_size - warmup)
-    return 0.5 * (1 + math.cos(math.pi * progress))

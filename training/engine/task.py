@@ -1,85 +1,103 @@
-"""What one kind of model brings along; the trainer, the export, the card and the commands are the same for all."""
+"""What one kind of model must provide; the trainer, the export, the card and the commands are the same for all."""
 
 from pathlib import Path
-from typing import Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from lightning_fabric import Fabric
 from torch import nn
 
 from edge.inference.model_card import Card
-from training.embedder.training_set import Places
+from training.data.places import Places
 from training.engine.experiment import Experiment
 from training.engine.trainer import RunPlan
 
 
 class Data(Protocol):
-    """What is learned from and measured on."""
+    """The training data and the held-out data."""
 
-    account: dict[str, object]
-    digest: str
+    @property
+    def split_stats(self) -> dict[str, object]:
+        """Numbers of the split: what is used, what is held out, what is left out and why."""
+
+    @property
+    def digest(self) -> str:
+        """Changes with the training data."""
 
     def summary(self) -> str:
-        """One line for people."""
+        """One line for the terminal."""
 
 
 class Evaluation(Protocol):
     """One measurement of an int8 model."""
 
     def numbers(self) -> dict[str, object]:
-        """For JSON; fractions, not percent."""
+        """Values for JSON; fractions, not percent."""
 
 
 class Parity(Protocol):
-    """What quantization cost; a dataclass of numbers."""
+    """The cost of quantization: a dataclass of numbers."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
     def summary(self) -> str:
-        """Half a sentence for people."""
+        """Half a sentence for the terminal."""
 
 
 class Task(Protocol):
-    """An experiment together with everything that only its kind of model knows."""
+    """An experiment with everything that only its kind of model knows."""
 
-    experiment: Experiment
-    card_kind: type[Card]
-    input_shape: tuple[int, int, int]  # (H, W, C) of the exported model
-    model_name: str  # of the exported file, without its ending
+    @property
+    def experiment(self) -> Experiment:
+        """What is to be trained."""
 
-    def gather(self, places: Places, *, measure_only: bool) -> Data:
-        """What the experiment learns from and is measured on; the first may be left out."""
+    @property
+    def card_kind(self) -> type[Card]:
+        """The class of its model card."""
 
-    def fit(self, data: Data, plan: RunPlan, fabric: Fabric, runs_dir: Path) -> nn.Module:
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """(H, W, C) of the exported model."""
+
+    @property
+    def model_name(self) -> str:
+        """Name of the exported file, without its suffix."""
+
+    def gather(self, places: Places, *, measure_only: bool) -> Any:
+        """Read the data; measure_only allows the task to leave out the training data."""
+
+    def fit(self, data: Any, plan: RunPlan, fabric: Fabric, runs_dir: Path) -> nn.Module:
         """Train to the end and return the learner."""
 
     def trained(self, runs_dir: Path) -> nn.Module:
-        """The network of a finished run, at rest, on the CPU."""
+        """The network of a finished run, in evaluation mode, on the CPU."""
 
-    def calibration_images(self, data: Data) -> list[np.ndarray]:
-        """Pictures of input_shape, uint8, that the int8 ranges are read from."""
+    def calibration_images(self, data: Any) -> list[np.ndarray]:
+        """Pictures of input_shape, uint8, to measure the int8 ranges on."""
 
     def lineage(self) -> dict[str, object]:
-        """What it learned from, for the card."""
+        """The training data and the experiments before this one, for the card."""
 
     def stages(self) -> list[str]:
-        """The experiments to be fitted one after the other, the last is this one."""
+        """The names of the experiments to fit, in order; the last is this one."""
 
     def export_command(self) -> str:
-        """What makes the model of the finished run."""
+        """The command that makes the model of the finished run."""
 
     def terms(self) -> str:
-        """What the card says of use."""
+        """The terms of use, for the card."""
 
-    def card(self, basics: dict[str, object], model: Path, data: Data) -> Card:
-        """The card of a model just quantized, not yet measured, with what is chosen by looking at it."""
+    def card(self, basics: dict[str, Any], model: Path, data: Any) -> Any:
+        """The card of a model that is quantized but not yet measured; a task may choose a threshold here."""
 
-    def evaluate(self, model: Path, data: Data) -> Evaluation:
-        """Measure the int8 model on everything that it did not learn from."""
+    def evaluate(self, model: Path, data: Any) -> Any:
+        """Measure the int8 model on the held-out data."""
 
-    def parity(self, network: nn.Module, evaluation: Evaluation, data: Data) -> Parity:
-        """Float against int8."""
+    def parity(self, network: nn.Module, evaluation: Any, data: Any) -> Parity:
+        """Compare float with int8."""
 
-    def measured(self, card: Card, evaluation: Evaluation) -> Card:
-        """The card with what else the evaluation says than numbers()."""
+    def complete_card(self, card: Any, evaluation: Any) -> Any:
+        """The card with what the evaluation found beside its numbers()."""
 
-    def write_report(self, card: Card, evaluation: Evaluation, run_dir: Path) -> Path:
-        """One HTML file for people; answers its path."""
+    def write_report(self, card: Any, evaluation: Any, run_dir: Path) -> Path:
+        """Write report.html and return its path."""

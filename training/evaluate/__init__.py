@@ -1,1 +1,1 @@
-"""How good the similarity function is, measured on what ships."""
+"""Metrics, figures and the report page that every kind of model shares."""

@@ -1,8 +1,10 @@
-"""Numbers for people and JSON."""
+"""Numbers for reading."""
+
+from typing import Any
 
 
-def rounded(value: object, digits: int = 5) -> object:
-    """The same nest of dicts with its floats rounded: nobody reads the sixteenth digit."""
+def rounded(value: Any, digits: int = 5) -> Any:
+    """The same nested dicts with their floats rounded."""
     if isinstance(value, dict):
         return {key: rounded(inner, digits) for key, inner in value.items()}
     return round(value, digits) if isinstance(value, float) else value

@@ -1,4 +1,4 @@
-"""1:1 verification: same person or not, from the distance alone."""
+"""1:1 verification: same person or not, by the distance."""
 
 from dataclasses import dataclass
 
@@ -14,11 +14,11 @@ def pair_distances(embeddings: np.ndarray, pairs: Pairs) -> np.ndarray:
 
 
 def best_tau(distances: np.ndarray, same: np.ndarray) -> float:
-    """The tau under which most pairs are judged right; half way between two distances, the first if several tie."""
+    """The tau with the most correct decisions, half way between two distances; the smallest if several tie."""
     order = np.argsort(distances, kind="stable")
     ordered, mated = distances[order], same[order]
-    right = np.concatenate([[0], np.cumsum(np.where(mated, 1, -1))])  # right[k]: gain of accepting the k nearest
-    # A cut between two equal distances does not exist.
+    right = np.concatenate([[0], np.cumsum(np.where(mated, 1, -1))])  # right[k]: gain of accepting the k smallest
+    # There is no cut between two equal distances.
     possible = np.concatenate([[True], ordered[1:] > ordered[:-1], [True]])
     cut = int(np.argmax(np.where(possible, right, -len(right))))
     if cut == 0:
@@ -29,7 +29,7 @@ def best_tau(distances: np.ndarray, same: np.ndarray) -> float:
 
 
 def ten_fold_accuracy(distances: np.ndarray, pairs: Pairs) -> tuple[float, float]:
-    """Mean and standard deviation over the folds of accuracy, tau chosen on the other folds (LFW protocol)."""
+    """Mean and standard deviation of the accuracy over the folds; tau is chosen on the other folds (LFW protocol)."""
     accuracies = []
     for fold in np.unique(pairs.fold):
         test = pairs.fold == fold
@@ -40,19 +40,19 @@ def ten_fold_accuracy(distances: np.ndarray, pairs: Pairs) -> tuple[float, float
 
 @dataclass(frozen=True)
 class Verification:
-    """What a set of pairs says about an encoding. Fractions, not percent."""
+    """Metrics of a set of pairs. Fractions, not percent; tau is the one with the best accuracy on all pairs."""
 
     pairs: int
     accuracy: float
     accuracy_std: float
-    tau: float  # the one under which most of all pairs are judged right
+    tau: float
     auc: float
     eer: float
     tar_at_far: dict[str, float]
 
 
 def verify_pairs(distances: np.ndarray, pairs: Pairs, fars: tuple[float, ...] = (1e-2, 1e-3)) -> Verification:
-    """Accuracy by folds, EER and TAR at the given FARs (ISO/IEC 19795-1: 1 - FNMR at an FMR)."""
+    """Compute accuracy by folds, AUC, EER and TAR at the given FARs (ISO/IEC 19795-1: 1 - FNMR at an FMR)."""
     far, tar, _ = roc_curve(pairs.same, -distances, drop_intermediate=False)
     accuracy, accuracy_std = ten_fold_accuracy(distances, pairs)
     return Verification(
@@ -67,7 +67,7 @@ def verify_pairs(distances: np.ndarray, pairs: Pairs, fars: tuple[float, ...] = 
 
 
 def equal_error_rate(far: np.ndarray, tar: np.ndarray) -> float:
-    """Where FAR and 1 - TAR cross, on the straight line between the two ROC points around it."""
+    """The rate where FAR equals 1 - TAR, on the straight line between the two ROC points around it."""
     gap = far - (1 - tar)  # rises from -1 to 1
     after = int(np.argmax(gap >= 0))
     if after == 0 or gap[after] == gap[after - 1]:

@@ -1,1 +1,1 @@
-"""From a trained network to the int8 file that ships, with proof that nothing was lost on the way."""
+"""From a trained network to the int8 file that ships, with its card."""

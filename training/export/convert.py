@@ -11,26 +11,27 @@ from training.engine.learner import to_network
 
 
 def to_float_tflite(network: nn.Module, input_shape: tuple[int, int, int], path: Path) -> None:
-    """Write the network as a float TFLite model of batch 1 that takes (1, H, W, C) float32.
+    """Write the network as a float TFLite model of batch 1 with the input (1, H, W, C) float32.
 
-    input_shape: (H, W, C). The image stays channels-last from the camera to the last layer: no TRANSPOSE is in it.
+    input_shape: (H, W, C). The image is channels-last from the camera to the last layer: the graph has no TRANSPOSE.
     """
     import litert_torch
 
     height, width, channels = input_shape
     network = network.eval()
     with torch.no_grad():
-        answers = network(torch.zeros(1, channels, height, width))
-    maps = [index for index, answer in enumerate(answers) if answer.ndim == 4] if isinstance(answers, tuple) else []
+        outputs = network(torch.zeros(1, channels, height, width))
+    maps = [index for index, output in enumerate(outputs) if output.ndim == 4] if isinstance(outputs, tuple) else []
     channels_last = litert_torch.to_channel_last_io(network, args=[0], outputs=maps or None).eval()
     litert_torch.convert(channels_last, (torch.zeros(1, height, width, channels),)).export(str(path))
 
 
 def to_int8_tflite(float_path: Path, images: Iterable[np.ndarray], path: Path) -> None:
-    """Quantize weights and activations to int8, input and output too, with ranges read off real images.
+    """Quantize weights, activations, input and output to int8, with ranges measured on real images.
 
-    images: each (H, W, C) uint8. The ranges are absolute minima and maxima. The quantizer's default, a moving average
-    over the images, clips the input's range: the worst cosine to the float model was 0.922 with it, 0.985 without.
+    images: each (H, W, C) uint8
+    The ranges are absolute minima and maxima. The quantizer's default is a moving average over the images, which clips
+    the range of the input: the worst cosine to the float model was 0.922 with it, 0.985 without.
     """
     from ai_edge_quantizer import calibrator, quantizer, recipe, recipe_manager
     from ai_edge_quantizer.utils import qsv_utils
@@ -48,13 +49,13 @@ def to_int8_tflite(float_path: Path, images: Iterable[np.ndarray], path: Path) -
 
 
 def as_float_input(image: np.ndarray) -> np.ndarray:
-    """(H, W, C) uint8 -> (1, H, W, C) float32, as the float model takes it."""
+    """(H, W, C) uint8 -> (1, H, W, C) float32, the input of the float model."""
     return to_network(torch.from_numpy(np.array(image))[None]).permute(0, 2, 3, 1).numpy()
 
 
 def pinned(images: list[np.ndarray]) -> list[np.ndarray]:
-    """The images and two plain ones of 0 and 255, which pin the input's range to every pixel value.
+    """The images with two plain ones of 0 and 255, so that the input's range is that of a pixel.
 
-    So int8 in is exactly pixel - 128.
+    The int8 input is then exactly pixel - 128.
     """
     return [np.zeros_like(images[0]), np.full_like(images[0], 255), *images]

@@ -1,21 +1,21 @@
-"""How large a network is."""
+"""The size of a network."""
 
 import torch
 from torch import Tensor, nn
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Learned numbers in the model."""
+    """Number of trained parameters."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 
 def count_macs(model: nn.Module, input_shape: tuple[int, int, int]) -> int:
-    """Multiply-accumulates of one image, (H, W, C), through the convolutions."""
+    """Number of multiply-accumulates in the convolutions, for one image of (H, W, C)."""
     total = 0
 
     def count(layer: nn.Conv2d | nn.ConvTranspose2d, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         nonlocal total
-        # Every place of the coarser side meets every weight once.
+        # Every place of the smaller map is multiplied with every weight once.
         places = inputs[0] if isinstance(layer, nn.ConvTranspose2d) else output
         total += places.shape[2] * places.shape[3] * layer.weight.numel()
 

@@ -1,4 +1,4 @@
-"""The converters print from C++ as much as from Python; people asked for a model, not for that."""
+"""The converters print much from C++ and from Python; it belongs into a file."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @contextmanager
 def output_into(path: Path) -> Iterator[None]:
-    """Send everything this process writes to stdout and stderr to a file while the block runs."""
+    """Redirect stdout and stderr of this process, C++ included, to a file while the block runs."""
     sys.stdout.flush()
     sys.stderr.flush()
     kept = {descriptor: os.dup(descriptor) for descriptor in (1, 2)}

@@ -1,4 +1,4 @@
-"""Handwritten characters as a training set: a character takes the place of a person, an alphabet that of a crowd."""
+"""Handwritten characters as a training set: a character takes the place of a person."""
 
 import hashlib
 from dataclasses import dataclass
@@ -8,75 +8,79 @@ from typing import NamedTuple
 import numpy as np
 
 from edge.errors import DataError
-from training.data.drawings import Drawings, Prepare, aligned, shrunk
+from training.data.drawings import Drawings, Prepare, aligned, scaled
 from training.data.drawn_characters import PER_ALPHABET, drawn_alphabets
 from training.data.omniglot import LakeRun, omniglot_folder, read_drawings, read_runs
-from training.embedder.training_set import Places, Rows, TrainingSet
-from training.engine.experiment import EncoderExperiment
+from training.data.places import Places
+from training.embedder.training_set import Rows, TrainingSet
+from training.engine.encoder_experiment import EncoderExperiment
 from training.omniglot.handwriting import handwriting
 from training.omniglot.trials import Trials, drawn_trials
 
-WATCHED_TRIALS = 2000  # while it learns; a standard error of one point at 70 %
-UNSEEN_SEED = 1  # of the drawn alphabets that nothing is learned or chosen from
+VALIDATION_TRIALS = 2000  # a standard error of one point at 70 %
+TEST_SEED = 1  # of the drawn alphabets of the test set
 
 
 @dataclass(frozen=True)
 class CharacterSet(TrainingSet):
-    """A training set whose held-out rows are whole alphabets, with what one-shot trials are made of."""
+    """A training set whose held-out rows are whole alphabets.
+
+    trials: 20-way one-shot, each within a held-out alphabet
+    """
 
     held_out_drawings: Drawings
-    trials: Trials  # 20-way one-shot within a held-out alphabet
+    trials: Trials
 
     def summary(self) -> str:
-        """One line for people."""
-        account = self.account
+        """One line for the terminal."""
+        stats = self.split_stats
         return (
-            f"{account['crops_to_learn_from']:,} drawings of {account['labelled_people_to_learn_from']:,} characters "
-            f"to learn from; held out {account['held_out_crops']:,} of {account['held_out_people']}"
+            f"{stats['crops_to_learn_from']:,} training drawings of {stats['labelled_people_to_learn_from']:,} "
+            f"characters; held out: {stats['held_out_crops']:,} drawings of {stats['held_out_people']}"
         )
 
 
-class Unseen(NamedTuple):
-    """What is looked at last: alphabets that nothing was learned or chosen from, and Lake's runs through them."""
+class EvaluationSet(NamedTuple):
+    """The test set: alphabets that are used neither in training nor for a choice, and Lake's runs on them."""
 
     drawings: Drawings
     runs: list[LakeRun]
 
 
 def gather_characters(experiment: EncoderExperiment, places: Places) -> CharacterSet:
-    """The background alphabets, split into those to learn from and those held out.
+    """Read the background alphabets and split off the held-out ones.
 
-    Raises DataError where Omniglot is missing, or an alphabet of the experiment is not in it.
+    Raises DataError where Omniglot is missing, or has not an alphabet that the experiment names.
     """
     drawings = background(experiment, places)
     wanted = experiment.data.held_out_alphabets
     unknown = sorted(set(wanted) - set(drawings.alphabets))
     if unknown or not wanted:
         raise DataError(
-            f"experiment '{experiment.name}': data.held_out_alphabets wants names of background alphabets, "
-            f"got {', '.join(unknown) or 'none'}; there are {', '.join(sorted(set(drawings.alphabets)))}"
+            f"experiment '{experiment.name}': data.held_out_alphabets needs names of background alphabets, "
+            f"got {', '.join(unknown) or 'none'}; known alphabets: {', '.join(sorted(set(drawings.alphabets)))}"
         )
-    measured = np.isin(drawings.alphabets, wanted)
-    if measured.all():
-        raise DataError(f"experiment '{experiment.name}' holds every alphabet out: none is left to learn from")
-    held_out = drawings.only(measured)
-    train = as_rows(drawings.only(~measured), turned_copies=experiment.data.turned_copies)
+    held = np.isin(drawings.alphabets, wanted)
+    if held.all():
+        raise DataError(f"experiment '{experiment.name}' holds out every alphabet: none is left for training")
+    held_out = drawings.only(held)
+    train = as_rows(drawings.only(~held), turned_copies=experiment.data.turned_copies)
     listing = "\n".join(train.people).encode() + b"".join(image.tobytes() for image in train.sources[0])
     return CharacterSet(
         train=train,
         held_out=as_rows(held_out),
         lfw=None,
-        account=_account(experiment, drawings.only(~measured), train, held_out),
+        split_stats=_split_stats(experiment, drawings.only(~held), train, held_out),
         digest=hashlib.sha256(listing).hexdigest()[:12],
-        seen=handwriting,
+        augment=handwriting,
         set_aside={},
         held_out_drawings=held_out,
-        trials=drawn_trials(held_out, WATCHED_TRIALS, ways=20),
+        trials=drawn_trials(held_out, VALIDATION_TRIALS, ways=20),
     )
 
 
 def background(experiment: EncoderExperiment, places: Places) -> Drawings:
-    """Every drawing that may be learned or chosen from, at the size the experiment's network takes."""
+    """Every drawing for training or for a choice, at the input size of the experiment's network."""
     config, prepare = experiment.data, prepared(experiment)
     if config.source == "omniglot":
         return read_drawings(omniglot_folder(places.data_dir), "background", prepare)
@@ -84,22 +88,22 @@ def background(experiment: EncoderExperiment, places: Places) -> Drawings:
 
 
 def prepared(experiment: EncoderExperiment) -> Prepare:
-    """What a drawing goes through once, before anything is learned from it or asked about it."""
-    return partial(aligned if experiment.data.aligned else shrunk, px=experiment.backbone.input_px)
+    """The function that aligns or scales a drawing, once, before any use."""
+    return partial(aligned if experiment.data.aligned else scaled, px=experiment.backbone.input_px)
 
 
-def unseen(experiment: EncoderExperiment, places: Places) -> Unseen:
-    """Every drawing that the test is made of; see background."""
+def read_evaluation_set(experiment: EncoderExperiment, places: Places) -> EvaluationSet:
+    """Every drawing of the test set, at the input size of the experiment's network."""
     config, prepare = experiment.data, prepared(experiment)
     if config.source == "omniglot":
         folder = omniglot_folder(places.data_dir)
-        return Unseen(read_drawings(folder, "evaluation", prepare), read_runs(folder, prepare))
-    drawings = drawn_alphabets("unseen", 2, config.generated_looks, prepare, UNSEEN_SEED)
-    return Unseen(drawings, runs_in(drawings))
+        return EvaluationSet(read_drawings(folder, "evaluation", prepare), read_runs(folder, prepare))
+    drawings = drawn_alphabets("unseen", 2, config.generated_looks, prepare, TEST_SEED)
+    return EvaluationSet(drawings, runs_in(drawings))
 
 
 def runs_in(drawings: Drawings) -> list[LakeRun]:
-    """One run of Lake's kind in each alphabet: 20 drawings by the second drawer among those of the first."""
+    """Make one run like Lake's in each alphabet: classify 20 drawings by drawer 2 among those by drawer 1."""
     runs = []
     for alphabet in np.unique(drawings.alphabets):
         of_alphabet = drawings.only(drawings.alphabets == alphabet)
@@ -110,9 +114,9 @@ def runs_in(drawings: Drawings) -> list[LakeRun]:
 
 
 def as_rows(drawings: Drawings, *, turned_copies: bool = False) -> Rows:
-    """The drawings as rows to learn from; with turned copies, four times as many, as characters of their own.
+    """The drawings as rows; with turned_copies there are four times as many, and each turn is another alphabet.
 
-    A turned alphabet is another alphabet: "Greek/07", "Greek turned 90/07".
+    The names are like "Greek/07" and "Greek turned 90/07".
     """
     turns = range(4) if turned_copies else range(1)
     names = np.array([character.rpartition("/")[::2] for character in drawings.characters])  # (N, 2)
@@ -132,13 +136,13 @@ def as_rows(drawings: Drawings, *, turned_copies: bool = False) -> Rows:
     )
 
 
-def _account(
-    experiment: EncoderExperiment, learned_from: Drawings, train: Rows, held_out: Drawings
+def _split_stats(
+    experiment: EncoderExperiment, training: Drawings, train: Rows, held_out: Drawings
 ) -> dict[str, object]:
-    """In numbers, under the names that the account of faces has."""
+    """The numbers of the split, with the keys that they have for faces."""
     return {
-        "alphabets_to_learn_from": len(np.unique(learned_from.alphabets)),
-        "characters_to_learn_from": len(np.unique(learned_from.characters)),
+        "alphabets_to_learn_from": len(np.unique(training.alphabets)),
+        "characters_to_learn_from": len(np.unique(training.characters)),
         "crops": len(train) + len(held_out),
         "crops_to_learn_from": len(train),
         "left_out_near_lfw": 0,

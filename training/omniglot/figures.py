@@ -1,20 +1,27 @@
-"""Pictures of a ladder, each as the bytes of a small PNG."""
+"""Figures of a ladder, each as the bytes of a small PNG."""
 
+from typing import Any
+
+import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.manifold import TSNE
 
 from training.data.drawings import Drawings
-from training.evaluate.figures import axes, plt, png
-from training.omniglot.one_shot import Encoder, distances_in
+from training.embedder.encoder import Encoder
+from training.engine.run_log import Line
+from training.evaluate.figures import axes, png
+from training.omniglot.one_shot import distances_in
 from training.omniglot.protocols import SHOTS, Protocol, shot_key
 from training.omniglot.trials import Trials
+
+Score = dict[str, Any]  # mean, standard deviation and interval over seeds; see training.omniglot.protocols.over_seeds
 
 CONFUSIONS = 12
 MAPPED_DRAWERS = 6
 
 
-def rungs_figure(names: list[str], scores: list[dict], lines: dict[str, float], title: str) -> bytes:
-    """One bar per row with its 95 % interval; lines: what others reach."""
+def rows_figure(names: list[str], scores: list[Score], lines: dict[str, float], title: str) -> bytes:
+    """One bar for each row with its 95 % interval; lines: published results."""
     figure, plot = plt.subplots(figsize=(7, 0.5 * len(names) + 1.2))
     means = [100 * score["mean"] for score in scores]
     plot.barh(names, means, color="C0", alpha=0.8)
@@ -30,22 +37,22 @@ def rungs_figure(names: list[str], scores: list[dict], lines: dict[str, float], 
     return png(figure)
 
 
-def pairs_figure(logs: dict[str, list[list[dict]]]) -> bytes:
-    """One-shot accuracy on the held-out alphabets over drawings seen, two to a pair; a thin line per seed."""
+def validations_figure(logs: dict[str, list[list[Line]]]) -> bytes:
+    """One-shot accuracy on the held-out alphabets over drawings seen, two to a pair; a thin line for each seed."""
     figure, plot = axes("Learning", "training pairs seen (two drawings each)", "20-way one-shot, held-out alphabets")
     for number, (label, seeds) in enumerate(logs.items()):
         for seed, log in enumerate(seeds):
-            looks = [line for line in log if "held_out_one_shot" in line]
-            pairs, shares = [line["images"] / 2 for line in looks], [line["held_out_one_shot"] for line in looks]
+            lines = [line for line in log if "held_out_one_shot" in line]
+            pairs, shares = [line["images"] / 2 for line in lines], [line["held_out_one_shot"] for line in lines]
             plot.plot(pairs, shares, f"C{number}.-", alpha=0.6, label=label if seed == 0 else None)
     plot.set(xscale="log")
     plot.legend(fontsize="x-small")
     return png(figure)
 
 
-def shots_figure(scores: dict[str, dict[str, dict]], protocol: Protocol) -> bytes:
-    """Accuracy over examples shown of each character; scores: row -> key -> mean and the rest."""
-    figure, plot = axes(protocol.name, "examples of each character", "accuracy")
+def shots_figure(scores: dict[str, dict[str, Score]], protocol: Protocol) -> bytes:
+    """Accuracy over the number of drawings of each character; scores: row -> key -> score."""
+    figure, plot = axes(protocol.name, "drawings of each character", "accuracy")
     for label, row in scores.items():
         plot.plot(SHOTS, [row[shot_key(protocol, shots)]["mean"] for shots in SHOTS], "o-", label=label)
     plot.set_xticks(SHOTS)
@@ -54,13 +61,14 @@ def shots_figure(scores: dict[str, dict[str, dict]], protocol: Protocol) -> byte
 
 
 def confusions_figure(encoder: Encoder, drawings: Drawings, trials: Trials) -> bytes:
-    """The surest mistakes: what was asked, the example it should have been found by, and what was answered."""
+    """The errors with the largest margin: the query, the drawing of its character, and the drawing it was taken for."""
     distances = distances_in(encoder.encode(drawings.images), trials, encoder.distance)  # (T, N)
-    answers = distances.argmin(axis=1)
-    surest = np.argsort(distances.min(axis=1) - distances[:, 0])  # the farther the right one lies behind, the earlier
-    shown, seen = [], set()
-    for trial in surest[distances[surest].min(axis=1) < distances[surest, 0]]:
-        right, wrong = trials.support[trial, 0, 0], trials.support[trial, answers[trial], 0]
+    nearest = distances.argmin(axis=1)
+    order = np.argsort(distances.min(axis=1) - distances[:, 0])  # the largest margin first
+    shown: list[tuple[int, int, int]] = []
+    seen: set[frozenset[str]] = set()
+    for trial in order[distances[order].min(axis=1) < distances[order, 0]]:
+        right, wrong = trials.support[trial, 0, 0], trials.support[trial, nearest[trial], 0]
         pair = frozenset((drawings.characters[right], drawings.characters[wrong]))
         if pair not in seen:
             seen.add(pair)
@@ -71,12 +79,12 @@ def confusions_figure(encoder: Encoder, drawings: Drawings, trials: Trials) -> b
         number, column = divmod(place, 3)
         if number < len(shown):
             plot.imshow(255 - drawings.images[shown[number][column], :, :, 0], cmap="gray", vmin=0, vmax=255)
-            plot.set_title(("asked", "is", "answered")[column], fontsize=7, pad=2)
+            plot.set_title(("query", "its character", "taken for")[column], fontsize=7, pad=2)
     return png(figure)
 
 
 def map_figure(encoder: Encoder, drawings: Drawings, alphabet: str) -> bytes:
-    """Drawings of one alphabet where t-SNE (van der Maaten & Hinton 2008) puts them, a colour per character."""
+    """Drawings of one alphabet at their t-SNE positions (van der Maaten & Hinton 2008), a colour for each character."""
     rows = np.flatnonzero((drawings.alphabets == alphabet) & (drawings.drawers <= MAPPED_DRAWERS))
     encodings = encoder.encode(drawings.images[rows])
     places = TSNE(perplexity=min(12, len(rows) // 4), init="pca", random_state=0).fit_transform(encodings)
@@ -89,7 +97,7 @@ def map_figure(encoder: Encoder, drawings: Drawings, alphabet: str) -> bytes:
         picture = np.concatenate([np.broadcast_to(colour, (*ink.shape[:2], 3)), ink], axis=2)
         plot.imshow(picture, extent=(x - spread, x + spread, y - spread, y + spread))
     low, high = places.min(axis=0) - 2 * spread, places.max(axis=0) + 2 * spread
-    plot.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), title=f"{alphabet}, never seen before")
+    plot.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), title=f"{alphabet}, not in the training data")
     plot.set_aspect("equal")
     plot.axis("off")
     return png(figure)

@@ -1,39 +1,39 @@
-"""The same character by another hand, and the same alphabet as another."""
+"""Augmentation of drawings: the same character by another hand, and an alphabet as another alphabet."""
 
 import cv2
 import numpy as np
 
 from training.data.warp import zoom_and_turn
 
-# Koch, Zemel, Salakhutdinov 2015, section 3.2: the largest of each, which happens half of the time.
+# Koch, Zemel, Salakhutdinov 2015, section 3.2: the largest value of each; each applies with probability 0.5.
 TURN_DEGREES = 10.0
 SHEAR = 0.3
 ZOOM = 0.2
 SHIFT = 2 / 105  # of the side
-# Ours, all of it every time: standard deviations at strength 1.
+# Ours, which always applies: standard deviations at strength 1.
 HAND_TURN_DEGREES = 8.0
 HAND_SLANT = 0.15
 HAND_ZOOM = 0.12  # of the logarithm
 HAND_SHIFT = 0.04  # of the side
 HAND_BEND = 0.025  # of the side
-BEND_POINTS = 5  # across, so that strokes bend and do not tremble
-PEN = 0.4  # how often the pen is thicker or thinner
-# What makes an alphabet another.
-RECAST_TURN = np.pi / 4  # the largest; turned copies do the rest
+BEND_POINTS = 5  # in each direction: few, so that strokes bend smoothly
+PEN = 0.4  # probability of a thicker or thinner pen
+# The transform of a whole alphabet.
+RECAST_TURN = np.pi / 4  # the largest; data.turned_copies covers larger turns
 RECAST_STRETCH, RECAST_SLANT = 0.12, 0.2
 
 
 def handwriting(
     drawing: np.ndarray, rng: np.random.Generator, strength: float, alphabet: np.random.Generator | None = None
 ) -> np.ndarray:
-    """(H, W, 1) uint8, ink on 0 -> the same shape, drawn by another hand.
+    """(H, W, 1) uint8, ink on 0 -> the same shape, as another hand draws it.
 
-    strength 0 is the affine distortions of Koch et al. 2015; from there on up it is ours, in which strokes bend too and
-    the pen gets thicker or thinner. alphabet draws what all characters of one go through alike, so that it becomes
-    another.
+    strength: 0 gives the affine distortions of Koch et al. 2015; above 0 it is ours, which also bends strokes and
+              changes the thickness of the pen
+    alphabet: the generator of the transform that all characters of an alphabet share
     """
     height, width = drawing.shape[:2]
-    linear, shift = by_hand(rng, strength) if strength else as_published(rng)
+    linear, shift = our_distortion(rng, strength) if strength else kochs_distortion(rng)
     if alphabet is not None:
         linear = recast(alphabet) @ linear
     centre = np.array([(width - 1) / 2, (height - 1) / 2])
@@ -50,16 +50,16 @@ def handwriting(
     return drawing.reshape(height, width, 1)
 
 
-def as_published(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """(2, 2), and (2,) in sides of the picture: Koch's distortion, each part of it half of the time."""
+def kochs_distortion(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Koch's distortion: (2, 2), and a shift (2,) in sides of the picture; each part applies with probability 0.5."""
     turn, slant_x, slant_y, zoom_x, zoom_y, *shift = rng.uniform(-1, 1, 7) * (rng.random(7) < 0.5)
     sheared = np.array([[1, SHEAR * slant_x], [SHEAR * slant_y, 1]])
     zoomed = np.diag([1 + ZOOM * zoom_x, 1 + ZOOM * zoom_y])
     return zoom_and_turn(1.0, np.deg2rad(TURN_DEGREES * turn)) @ sheared @ zoomed, SHIFT * np.array(shift)
 
 
-def by_hand(rng: np.random.Generator, strength: float) -> tuple[np.ndarray, np.ndarray]:
-    """(2, 2), and (2,) in sides of the picture: small things, all at once."""
+def our_distortion(rng: np.random.Generator, strength: float) -> tuple[np.ndarray, np.ndarray]:
+    """Our distortion: (2, 2), and a shift (2,) in sides of the picture; all parts apply, each a little."""
     turn, slant, zoom_x, zoom_y, *shift = rng.normal(0, strength, 6)
     slanted = np.array([[1, HAND_SLANT * slant], [0, 1]])
     zoomed = np.diag(np.exp(HAND_ZOOM * np.array([zoom_x, zoom_y])))
@@ -67,6 +67,6 @@ def by_hand(rng: np.random.Generator, strength: float) -> tuple[np.ndarray, np.n
 
 
 def recast(rng: np.random.Generator) -> np.ndarray:
-    """(2, 2): turned by up to an eighth, stretched and slanted, of the same area."""
+    """(2, 2): a turn of up to 45 degrees, a stretch and a slant, of the same area."""
     stretch, slant = np.exp(rng.normal(0, RECAST_STRETCH)), rng.normal(0, RECAST_SLANT)
     return zoom_and_turn(1.0, rng.uniform(-1, 1) * RECAST_TURN) @ np.array([[stretch, slant], [0, 1 / stretch]])

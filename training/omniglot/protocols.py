@@ -1,15 +1,17 @@
-"""What is asked of alphabets that nothing was learned from: each question with its name and where it comes from."""
+"""The protocols of the test, each with its name and its source."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import stats
 
 from training.data.drawings import Drawings
 from training.data.omniglot import LakeRun
+from training.embedder.encoder import Encoder
 from training.evaluate.pairs import drawn_pairs
 from training.evaluate.verification import ten_fold_accuracy
-from training.omniglot.one_shot import Encoder, found
+from training.omniglot.one_shot import correct
 from training.omniglot.trials import Trials, drawn_trials
 
 PAIRS = 10_000
@@ -18,7 +20,7 @@ SHOTS = (1, 3, 5)
 
 @dataclass(frozen=True)
 class Protocol:
-    """One question: its key in the report's JSON, its name, and where it comes from."""
+    """One protocol: its key in the report's JSON, its name, and its source."""
 
     key: str
     name: str
@@ -53,14 +55,14 @@ PROTOCOLS = (VERIFICATION, LAKE, WITHIN, UNSTRUCTURED_5, UNSTRUCTURED_20)
 
 
 def shot_key(protocol: Protocol, shots: int) -> str:
-    """The key of k shots in the report's JSON; one shot is the protocol's own."""
+    """The key of k shots in the report's JSON; one shot has the protocol's key."""
     return protocol.key if shots == 1 else f"{protocol.key}_{shots}shot"
 
 
-class Questions:
-    """All trials through these drawings, drawn once, so that every encoder is asked the same.
+class OneShotTest:
+    """All pairs and trials of the test set, drawn once, so that every encoder gets the same.
 
-    Raises DataError where there are too few characters or drawers for them.
+    Raises DataError where there are too few characters or drawers.
     """
 
     def __init__(self, drawings: Drawings, runs: list[LakeRun], count: int) -> None:
@@ -76,32 +78,32 @@ class Questions:
                     drawings, count, ways=20, shots=shots, within_alphabet=within, seed=shots
                 )
 
-    def ask(self, encoder: Encoder) -> dict[str, float]:
-        """Every accuracy by its key, fractions."""
+    def evaluate(self, encoder: Encoder) -> dict[str, float]:
+        """Compute every accuracy by its key; fractions."""
         encodings = encoder.encode(self.images)
         distances = encoder.distance(encodings[self.pairs.first], encodings[self.pairs.second])
         return {VERIFICATION.key: ten_fold_accuracy(distances, self.pairs)[0]} | {
-            key: float(found(encodings, trials, encoder.distance).mean()) for key, trials in self.trials.items()
+            key: float(correct(encodings, trials, encoder.distance).mean()) for key, trials in self.trials.items()
         }
 
 
 def trials_of(runs: list[LakeRun], start: int) -> Trials:
-    """Lake's runs as trials over the drawings of all of them, run by run: 20 to be shown, then 20 to be asked.
+    """Lake's runs as trials. Their drawings are expected run by run, first the 20 of training, then the 20 of test.
 
-    start: how many drawings come before them.
+    start: the number of drawings before them
     """
     support, query = [], []
     for run in runs:
         count = len(run.training)
         for place, answer in enumerate(run.answers):
-            support.append(start + np.r_[answer, np.delete(np.arange(count), answer)])  # the right one first
+            support.append(start + np.r_[answer, np.delete(np.arange(count), answer)])  # the correct one first
             query.append(start + count + place)
         start += count + len(run.test)
     return Trials(np.array(support)[:, :, None], np.array(query))
 
 
-def over_seeds(values: list[float]) -> dict[str, object]:
-    """Mean, standard deviation and the 95 % interval of the mean (Student's t) over independent trainings."""
+def over_seeds(values: list[float]) -> dict[str, Any]:
+    """Mean, standard deviation and 95 % interval of the mean (Student's t) over independent trainings."""
     mean = float(np.mean(values))
     if len(values) < 2:
         return {"mean": mean, "std": None, "interval_95": None, "values": values}

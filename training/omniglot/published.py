@@ -1,4 +1,4 @@
-"""What others report, with where: figures to stand beside, none of them measured here."""
+"""Published results for comparison, with their sources; none of them is measured here."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from training.omniglot.protocols import LAKE, UNSTRUCTURED_5, UNSTRUCTURED_20
 
 
 class Published(NamedTuple):
-    """One accuracy, a fraction, of somebody's on a protocol; note says where theirs differs."""
+    """One published accuracy, a fraction, on a protocol; note: the difference to our protocol."""
 
     who: str
     protocol: str

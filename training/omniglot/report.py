@@ -1,56 +1,67 @@
-"""What a ladder has to tell, as one JSON and one page with its figures."""
+"""The report of a ladder: one page with its figures, and its numbers as JSON."""
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from training.engine.experiment import EmbedderExperiment
-from training.engine.trainer import LOG, read_log
+from edge.errors import ExperimentError
+from training.engine.encoder_experiment import EmbedderExperiment
+from training.engine.run_log import LOG, read_log
 from training.evaluate.report import write_page
 from training.evaluate.rounding import rounded
 from training.omniglot import figures
-from training.omniglot.ladder_run import Climb, Row, replicas
+from training.omniglot.ladder import Row, replicas
+from training.omniglot.ladder_run import LadderRun
 from training.omniglot.protocols import LAKE, PROTOCOLS, SHOTS, UNSTRUCTURED_20, WITHIN, over_seeds, shot_key
 from training.omniglot.published import PUBLISHED
 
-LINES = ("people", "Koch's Siamese network")  # of what is published, drawn across the ladder
+PAGE = Path(__file__).parent / "report.html"
+LINES = ("people", "Koch's Siamese network")  # the published results that the figure shows
 
 
-def tell(climb: Climb) -> Path:
-    """Measure what is finished, then write `report.html`, its figures and `evaluation.json`; answer the page's path.
+def write_report(run: LadderRun) -> Path:
+    """Test what is finished, write `report.html`, its figures and `evaluation.json`, and return the page's path.
 
-    The row that ships is chosen on the held-out alphabets before anything is asked about the others.
+    The row that ships is chosen on the held-out alphabets, before the test set is evaluated.
     Raises ExperimentError where no row that can ship is finished.
     """
-    rows = [row for row in climb.ladder.rows if climb.finished(row)]
-    chosen = climb.chosen(rows)
-    told = rounded(what_is_told(climb, rows, chosen))
-    folder = climb.workspace.runs_dir / f"{climb.ladder.name}-report"
+    rows = [row for row in run.ladder.rows if run.finished(row)]
+    chosen = run.chosen(rows)
+    results = rounded(results_of(run, rows, chosen))
+    folder = run.workspace.runs_dir / f"{run.ladder.name}-report"
     folder.mkdir(parents=True, exist_ok=True)
-    return write_page("ladder.html", folder, pictures(climb, rows, chosen, told), told, told=told)
+    return write_page(PAGE, folder, pictures(run, rows, chosen, results), results, results=results)
 
 
-def what_is_told(climb: Climb, rows: list[Row], chosen: Row) -> dict[str, object]:
+def embedders(run: LadderRun, row: Row) -> list[EmbedderExperiment]:
+    """The finished seeds of a row that can ship."""
+    return [seed for seed in run.finished(row) if isinstance(seed, EmbedderExperiment)]
+
+
+def results_of(run: LadderRun, rows: list[Row], chosen: Row) -> dict[str, Any]:
     """Every number of the page, by name; accuracies are fractions."""
-    first: EmbedderExperiment = climb.finished(chosen)[0]
-    scores = {row.experiment: _over_seeds([climb.unseen(seed) for seed in climb.finished(row)]) for row in rows}
-    int8 = _over_seeds([climb.unseen_int8(seed) for seed in climb.finished(chosen)])
-    unseen, account = climb.drawings(first).drawings, climb.workspace.gather(first).account
-    classifier = next((row for row in rows if row.experiment == climb.ladder.classifier), None)
+    if not (ships := embedders(run, chosen)):
+        raise ExperimentError(f"ladder '{run.ladder.name}': row '{chosen.experiment}' cannot ship")
+    first = ships[0]
+    scores = {row.experiment: _over_seeds([run.test(seed) for seed in run.finished(row)]) for row in rows}
+    int8 = _over_seeds([run.test_int8(seed) for seed in ships])
+    drawings, stats = run.evaluation_set(first).drawings, run.data(first).split_stats
+    classifier = next((row for row in rows if row.experiment == run.ladder.classifier), None)
     return {
-        "ladder": climb.ladder.name,
-        "command": f"limen-train omniglot {climb.ladder.name}",
+        "ladder": run.ladder.name,
+        "command": f"limen-train omniglot {run.ladder.name}",
         "learned_from": {
-            "alphabets": account["alphabets_to_learn_from"],
-            "characters": account["characters_to_learn_from"],
+            "alphabets": stats["alphabets_to_learn_from"],
+            "characters": stats["characters_to_learn_from"],
             "held_out_alphabets": list(first.data.held_out_alphabets),
-            "held_out_characters": account["held_out_people"],
+            "held_out_characters": stats["held_out_people"],
         },
         "measured_on": {
-            "characters": len(np.unique(unseen.characters)),
-            "alphabets": len(np.unique(unseen.alphabets)),
-            "trials": climb.ladder.trials,
+            "characters": len(np.unique(drawings.characters)),
+            "alphabets": len(np.unique(drawings.alphabets)),
+            "trials": run.ladder.trials,
         },
         "protocols": [asdict(protocol) for protocol in PROTOCOLS],
         "shot_columns": [
@@ -62,50 +73,47 @@ def what_is_told(climb: Climb, rows: list[Row], chosen: Row) -> dict[str, object
             {
                 "experiment": row.experiment,
                 "label": row.label,
-                "seeds": len(climb.finished(row)),
+                "seeds": len(run.finished(row)),
                 "drawings_seen": replicas(row)[0].steps * replicas(row)[0].batch_size,
-                "validation": over_seeds([climb.validation(seed) for seed in climb.finished(row)]),
+                "validation": over_seeds([run.validation(seed) for seed in run.finished(row)]),
                 "scores": scores[row.experiment],
             }
             for row in rows
         ],
-        "not_run": [
-            seed.name for row in climb.ladder.rows for seed in replicas(row) if seed not in climb.finished(row)
-        ],
+        "not_run": [seed.name for row in run.ladder.rows for seed in replicas(row) if seed not in run.finished(row)],
         "chosen": {"experiment": chosen.experiment, "label": chosen.label},
         "int8": {
-            "seeds": len(climb.finished(chosen)),
+            "seeds": len(ships),
             "scores": int8,
             "cost": {key: scores[chosen.experiment][key]["mean"] - int8[key]["mean"] for key in int8},
         },
-        "newcomer": climb.newcomer(first) if classifier else None,
+        "new_class_cost": run.new_class_cost(first) if classifier else None,
         "published": [line._asdict() for line in PUBLISHED] if first.data.source == "omniglot" else [],
-        "looks": len(climb.looks()),
-        "cpu_minutes": climb.cpu_minutes(rows),
+        "test_evaluations": len(run.test_evaluations()),
+        "cpu_minutes": run.cpu_minutes(rows),
     }
 
 
-def pictures(climb: Climb, rows: list[Row], chosen: Row, told: dict) -> dict[str, bytes]:
-    """Every figure by name. Two look at the unseen drawings themselves: at what was measured already, to show it."""
-    first: EmbedderExperiment = climb.finished(chosen)[0]
-    labels = [row["label"] for row in told["rows"]]
-    scores = {row["label"]: row["scores"] for row in told["rows"]}
-    lines = {line["who"]: line["accuracy"] for line in told["published"] if line["who"] in LINES}
+def pictures(run: LadderRun, rows: list[Row], chosen: Row, results: dict[str, Any]) -> dict[str, bytes]:
+    """Every figure by name. Two show drawings of the test set, which is evaluated before."""
+    first = embedders(run, chosen)[0]
+    labels = [row["label"] for row in results["rows"]]
+    scores = {row["label"]: row["scores"] for row in results["rows"]}
+    lines = {line["who"]: line["accuracy"] for line in results["published"] if line["who"] in LINES}
     logs = {
-        row.label: [read_log(climb.workspace.runs_dir / seed.name / LOG) for seed in climb.finished(row)]
-        for row in rows
+        row.label: [read_log(run.workspace.runs_dir / seed.name / LOG) for seed in run.finished(row)] for row in rows
     }
-    encoder, unseen = climb.shipped(first), climb.drawings(first).drawings
-    alphabet = str(np.unique(unseen.alphabets)[0])
+    encoder, drawings = run.int8_encoder(first), run.evaluation_set(first).drawings
+    alphabet = str(np.unique(drawings.alphabets)[0])
     return {
-        "ladder": figures.rungs_figure(labels, [scores[label][LAKE.key] for label in labels], lines, LAKE.name),
-        "learning": figures.pairs_figure(logs),
+        "ladder": figures.rows_figure(labels, [scores[label][LAKE.key] for label in labels], lines, LAKE.name),
+        "learning": figures.validations_figure(logs),
         "shots-within": figures.shots_figure(scores, WITHIN),
         "shots-unstructured": figures.shots_figure(scores, UNSTRUCTURED_20),
-        "confusions": figures.confusions_figure(encoder, unseen, climb.within_trials(first)),
-        "map": figures.map_figure(encoder, unseen, alphabet),
+        "confusions": figures.confusions_figure(encoder, drawings, run.within_trials(first)),
+        "map": figures.map_figure(encoder, drawings, alphabet),
     }
 
 
-def _over_seeds(answers: list[dict[str, float]]) -> dict[str, dict[str, object]]:
-    return {key: over_seeds([answer[key] for answer in answers]) for key in answers[0]}
+def _over_seeds(results: list[dict[str, float]]) -> dict[str, dict[str, Any]]:
+    return {key: over_seeds([result[key] for result in results]) for key in results[0]}

@@ -23,7 +23,7 @@ from edge.inference.detector import (
 )
 from edge.inference.embedder import STANDARD as EMBEDDER
 from edge.inference.model_card import DetectorCard, read_card
-from training.detector.compose import tinted
+from training.data.augment import tinted
 
 
 @pytest.fixture(scope="module")

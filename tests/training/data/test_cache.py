@@ -1,4 +1,4 @@
-"""What is made once."""
+"""Arrays that are computed once."""
 
 import threading
 import time
@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from edge.errors import DataError
-from training.data.cache import load_cached, made_once
+from training.data.cache import compute_once, load_cached
 
 
-def test_many_who_want_it_at_once_get_the_one_that_the_first_made(tmp_path):
+def test_threads_that_need_a_file_at_once_get_the_one_that_the_first_computed(tmp_path):
     path, made, seen = tmp_path / "deep" / "numbers.npy", [], []
 
     def make(target):
@@ -19,7 +19,7 @@ def test_many_who_want_it_at_once_get_the_one_that_the_first_made(tmp_path):
         np.save(target, np.arange(3))
 
     def want():
-        seen.append(load_cached(made_once(path, make)).tolist())
+        seen.append(load_cached(compute_once(path, make)).tolist())
 
     threads = [threading.Thread(target=want) for _ in range(4)]
     for thread in threads:
@@ -30,7 +30,7 @@ def test_many_who_want_it_at_once_get_the_one_that_the_first_made(tmp_path):
     assert len(made) == 1
 
 
-def test_what_fails_half_way_leaves_nothing_that_looks_whole(tmp_path):
+def test_a_computation_that_fails_leaves_no_file_that_looks_complete(tmp_path):
     path = tmp_path / "numbers.npy"
 
     def fail(target):
@@ -38,8 +38,8 @@ def test_what_fails_half_way_leaves_nothing_that_looks_whole(tmp_path):
         raise RuntimeError("killed")
 
     with pytest.raises(RuntimeError):
-        made_once(path, fail)
+        compute_once(path, fail)
     assert not path.exists()
     path.write_bytes(b"half")
-    with pytest.raises(DataError, match=r"numbers\.npy cannot be read .*: remove it, and it is made again"):
+    with pytest.raises(DataError, match=r"numbers\.npy cannot be read .*: remove it, and it is computed again"):
         load_cached(path)

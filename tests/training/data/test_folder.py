@@ -65,5 +65,5 @@ def test_malformed_landmarks_are_named_with_their_line(tmp_path, face, text, com
 def test_landmarks_that_are_one_point_are_named(tmp_path):
     save(tmp_path / "bob" / "porch.png", np.zeros((300, 400, 3), dtype=np.uint8))
     (tmp_path / "landmarks.csv").write_text(",".join(COLUMNS) + "\nbob/porch.png" + ",7" * 10 + "\n")
-    with pytest.raises(DataError, match=r"landmarks of bob/porch\.png do not hold: all source points are one point"):
+    with pytest.raises(DataError, match=r"landmarks of bob/porch\.png are invalid: all source points are one point"):
         read_folder(tmp_path)

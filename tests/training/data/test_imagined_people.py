@@ -1,4 +1,4 @@
-"""People who do not exist, sampled from how drawn faces differ."""
+"""People who do not exist, sampled from the distribution of drawn faces."""
 
 import json
 
@@ -10,9 +10,9 @@ from click.testing import CliRunner
 from edge.errors import DataError
 from edge.inference.embedder import Embedder
 from training.cli import main
-from training.data import imagined_people as imagine
+from training.data import imagined_people
 from training.data.generated import generated_people
-from training.data.imagined_people import FaceSpace, Likeness, choose, write
+from training.data.imagined_people import FaceSpace, Likeness, choose, write_people
 
 
 @pytest.fixture(scope="module")
@@ -21,21 +21,21 @@ def space():
     return FaceSpace.of(crops.images, crops.people, components=30)
 
 
-def test_people_differ_more_than_looks_of_one(space):
+def test_people_differ_more_than_pictures_of_one_person(space):
     rng = np.random.default_rng(0)
-    people = np.stack([space.person(rng, looks=6) for _ in range(12)]).astype(float)
+    people = np.stack([space.person(rng, pictures=6) for _ in range(12)]).astype(float)
     assert people.shape == (12, 6, 112, 112, 3)
     within = people.std(axis=1).mean()
     between = people.mean(axis=1).std(axis=0).mean()
     assert 0 < 2 * within < between
 
 
-def test_somebodys_left_and_right_are_alike(space):
-    person = space.person(np.random.default_rng(0), looks=400).mean(axis=0)  # the looks average out
+def test_a_person_is_symmetric(space):
+    person = space.person(np.random.default_rng(0), pictures=400).mean(axis=0)  # what varies averages out
     assert np.abs(person - person[:, ::-1]).mean() < 2.0
 
 
-def test_the_components_explain_what_differs(space):
+def test_the_components_explain_most_of_the_variance(space):
     crops = generated_people(24, 6, seed=1)
     rows = crops.images.reshape(len(crops), -1).astype(np.float32) - space.mean
     assert np.allclose(space.basis.T @ space.basis, np.eye(30), atol=1e-3)
@@ -45,24 +45,24 @@ def test_the_components_explain_what_differs(space):
 
 def test_too_few_crops_are_named():
     crops = generated_people(3, 2, seed=1)
-    with pytest.raises(DataError, match="6 crops of 3 people do not show 30 ways"):
+    with pytest.raises(DataError, match="6 crops of 3 people are too few for 30 components"):
         FaceSpace.of(crops.images, crops.people, components=30)
 
 
-def test_who_looks_like_somebody_real_or_like_another_is_not_chosen(monkeypatch, tmp_path):
-    monkeypatch.setattr(imagine, "PEOPLE", 2)
-    monkeypatch.setattr(imagine, "BETWEEN_DISTANCE_MIN", 0.05)  # drawings are near to one another for our embedder
-    looks = np.stack([[image] * 2 for image in generated_people(6, 1, seed=3).images])
-    candidates = np.concatenate([looks, looks[:1]])  # the last one is the first again
+def test_a_candidate_near_a_real_person_or_another_candidate_is_not_chosen(monkeypatch, tmp_path):
+    monkeypatch.setattr(imagined_people, "PEOPLE", 2)
+    monkeypatch.setattr(imagined_people, "BETWEEN_DISTANCE_MIN", 0.05)  # drawings are near to one another
+    pictures = np.stack([[image] * 2 for image in generated_people(6, 1, seed=3).images])
+    candidates = np.concatenate([pictures, pictures[:1]])  # the last one is the first again
     real = np.array([0.9, 0.1, 0.1, 0.1, 0.1, 0.1, 0.9])
     people, likeness = choose(candidates, Embedder(), real)
-    assert not any(np.array_equal(person, looks[0]) for person in people)
+    assert not any(np.array_equal(person, pictures[0]) for person in people)
     assert likeness.nearest_real_cosine == pytest.approx(0.1)
     assert likeness.within_max == pytest.approx(0, abs=1e-5)
     assert likeness.between_min >= 0.05
-    with pytest.raises(DataError, match="of 7 imagined people 0 hold; 2 are wanted"):
+    with pytest.raises(DataError, match="0 of 7 imagined people pass; 2 are needed"):
         choose(candidates, Embedder(), np.ones(7))
-    sheet = write(people, likeness, tmp_path / "demo")
+    sheet = write_people(people, likeness, tmp_path / "demo")
     assert cv2.imread(str(sheet)).shape == (224, 224, 3)
     assert json.loads(sheet.with_suffix(".json").read_text())["people"] == 2
     assert isinstance(likeness, Likeness)

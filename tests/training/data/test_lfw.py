@@ -32,7 +32,7 @@ def test_a_blank_line_moves_no_pair_into_another_fold(tmp_path):
         ("ten 300\n", "line 1: expected `folds pairs_per_fold`, got 'ten 300'"),
         ("1 1\nA 1 2\nA 1\n", "line 3: expected 3 or 4 words, got 2"),
         ("1 1\nA 1 9\nA 1 B 1\n", "line 2: there is no picture A_0009"),
-        ("1 2\nA 1 2\nA 1 B 1\n", "line 1 promises 4 pairs, 2 follow"),
+        ("1 2\nA 1 2\nA 1 B 1\n", "line 1 announces 4 pairs, the file has 2"),
     ],
 )
 def test_a_malformed_list_is_named_with_its_line(tmp_path, text, complaint):

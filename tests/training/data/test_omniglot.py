@@ -6,7 +6,7 @@ import pytest
 
 from edge.errors import DataError
 from tests.conftest import ROOT
-from training.data.drawings import aligned, shrunk
+from training.data.drawings import aligned, scaled
 from training.data.drawn_characters import drawn_alphabets
 from training.data.omniglot import omniglot_folder, read_drawings, read_runs
 
@@ -107,10 +107,10 @@ def test_what_is_broken_is_named(zips, pack):
     with pytest.raises(DataError, match=r"run01/class_labels\.txt is not 20 lines"):
         read_runs(zips, as_drawn)
     np.savez(pack / "images.npz", bits=np.zeros((3, 7), np.uint8))
-    with pytest.raises(DataError, match=r"images\.npz is no pack of Omniglot's drawings"):
+    with pytest.raises(DataError, match=r"images\.npz is not a pack of Omniglot's drawings"):
         read_drawings(pack, "background", as_drawn)
     (pack / "images.npz").write_bytes(b"")
-    with pytest.raises(DataError, match=r"images\.npz is no pack of Omniglot's drawings"):
+    with pytest.raises(DataError, match=r"images\.npz is not a pack of Omniglot's drawings"):
         read_drawings(pack, "background", as_drawn)
     (pack / "alphabets.csv").write_text("alphabet,first_character,last_character,set\nGreek,one,2,background\n")
     with pytest.raises(DataError, match=r"alphabets\.csv line 2: expected"):
@@ -125,7 +125,7 @@ def test_alignment_takes_place_and_size_out_of_a_drawing():
     here, there = (aligned(drawing.astype(bool), 32).astype(float) for drawing in (ink, grown))
     assert here.shape == (32, 32, 1)
     assert np.corrcoef(here.ravel(), there.ravel())[0, 1] > 0.9  # the pen grew too
-    unmoved, moved = (shrunk(drawing.astype(bool), 32).astype(float) for drawing in (ink, grown))
+    unmoved, moved = (scaled(drawing.astype(bool), 32).astype(float) for drawing in (ink, grown))
     assert np.corrcoef(unmoved.ravel(), moved.ravel())[0, 1] < 0.5
     middle = np.average(np.indices((32, 32)), axis=(1, 2), weights=here[..., 0])
     assert middle == pytest.approx([15.5, 15.5], abs=0.5)

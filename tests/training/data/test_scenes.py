@@ -6,6 +6,7 @@ from edge.errors import DataError
 from tests.conftest import webp
 from training.data.faces import NO_FACES
 from training.data.packs import Pack
+from training.data.places import Places
 from training.data.scenes import (
     NEGATIVES_WITH_FACES,
     Scene,
@@ -15,8 +16,7 @@ from training.data.scenes import (
     read_negatives,
 )
 from training.detector.scene_set import gather_scenes, is_grey, tiles
-from training.embedder.training_set import Places
-from training.engine.experiment import load_experiment
+from training.engine.experiment_files import load_experiment
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_the_three_parts_share_no_picture(drawn):
     assert not train & choosing
     assert not train & held
     assert not choosing & held
-    assert drawn.account["held_out_pictures"] == len(held)
+    assert drawn.split_stats["held_out_pictures"] == len(held)
     out_of = [scene.image for part in (drawn.calibration, drawn.held_out) for scene in part]
     for backdrop in drawn.train.backdrops:
         assert not any(np.may_share_memory(backdrop, image) for image in out_of)
@@ -104,7 +104,7 @@ def test_the_three_parts_share_no_picture(drawn):
 def test_the_shared_scenes_that_are_measured_on(shared, cache_dir):
     scenes = gather_scenes(load_experiment("detector"), Places(shared, cache_dir), measure_only=True)
     held = {scene.name.split("@")[0] for scene in scenes.held_out}
-    assert len(held) == scenes.account["held_out_pictures"] > 400
+    assert len(held) == scenes.split_stats["held_out_pictures"] > 400
     assert not scenes.train.scenes
     assert {source.split("/")[0] for source in held} == {"photos", "masks", "crowds", "negatives"}
 

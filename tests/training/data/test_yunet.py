@@ -52,7 +52,7 @@ def test_tiles_cover_all_and_overlap_enough(length):
 
 
 def test_an_unknown_or_missing_teacher_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"'yolo' is unknown; known are yunet_n, yunet_s"):
+    with pytest.raises(DataError, match=r"'yolo' is unknown; known teachers: yunet_n, yunet_s"):
         YuNet("yolo", 320, tmp_path)
     with pytest.raises(DataError, match=r"takes \(320,\) px, not 640"):
         YuNet("yunet_s", 640, tmp_path)

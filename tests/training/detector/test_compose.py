@@ -3,9 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from training.data.augment import tinted
 from training.data.faces import FACE_SCORE_MIN, LANDMARKS, SCORE, sizes, visible_share
 from training.data.generated_scenes import drawn_scenery
-from training.detector.compose import Composer, Scenery, oval_mask, paste, settled, tinted
+from training.detector.compose import Composer, Scenery, oval_mask, paste, settled
 from training.detector.scene_set import is_grey
 
 SHAPE = (120, 160)

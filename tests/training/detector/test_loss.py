@@ -5,7 +5,7 @@ import torch
 from edge.inference import detector as device
 from training.detector.loss import DetectionLoss, decode, paired_iou
 from training.detector.steps import FACE, IGNORED, NO_FACE
-from training.engine.experiment import DetectionLossConfig
+from training.engine.detector_experiment import DetectionLossConfig
 
 RNG = np.random.default_rng(0)
 

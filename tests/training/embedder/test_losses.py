@@ -8,7 +8,7 @@ from torch.nn.functional import normalize
 
 from edge.errors import ExperimentError
 from training.embedder.losses import EmbeddingLoss
-from training.engine.experiment import LossConfig
+from training.engine.encoder_experiment import LossConfig
 
 PEOPLE = torch.tensor([0, 0, 1, 1, 2, 2, -1])
 

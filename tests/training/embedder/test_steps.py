@@ -9,11 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.errors import DataError
-from training.data.drawings import alphabets_of
-from training.embedder.steps import EmbeddingSteps, PeopleSampler, UniformSampler
-from training.embedder.training_set import Places, gather
-from training.engine.experiment import load_experiment
+from training.data.crops import groups_of
+from training.data.places import Places
+from training.embedder.samplers import PeopleSampler, UniformSampler
+from training.embedder.steps import EmbeddingSteps
+from training.embedder.training_set import gather
+from training.engine.experiment_files import load_experiment
 from training.omniglot.character_set import gather_characters
+from training.omniglot.steps import CharacterSteps
 
 
 @given(st.integers(1, 50), st.integers(1, 16), st.integers(0, 3))
@@ -43,7 +46,7 @@ def test_a_p_by_k_batch_holds_p_people_with_k_crops_each():
 
 
 def test_too_few_people_for_a_batch_is_said_with_both_numbers():
-    with pytest.raises(DataError, match="wants 4 people with two crops or more; the data has 2"):
+    with pytest.raises(DataError, match="needs 4 people with two crops or more; the data has 2"):
         PeopleSampler(np.array([0, 0, 1, 1, 2]), batch_size=8, crops_per_person=2, seed=0)
 
 
@@ -72,12 +75,12 @@ def test_an_alphabet_goes_through_the_same_in_one_step_and_through_something_els
     characters = gather_characters(msgspec.structs.replace(experiment, data=held_out), Places(tmp_path, tmp_path))
     passed = []
 
-    def seen(crop, _rng, _strength, alphabet):
+    def augment(crop, _rng, _strength, alphabet):
         passed.append(alphabet.random())
         return crop
 
-    steps = EmbeddingSteps(dataclasses.replace(characters, seen=seen), experiment)
-    alphabets = [alphabets_of(characters.train.people[steps.sampler(step)]) for step in (0, 1)]
+    steps = CharacterSteps(dataclasses.replace(characters, augment=augment), experiment)
+    alphabets = [groups_of(characters.train.people[steps.sampler(step)]) for step in (0, 1)]
     drawn = []
     for step in (0, 1):
         passed.clear()

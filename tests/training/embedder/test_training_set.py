@@ -6,9 +6,10 @@ from edge.errors import DataError
 from tests.conftest import webp
 from training.data.generated import generated_people
 from training.data.lfw import read_lfw_photos
+from training.data.places import Places
 from training.data.teacher import Teacher, unit_length
-from training.embedder.training_set import Places, gather
-from training.engine.experiment import DataConfig
+from training.embedder.training_set import gather
+from training.engine.encoder_experiment import DataConfig
 
 TEACHER = "kw_mobilefacenet"
 
@@ -55,9 +56,9 @@ def on_packs(tiny):
 def test_a_crop_near_anybody_in_lfw_is_left_out_and_counted(on_packs, world):
     found = gather(on_packs, world)
     assert len(found.train) == 6
-    assert found.account["left_out_near_lfw"] == 1
-    assert found.account["per_source"]["celeba_wild"] == {"crops": 4, "left_out_near_lfw": 1, "learned_from": 3}
-    assert found.account["per_source"]["aaf"] == {"crops": 3, "left_out_near_lfw": 0, "learned_from": 3}
+    assert found.split_stats["left_out_near_lfw"] == 1
+    assert found.split_stats["per_source"]["celeba_wild"] == {"crops": 4, "left_out_near_lfw": 1, "learned_from": 3}
+    assert found.split_stats["per_source"]["aaf"] == {"crops": 3, "left_out_near_lfw": 0, "learned_from": 3}
     assert found.train.people.tolist() == ["celeba/1", "celeba/1", "celeba/2", "", "", ""]
     assert found.person_numbers.tolist() == [0, 0, 1, -1, -1, -1]
     assert (found.train.teacher @ axis(7)).max() < 0.5
@@ -68,7 +69,7 @@ def test_held_out_people_are_not_learned_from_under_another_name_either(on_packs
     found = gather(msgspec.structs.replace(on_packs, data=everybody), world)
     assert found.held_out.people.tolist() == ["celeba/1", "celeba/1", "celeba/2"]
     assert len(found.train) == 2  # the third crop of aaf is celeba/1, the teacher says
-    assert found.account["left_out_near_held_out"] == 1
+    assert found.split_stats["left_out_near_held_out"] == 1
 
 
 def test_the_rows_are_the_crops_they_say(on_packs, world):
@@ -79,19 +80,19 @@ def test_the_rows_are_the_crops_they_say(on_packs, world):
 
 def test_lfw_is_never_learned_from(on_packs, world):
     data = msgspec.structs.replace(on_packs.data, packs=("aaf", "lfw_crops"))
-    with pytest.raises(DataError, match="lfw_crops is measured on, never learned from"):
+    with pytest.raises(DataError, match="lfw_crops is for evaluation, never for training"):
         gather(msgspec.structs.replace(on_packs, data=data), world)
 
 
 def test_a_teacher_whose_answers_do_not_fit_the_pack_is_named(world):
     path = world.data_dir / "teachers" / "kw_embeddings.npz"
     np.savez(path, aaf=np.ones((2, 128), np.int8))
-    with pytest.raises(DataError, match=r"kw_embeddings\.npz has 2 rows for pack 'aaf', which holds 3 crops"):
+    with pytest.raises(DataError, match=r"kw_embeddings\.npz has 2 rows for pack 'aaf', which has 3 crops"):
         world.teacher(TEACHER).embed_pack(world.pack("aaf"))
 
 
 def test_an_unknown_teacher_is_answered_with_those_there_are(tmp_path):
-    with pytest.raises(DataError, match="teacher 'kw' is unknown; known are kw_mobilefacenet"):
+    with pytest.raises(DataError, match="teacher 'kw' is unknown; known teachers: kw_mobilefacenet"):
         Teacher("kw", tmp_path, tmp_path)
 
 

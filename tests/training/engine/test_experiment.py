@@ -3,7 +3,7 @@ import torch
 
 from edge.errors import ExperimentError
 from training.embedder.backbone import Backbone
-from training.engine.experiment import EXPERIMENTS_DIR, load_experiment
+from training.engine.experiment_files import EXPERIMENTS_DIR, load_experiment
 from training.export.counts import count_macs, count_parameters
 
 GOOD = (EXPERIMENTS_DIR / "smoke.toml").read_text()
@@ -54,9 +54,9 @@ def test_macs_are_counted_as_by_hand(tiny):
         (("seed = 2015", "seed ="), r"smoke\.toml"),
         (
             ("blocks = [0, 1, 1, 1]", "blocks = [0, 1]"),
-            r"widths \[8, 16, 32, 64\] and blocks \[0, 1\] are not one of each",
+            r"widths \[8, 16, 32, 64\] and blocks \[0, 1\] must have one value for each stage",
         ),
-        (("stem = 8", "stem = 16"), "the first stage keeps the stem's 16 channels; widths starts with 8"),
+        (("stem = 8", "stem = 16"), "the first stage has the stem's 16 channels, but widths starts with 8"),
         (("batch_size = 64", "batch_size = 0"), r"Expected `int` >= 1 - at `\$\.sampler\.batch_size`"),
         (("crops_per_person = 4", "crops_per_person = 0"), r"`\$\.sampler\.crops_per_person`"),
         (("images = 12_800", "images = 63"), r"optimizer\.images 63 is less than one batch of 64"),
@@ -76,7 +76,7 @@ def test_what_does_not_hold_is_named_with_the_file(tmp_path, change, complaint):
 def test_an_unknown_experiment_is_answered_with_those_there_are():
     with pytest.raises(
         ExperimentError,
-        match=r"no experiment 'embeder'.*shipped are: detector, detector-first, embedder, embedder-lite, .*smoke",
+        match=r"no experiment 'embeder'.*known experiments: detector, detector-first, embedder, embedder-lite, .*smoke",
     ):
         load_experiment("embeder")
 

@@ -13,10 +13,13 @@ import torch
 
 from edge.errors import ExperimentError
 from training.embedder.backbone import Backbone
-from training.embedder.task import trained_backbone
-from training.engine.experiment import OptimizerConfig, SamplerConfig, load_experiment
-from training.engine.optimizers import rate_factor
-from training.engine.trainer import CHECKPOINT, LOG, load_checkpoint, read_checkpoint, read_log
+from training.embedder.lineage import trained_backbone
+from training.engine.checkpoints import CHECKPOINT, load_checkpoint, read_checkpoint
+from training.engine.encoder_experiment import SamplerConfig
+from training.engine.experiment import OptimizerConfig
+from training.engine.experiment_files import load_experiment
+from training.engine.run_log import LOG, read_log
+from training.engine.schedule import rate_factor
 
 
 @pytest.fixture
@@ -92,7 +95,7 @@ def test_a_checkpoint_of_other_pictures_is_refused(tiny, tmp_path):
     (tmp_path / "tiny").mkdir()
     saved = {"experiment": "tiny", "fingerprint": tiny.fingerprint(), "data": "aaa", "step": 5}
     torch.save(saved, tmp_path / "tiny" / CHECKPOINT)
-    with pytest.raises(ExperimentError, match=r"saw other pictures or names \(aaa\) than there are now \(bbb\)"):
+    with pytest.raises(ExperimentError, match=r"was trained on other data \(aaa\) than the present \(bbb\)"):
         load_checkpoint(tmp_path / "tiny", tiny, module=None, optimizers=[], data_digest="bbb")
 
 
@@ -104,7 +107,7 @@ def test_a_launcher_that_started_another_number_of_processes_is_refused(experime
 
 
 def test_a_broken_or_missing_checkpoint_is_named(tiny, tmp_path):
-    with pytest.raises(ExperimentError, match=r"'tiny' has no checkpoint .*checkpoint\.pt: fit it first"):
+    with pytest.raises(ExperimentError, match=r"'tiny' has no checkpoint .*checkpoint\.pt: run fit first"):
         trained_backbone(tiny, tmp_path)
     (tmp_path / "tiny").mkdir()
     (tmp_path / "tiny" / CHECKPOINT).write_bytes(b"half a checkpoint")

@@ -6,11 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from edge.errors import DataError
 from training.data.lfw import Pairs
 from training.data.teacher import unit_length
-from training.evaluate.calibration import cross_person_distances, impostors
-from training.evaluate.pairs import drawn_pairs
 from training.evaluate.verification import best_tau, pair_distances, ten_fold_accuracy, verify_pairs
 
 measured = st.lists(st.tuples(st.integers(0, 12), st.booleans()), min_size=1, max_size=30)
@@ -72,37 +69,3 @@ def test_pair_distances_are_squared_euclidean():
     rows = unit_length(np.random.default_rng(0).normal(size=(3, 8)))
     pairs = Pairs(np.array([0, 1]), np.array([2, 1]), np.array([False, True]), np.array([0, 1]))
     assert pair_distances(rows, pairs) == pytest.approx([((rows[0] - rows[2]) ** 2).sum(), 0], abs=1e-6)
-
-
-def test_drawn_pairs_tell_the_truth():
-    people = np.array(["a"] * 5 + ["b"] * 4 + ["c"])
-    pairs = drawn_pairs(people)
-    assert pairs.same.sum() == 10 + 6  # all there are
-    assert (~pairs.same).sum() == 16
-    assert ((people[pairs.first] == people[pairs.second]) == pairs.same).all()
-    assert (pairs.first != pairs.second)[pairs.same].all()
-
-
-def test_pairs_cannot_be_drawn_from_single_crops():
-    with pytest.raises(DataError, match=r"10 mated pairs and two people .*; there are 0 pairs of 3 people"):
-        drawn_pairs(np.array(["a", "b", "c"]))
-
-
-def test_impostors_are_all_cross_person_pairs_and_their_quantiles():
-    rng = np.random.default_rng(3)
-    embeddings = unit_length(rng.normal(size=(120, 8)))
-    people = np.array([f"p{number // 3}" for number in range(120)])
-    by_hand = sorted(
-        ((embeddings[i] - embeddings[j]) ** 2).sum() for i in range(120) for j in range(i) if people[i] != people[j]
-    )
-    assert np.sort(cross_person_distances(embeddings, people)) == pytest.approx(by_hand, abs=1e-5)
-    found = impostors(cross_person_distances(embeddings, people), people, teacher=embeddings)
-    assert (found.people, found.crops, found.pairs) == (40, 120, len(by_hand)) == (40, 120, 7020)
-    assert found.suspected_same_person == sum(d < 2 - 2 * 0.55 for d in by_hand)
-    assert list(found.distance_at_fmr) == ["0.01", "0.003"]  # 7 pairs do not measure one in a thousand
-    assert found.distance_at_fmr["0.01"] == pytest.approx(by_hand[69], abs=1e-4)
-
-
-def test_impostors_need_two_people():
-    with pytest.raises(DataError, match="two people held out"):
-        impostors(np.empty(0, dtype=np.float32), np.array(["a", "a"]))

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from training.data.drawings import aligned, shrunk
+from training.data.drawings import aligned, scaled
 from training.data.drawn_characters import drawn_alphabets
-from training.omniglot.handwriting import as_published, handwriting, recast
+from training.omniglot.handwriting import handwriting, kochs_distortion, recast
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def test_the_same_numbers_draw_the_same(drawings):
 
 def test_kochs_distortions_stay_within_what_is_published_and_leave_one_in_128_alone():
     rng = np.random.default_rng(0)
-    drawn = [as_published(rng) for _ in range(4000)]
+    drawn = [kochs_distortion(rng) for _ in range(4000)]
     assert all(np.abs(shift).max() <= 2 / 105 for _, shift in drawn)
     assert all(0.5 < np.linalg.det(linear) < 1.6 for linear, _ in drawn)
     untouched = np.mean([np.array_equal(linear, np.eye(2)) and not shift.any() for linear, shift in drawn])
@@ -62,4 +62,4 @@ def test_characters_of_one_alphabet_go_through_the_same():
 def test_what_is_shrunk_keeps_its_ink():
     ink = np.zeros((105, 105), dtype=bool)
     ink[20:60, 30:40] = True
-    assert shrunk(ink, 35).mean() / 255 == pytest.approx(ink.mean(), abs=0.003)
+    assert scaled(ink, 35).mean() / 255 == pytest.approx(ink.mean(), abs=0.003)

@@ -2,10 +2,10 @@ import pytest
 import torch
 
 from edge.errors import ExperimentError
-from training.embedder.losses import PairLoss
-from training.engine.experiment import KochConfig, load_experiment
+from training.engine.encoder_experiment import KochConfig
+from training.engine.experiment_files import load_experiment
 from training.export.counts import count_parameters
-from training.omniglot.koch import KochNetwork
+from training.omniglot.koch import KochNetwork, PairLoss
 
 
 def test_the_published_size_has_the_published_number_of_parameters():
@@ -36,11 +36,11 @@ def test_pairs_are_judged_as_by_hand():
     ("change", "complaint"),
     [
         (("kernels = [5, 3, 3, 2]", "kernels = [5, 3, 3, 9]"), r"kernels \[5, 3, 3, 9\] leave nothing of 56 px"),
-        (("crops_per_person = 2", "crops_per_person = 4"), "pairs want sampler.kind"),
+        (("crops_per_person = 2", "crops_per_person = 4"), "pairs need sampler.kind"),
     ],
 )
 def test_what_does_not_hold_is_named(tmp_path, change, complaint):
-    from training.engine.experiment import EXPERIMENTS_DIR
+    from training.engine.experiment_files import EXPERIMENTS_DIR
 
     text = (EXPERIMENTS_DIR / "omniglot-koch.toml").read_text()
     assert change[0] in text

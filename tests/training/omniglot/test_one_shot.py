@@ -2,17 +2,18 @@ import numpy as np
 import pytest
 
 from edge.errors import DataError
-from training.data.drawings import shrunk
+from training.data.drawings import scaled
 from training.data.drawn_characters import drawn_alphabets
 from training.data.omniglot import LakeRun
-from training.omniglot.one_shot import Encoder, found, squared_distance
-from training.omniglot.protocols import Questions, over_seeds, trials_of
+from training.embedder.encoder import Encoder, squared_distance
+from training.omniglot.one_shot import correct
+from training.omniglot.protocols import OneShotTest, over_seeds, trials_of
 from training.omniglot.trials import Trials, drawn_trials
 
 
 @pytest.fixture(scope="module")
 def drawings():
-    return drawn_alphabets("drawn", alphabets=3, drawers=6, prepare=lambda ink: shrunk(ink, 12), seed=4)
+    return drawn_alphabets("drawn", alphabets=3, drawers=6, prepare=lambda ink: scaled(ink, 12), seed=4)
 
 
 @pytest.mark.parametrize("within", [True, False])
@@ -33,11 +34,11 @@ def test_a_trial_asks_for_the_first_character_by_somebody_else(drawings, within,
 
 
 def test_what_cannot_be_asked_is_said(drawings):
-    with pytest.raises(DataError, match="21-way trials want 21 characters; there are 20"):
+    with pytest.raises(DataError, match="21-way trials need 21 characters; there are 20"):
         drawn_trials(drawings, 1, ways=21)
-    with pytest.raises(DataError, match="6-shot trials want 7 drawings of each character; there are 6"):
+    with pytest.raises(DataError, match="6-shot trials need 7 drawings of each character; there are 6"):
         drawn_trials(drawings, 1, ways=20, shots=6)
-    with pytest.raises(DataError, match="not each by everybody once"):
+    with pytest.raises(DataError, match="each person must have drawn each character once"):
         drawn_trials(drawings.only(np.arange(len(drawings)) > 0), 1, ways=20)
 
 
@@ -51,12 +52,12 @@ def test_found_is_what_a_plain_loop_finds(drawings):
         ]
         expected.append(distances[0] < min(distances[1:]))
     assert 0 < sum(expected) < 60
-    assert found(encodings, trials).tolist() == expected
+    assert correct(encodings, trials).tolist() == expected
 
 
 def test_who_says_the_same_of_everything_finds_nothing():
     trials = Trials(np.arange(8).reshape(2, 4, 1), np.array([8, 9]))
-    assert not found(np.ones((10, 3), dtype=np.float32), trials).any()
+    assert not correct(np.ones((10, 3), dtype=np.float32), trials).any()
 
 
 def test_a_run_of_lakes_is_scored_by_its_answers():
@@ -68,15 +69,15 @@ def test_a_run_of_lakes_is_scored_by_its_answers():
     runs = [LakeRun(training, training[answers], answers), LakeRun(training, training[answers], swapped)]
     trials = trials_of(runs, start=2)
     encodings = np.concatenate([training[:2], training, training[answers], training, training[answers]]).reshape(82, -1)
-    right = found(encodings.astype(np.float32), trials)
+    right = correct(encodings.astype(np.float32), trials)
     assert np.flatnonzero(~right).tolist() == [23, 27]
 
 
 def test_pixels_alone_answer_better_than_chance_and_worse_than_perfect(drawings):
     run = LakeRun(drawings.images[:120:6], drawings.images[1:120:6], np.arange(20))
-    questions = Questions(drawings, [run], count=300)
+    questions = OneShotTest(drawings, [run], count=300)
     encoder = Encoder(lambda images: images.reshape(len(images), -1).astype(np.float32), squared_distance)
-    answers = questions.ask(encoder)
+    answers = questions.evaluate(encoder)
     assert set(answers) == {
         "verification",
         "lake",

@@ -1,0 +1,126 @@
+"""What the commands of limen-train share: errors as one line, and the options for folders and machine."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from edge.errors import LimenError
+from training.engine.experiment_files import load_experiment
+from training.engine.machine import Machine
+from training.engine.workspace import Workspace
+
+Command = Callable[..., None]
+Size = tuple[int, int]
+
+
+class Commands(click.Group):
+    """A group whose commands print a LimenError as one line and end with status 1."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except LimenError as error:
+            raise click.ClickException(" ".join(str(error).split())) from error
+        except ModuleNotFoundError as error:
+            package = (error.name or "training").split(".")[0]
+            if package in {"edge", "training"}:
+                raise  # an error of ours; no installation helps
+            raise click.ClickException(
+                f"{package} is not installed: pip install torch==2.13.0, then pip install -e '.[training]'; "
+                "tests/run makes an environment with it"
+            ) from error
+        except KeyboardInterrupt as stop:
+            raise click.ClickException("stopped; the same fit command continues from the last checkpoint") from stop
+
+
+class SizeType(click.ParamType):
+    """WIDTHxHEIGHT in pixels."""
+
+    name = "WxH"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Size:
+        """'320x240' -> (320, 240)."""
+        words = str(value).split("x")
+        if len(words) != 2 or not all(word.isdigit() and int(word) >= 32 and int(word) % 8 == 0 for word in words):
+            self.fail(f"{value!r} is not WIDTHxHEIGHT, each a multiple of 8 and at least 32", param, ctx)
+        return int(words[0]), int(words[1])
+
+
+def folder_option(name: str, key: str, default: str | None, text: str) -> Callable[[Command], Command]:
+    """An option that takes a folder."""
+    kind = click.Path(file_okay=False, path_type=Path)
+    return click.option(name, key, type=kind, default=default, show_default=default is not None, help=text)
+
+
+def folders(command: Command) -> Command:
+    """Add --data, --cache and --runs; the command gets them as a Workspace."""
+
+    @functools.wraps(command)
+    def with_workspace(data_dir: Path, cache_dir: Path, runs_dir: Path, **options: object) -> None:
+        command(workspace=Workspace(data_dir, cache_dir, runs_dir), **options)
+
+    decorated: Command = with_workspace
+    for add in (
+        folder_option("--runs", "runs_dir", "runs", "Checkpoints, logs, models and reports, a folder per experiment."),
+        folder_option("--cache", "cache_dir", ".cache", "Decoded packs and the teachers' embeddings and labels."),
+        folder_option(
+            "--data",
+            "data_dir",
+            "../shared",
+            "Has data/faces/*.zip, data/scenes/*.zip, data/omniglot and teachers/*.onnx; for source = 'folder', your "
+            "own <person>/*.jpg.",
+        ),
+    ):
+        decorated = add(decorated)
+    return decorated
+
+
+def in_workspace(command: Command) -> Command:
+    """Add EXPERIMENT and the folders; the command gets them as an Experiment and a Workspace."""
+
+    @folders
+    @functools.wraps(command)
+    def with_experiment(experiment: str, **options: object) -> None:
+        command(experiment=load_experiment(experiment), **options)
+
+    return click.argument("experiment")(with_experiment)
+
+
+def on_machine(command: Command) -> Command:
+    """Add the options for the use of the machine; the command gets them as a Machine."""
+
+    @functools.wraps(command)
+    def with_machine(
+        *arguments: object,
+        threads: int | None,
+        workers: int | None,
+        devices: int,
+        nodes: int,
+        precision: str,
+        quiet: bool,
+        **options: object,
+    ) -> None:
+        command(*arguments, machine=Machine(threads, workers, devices, nodes, precision, quiet), **options)
+
+    decorated: Command = with_machine
+    for add in (
+        click.option("--quiet", is_flag=True, help="No progress bar."),
+        click.option(
+            "--precision",
+            type=click.Choice(["auto", "32-true", "bf16-mixed"]),
+            default="auto",
+            show_default=True,
+            help="auto: bfloat16 where the processor multiplies it faster, else float32.",
+        ),
+        click.option("--nodes", type=click.IntRange(1), default=1, show_default=True, help="Machines."),
+        click.option("--devices", type=click.IntRange(1), default=1, show_default=True, help="GPUs or processes each."),
+        click.option(
+            "--workers", type=click.IntRange(0), help="Loading processes  [default: 1; with a GPU, all cores]"
+        ),
+        click.option("--threads", type=click.IntRange(1), help="Compute threads of each process  [default: all cores]"),
+    ):
+        decorated = add(decorated)
+    return decorated
