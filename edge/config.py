@@ -25,7 +25,8 @@ Host = Annotated[
 ]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
-Zone = tuple[*(Annotated[float, msgspec.Meta(ge=0, le=1)],) * 4]
+Part = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Zone = tuple[Part, Part, Part, Part]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -286,15 +287,15 @@ def broker_at(config: Config, address: str) -> Config:
     """The configuration of another broker, HOST or HOST:PORT. Raises ConfigError."""
     host, colon, port = address.rpartition(":") if address.count(":") == 1 else (address, "", "")
     try:
-        place = {"host": msgspec.convert(host, Host)}
+        mqtt = replace(config.mqtt, host=msgspec.convert(host, Host))
         if colon:
-            place["port"] = msgspec.convert(port, Port, strict=False)
+            mqtt = replace(mqtt, port=msgspec.convert(port, Port, strict=False))
     except msgspec.ValidationError as error:
         raise ConfigError(f"broker {address!r} is not HOST or HOST:PORT: {error}") from error
-    return replace(config, mqtt=replace(config.mqtt, **place))
+    return replace(config, mqtt=mqtt)
 
 
-def refuse_unknown(values: dict, kind: type, where: str, prefix: str = "") -> None:
+def refuse_unknown(values: dict[str, object], kind: type, where: str, prefix: str = "") -> None:
     """Raise ConfigError for the first key that the dataclass, or one inside it, does not have."""
     types = get_type_hints(kind)
     for key, value in values.items():

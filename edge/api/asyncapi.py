@@ -4,6 +4,7 @@ Made from the typed requests and messages: `python -m edge.api.asyncapi > deploy
 """
 
 import sys
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -80,7 +81,8 @@ def document() -> dict[str, object]:
     operations: dict[str, object] = {}
     for publication in PUBLICATIONS:
         key = publication.topic.replace("/", "-").replace("{", "").replace("}", "")
-        message = {"name": key, "payload": publication.schema or reference(publication.message)}
+        payload = publication.schema if publication.message is None else reference(publication.message)
+        message: dict[str, object] = {"name": key, "payload": payload}
         if publication.content_type:
             message["contentType"] = publication.content_type
         slug = (
@@ -145,11 +147,13 @@ def document() -> dict[str, object]:
     }
 
 
-def channel(topic: str, message: dict[str, object], parameters: dict[str, object] | None = None) -> dict[str, object]:
+def channel(
+    topic: str, message: Mapping[str, object], parameters: Mapping[str, object] | None = None
+) -> dict[str, object]:
     """One topic with its one message."""
     return {
         "address": f"limen/{{device}}/{topic}",
-        "parameters": DEVICE | (parameters or {}),
+        "parameters": DEVICE | dict(parameters or {}),
         "messages": {"message": message},
     }
 

@@ -9,8 +9,8 @@ from typing import get_args
 
 import msgspec
 
-from edge.api.messages import EventType
 from edge.api.topics import Topics
+from edge.core.events import EventType
 from edge.core.names import slug_of
 
 EVENT_TYPES = list(get_args(EventType))

@@ -56,9 +56,9 @@ def read_image(encoded: bytes, what: str, pixels_max: int) -> RgbImage:
 
 def read_image_file(path: Path, pixels_max: int = FILE_PIXELS_MAX) -> RgbImage:
     """Decode a picture on the device's own disk, by the rules of read_image. Raises ImageError that names the file."""
-    if not path.is_file():  # neither a folder nor a device that gives bytes for ever
-        raise ImageError(f"{path} is no file" if path.exists() else f"there is no picture {path}")
     try:
+        if not path.is_file():  # neither a folder nor a device that gives bytes for ever
+            raise ImageError(f"{path} is no file" if path.exists() else f"there is no picture {path}")
         length = path.stat().st_size
         if length > FILE_BYTES_MAX:
             raise ImageError(f"{path} has {length} bytes; at most {FILE_BYTES_MAX} are read")

@@ -1,15 +1,13 @@
 """What the device publishes, typed (schema 1). Times are RFC 3339 in UTC."""
 
 import math
-from typing import Literal
 
 import msgspec
 
-from edge.core.events import Event, RunnerUp
+from edge.core.events import Event, EventType, Phase, RunnerUp
 from edge.core.types import PersonSummary
 
 SCHEMA = 1
-EventType = Literal["recognized", "unknown", "ignored", "low_quality", "enrolled", "forgotten"]
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,9 +28,18 @@ class SampleQuality(Message, frozen=True):
 
 
 class EventMessage(Message, frozen=True):
-    """Who was seen and why, or who was enrolled or removed ("forgotten"); see edge.core.events.Event.
+    """Who was seen and why, or who was enrolled or removed; see edge.core.events.Event.
 
-    box: left, top, width, height as shares of the picture; stranger: the same at every visit, where strangers are kept
+    schema: 1
+    id: the same where the event is delivered twice
+    seq: counts the events of the device: a gap is a loss
+    ts: when it happened
+    track: the face's track since the device started; null for an event about a person
+    name, person_id: who it is; null for nobody who is enrolled
+    stranger: the id of a stranger, the same at every visit; null where strangers are not kept
+    faces_in_frame: how many faces the detector found in that frame
+    model: the embedder, name@sha256
+    why: the reason, for people
     """
 
     schema: int
@@ -41,7 +48,7 @@ class EventMessage(Message, frozen=True):
     seq: int
     ts: str
     track: str | None
-    phase: Literal["new", "update", "end"]
+    phase: Phase
     name: str | None
     person_id: str | None
     stranger: str | None
@@ -73,7 +80,12 @@ class Encoder(Model, frozen=True):
 class Info(Message, frozen=True):
     """What the device is.
 
-    instance: another one at every start; tau: the match threshold; fpir: how often a stranger may be named at it
+    version: of limen
+    instance: another one at every start
+    detector, embedder: the models in use
+    tau: the match threshold for the people who are enrolled now
+    fpir: how often a stranger is named at it, by the embedder's card
+    runtime: the package that runs the models
     """
 
     version: str
@@ -88,8 +100,12 @@ class Info(Message, frozen=True):
 class ReplicationHealth(Message, frozen=True):
     """How the gallery is that the household's cameras share.
 
-    unsaid: people of whom the broker has not yet what is known here; refused: messages that did not authenticate or
-    could not be kept; too_large: what was not said for its size; unusable_templates: of another model, with no crop
+    people: how many are shared
+    unsaid: people whose newest revision the broker does not have yet
+    refused: messages that did not authenticate or could not be kept
+    too_large: messages that were not sent for their size
+    unusable_templates: of another model, with no crop
+    problems: what is wrong, for people
     """
 
     people: int
@@ -103,10 +119,21 @@ class ReplicationHealth(Message, frozen=True):
 class Health(Message, frozen=True):
     """How the device is.
 
-    ms: by stage; throttled: what slows a Raspberry Pi down, see edge.system.metrics
+    fps: frames a second since health was last published
+    ms: milliseconds by stage (frame, detect, embed), median p50 and 95th percentile p95
+    rss_mb: memory of the process
+    temp_c: of the processor; null where it is not known
+    throttled: what slows a Raspberry Pi down (under_voltage, ...); null where it is not known
+    camera_ok: whether the camera gave a frame in the last 10 s
+    clock_set: whether the time of day is set; until then no signed request is carried out and nothing expires
+    disk_free_mb: where the gallery is
+    dropped_frames: frames that came while another was processed
+    outbox: events that wait for the broker
     outbox_problem: why events wait in memory alone, or null
-    clock_set: whether the time of day can be believed; until then no signed request is carried out and nothing expires
-    fleet: null where the gallery is shared with nobody
+    dropped_events: events that the full outbox lost, ever
+    dropped_answers: answers that the full queue lost, or that the broker refused
+    refused_requests: requests for which there was no room
+    fleet: null where the gallery is not shared
     """
 
     fps: float
@@ -147,7 +174,12 @@ class Seen(Message, frozen=True):
 
 
 class Presence(Message, frozen=True):
-    """Who is there now; state: for people."""
+    """Who is present now.
+
+    state: the names in one text, or nobody
+    people: the names; unknown for anybody who is not enrolled
+    last: who was seen last; null before anybody was
+    """
 
     state: str
     people: list[str]

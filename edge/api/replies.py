@@ -39,7 +39,7 @@ class PeopleReply(Reply, frozen=True, kw_only=True):
 
 
 class PersonReply(Reply, frozen=True, kw_only=True):
-    """One person; see PersonSummary."""
+    """One person; see edge.core.types.PersonSummary."""
 
     name: str
     person_id: str

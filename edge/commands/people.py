@@ -13,6 +13,7 @@ from edge.errors import ConfigError
 if TYPE_CHECKING:
     from edge.api.replies import ProgressReply
     from edge.config import Config
+    from edge.system.crypto import HouseholdCipher
 
 DAYS_MAX = 3650  # as edge.api.requests; imported there, OpenCV would be too
 
@@ -57,13 +58,14 @@ def enroll(
 ) -> None:
     """Enroll NAME from PICTURES with one face each; one is enough."""
     from edge.api.replies import EnrolledReply
-    from edge.api.requests import EnrollImages, StartEnrollment
+    from edge.api.requests import EnrollImages, Request, StartEnrollment
     from edge.runtime.clients import call
 
     if live == bool(pictures):
         raise ConfigError("enroll takes PICTURES, or --live for the person before the camera")
     images = [read_picture(path) for path in pictures]
     with client_of(config, broker, device or (config.device if live else None)) as client:
+        request: Request
         if live:
             request = StartEnrollment.new(name=name, shots=shots, timeout_seconds=seconds, ttl_days=days)
         else:
@@ -119,13 +121,13 @@ def export_people(context: click.Context, file: Path) -> None:
     """
     from edge.api.replies import ExportedReply
     from edge.api.requests import ExportGallery
-    from edge.runtime.clients import call
+    from edge.runtime.clients import LocalClient, call
     from edge.storage.archive import write_new
     from edge.system.crypto import ARCHIVE
 
-    config, options = context.obj, context.parent.params
-    with client_of(config, options["broker"], options["device"]) as client:
-        if client.local:
+    config = context.obj
+    with client_of(config, *asked_device(context)) as client:
+        if isinstance(client, LocalClient):
             with client.device.store.transaction():
                 data, count = client.device.store.export()
         else:
@@ -143,15 +145,15 @@ def import_people(context: click.Context, file: Path) -> None:
     """Add everybody in FILE, an export. Somebody who is enrolled already gets the templates that are new."""
     from edge.api.replies import ImportedReply
     from edge.api.requests import ImportGallery
-    from edge.runtime.clients import call, import_archive
+    from edge.runtime.clients import LocalClient, call, import_archive
     from edge.storage.archive import check, read
     from edge.system.crypto import ARCHIVE
 
     data = read(file)
     check(data, str(file))
-    config, options = context.obj, context.parent.params
-    with client_of(config, options["broker"], options["device"]) as client:
-        if client.local:
+    config = context.obj
+    with client_of(config, *asked_device(context)) as client:
+        if isinstance(client, LocalClient):
             new = import_archive(client, data)
         else:
             encrypted = base64.b64encode(household_cipher(config).encrypt(data, ARCHIVE)).decode()
@@ -160,7 +162,13 @@ def import_people(context: click.Context, file: Path) -> None:
     click.echo(f"{counted(new.people, 'person', 'people')} and {counted(new.templates, 'template')} are new{wait}")
 
 
-def household_cipher(config: "Config") -> object:
+def asked_device(context: click.Context) -> tuple[str | None, str | None]:
+    """The broker and the device that `limen people` was given."""
+    options = {} if context.parent is None else context.parent.params
+    return options.get("broker"), options.get("device")
+
+
+def household_cipher(config: "Config") -> "HouseholdCipher":
     """The cipher of galleries that cross MQTT. Raises ConfigError where there is no key."""
     from edge.system.crypto import ARCHIVE, HouseholdCipher
 

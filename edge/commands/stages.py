@@ -30,8 +30,8 @@ class Row:
     stage: str
     ran: int
     frames: int
-    p50_ms: float
-    p95_ms: float
+    p50_ms: float | None
+    p95_ms: float | None
 
 
 def measure(config: Config, folder: Path, frames: int, *, source: bool) -> Iterator[Row]:

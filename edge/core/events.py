@@ -1,12 +1,16 @@
 """What the device reports: the one event type, with the names of the wire, and how each kind is made."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from edge.core.evidence import Verdict
 from edge.core.tracker import Track
 from edge.core.types import Frame, Match, Person, Quality, Sample, Stranger
+
+EventType = Literal["recognized", "unknown", "ignored", "low_quality", "enrolled", "forgotten"]
+Phase = Literal["new", "update", "end"]
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,8 @@ class Event:
     in_frame:   the face is in the newest frame, where box says; not on the wire
     """
 
-    event_type: str
-    phase: str
+    event_type: EventType
+    phase: Phase
     track: str | None
     at: float
     name: str | None
@@ -54,7 +58,7 @@ class Event:
     in_frame: bool = True
 
 
-def verdict_event(track: Track, verdict: Verdict, phase: str, frame: Frame, faces_in_frame: int) -> Event:
+def verdict_event(track: Track, verdict: Verdict, phase: Phase, frame: Frame, faces_in_frame: int) -> Event:
     """The event of a verdict."""
     match, person = verdict.best.match, verdict.person
     distance, tau, runner_up, margin = measured(match)
@@ -92,14 +96,14 @@ def finite(value: float) -> float | None:
     return value if np.isfinite(value) else None
 
 
-def event_type_of(person: Person | None, stranger: Stranger | None) -> str:
+def event_type_of(person: Person | None, stranger: Stranger | None) -> EventType:
     """The type of an event about them."""
     if person is not None:
         return "recognized" if person.notify else "ignored"
     return "ignored" if stranger is not None and stranger.ignored else "unknown"
 
 
-def person_event(event_type: str, person_id: str, name: str | None, at: float, why: str) -> Event:
+def person_event(event_type: EventType, person_id: str, name: str | None, at: float, why: str) -> Event:
     """The event of somebody who was enrolled or removed, at the door or not."""
     return Event(event_type, "new", None, at, name, person_id, why)
 

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import replace
+from typing import TypedDict, Unpack
 
 from edge.core.codes import Code
 from edge.core.enrollment import APART_MIN, refuse_conflict
@@ -14,6 +15,14 @@ from edge.core.types import Enrolled, Person, PersonSummary, Removed, Sample, St
 from edge.errors import GalleryError, RefusedError
 
 SAME_SAMPLE = 1e-4  # d of a sample from itself, whatever the arithmetic
+
+
+class PersonChanges(TypedDict, total=False):
+    """What can be changed of a person; see Person."""
+
+    tau: float | None
+    expires: float | None
+    notify: bool
 
 
 class People:
@@ -78,8 +87,8 @@ class People:
         self._drop_conflicts(kept)
         return self._enrolled(kept)
 
-    def set(self, name: str, changes: dict[str, object]) -> PersonSummary:
-        """Change fields of Person: tau, expires, notify."""
+    def set(self, name: str, **changes: Unpack[PersonChanges]) -> PersonSummary:
+        """Change what is given; the rest stays."""
         person = replace(self._find(name), **changes)
         self.store.update(person)
         self.reload()

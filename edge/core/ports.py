@@ -12,7 +12,7 @@ from edge.core.types import Face, Frame, Person, Removed, Stranger, Template
 class StageTimer(Protocol):
     """Times the stages of a frame, "motion", "detect", "embed" and "match": `with timer("detect"): ...`."""
 
-    def __call__(self, stage: str) -> AbstractContextManager[object]:
+    def __call__(self, stage: str, /) -> AbstractContextManager[object]:
         """A context that lasts as long as the stage."""
 
 
@@ -31,13 +31,15 @@ class Embedder(Protocol):
 
 
 class FrameSource(Protocol):
-    """A camera, or something like one.
+    """A camera, or something like one."""
 
-    ended: no frame will come any more; dropped: how many frames nobody read in time
-    """
+    @property
+    def ended(self) -> bool:
+        """No frame will come any more."""
 
-    ended: bool
-    dropped: int
+    @property
+    def dropped(self) -> int:
+        """How many frames nobody read in time."""
 
     def read(self, timeout_seconds: float) -> Frame | None:
         """The newest frame not read yet; None where none came in time or the source has ended."""

@@ -1,6 +1,6 @@
 """The recognizer: frames in, events out. It has no clock, thread, network or topic."""
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -15,7 +15,7 @@ from edge.core.people import People
 from edge.core.ports import Detector, Embedder, GalleryStore, StageTimer, StrangerStore
 from edge.core.quality import QualityRules
 from edge.core.tracker import Track, Tracker, TrackRules
-from edge.core.types import Enrolled, Face, Frame, RecognizedFace, Sample
+from edge.core.types import Enrolled, Face, Frame, Quality, RecognizedFace, Sample
 from edge.errors import RefusedError
 
 RECOGNITION = "recognition"  # the setting that outlasts restarts
@@ -30,6 +30,11 @@ class RecognizerRules:
     motion_gate: bool = True
 
 
+def untimed(_stage: str, /) -> AbstractContextManager[object]:
+    """A StageTimer that times nothing."""
+    return nullcontext()
+
+
 class Recognizer:
     """Who is before the camera. The same frames and calls give the same events and results."""
 
@@ -41,7 +46,7 @@ class Recognizer:
         store: GalleryStore,
         rules: RecognizerRules,
         strangers: StrangerStore | None = None,
-        timer: StageTimer = nullcontext,
+        timer: StageTimer = untimed,
     ) -> None:
         self.detector, self.embedder, self.gallery, self.store, self.rules = detector, embedder, gallery, store, rules
         self.people = People(gallery, store, strangers)
@@ -67,12 +72,13 @@ class Recognizer:
         present, lost = self.tracker.update(faces, frame.at)
         events = [event for track in lost for event in self._finish_track(track, frame, len(faces))]
         for track in present:
-            if not track.wants_sample(frame.at) or (sample := self._sample(frame, track)) is None:
+            if not track.wants_sample(frame.at) or (sampled := self._sample(frame, track)) is None:
                 continue
+            sample, quality = sampled
             with self._timer("match"):
                 match = self.gallery.identify(sample.embedding)
             first = track.verdict is None
-            if (verdict := track.add(match, sample.quality, frame.at, sample)) is not None:
+            if (verdict := track.add(match, quality, frame.at, sample)) is not None:
                 self._match_stranger(track)
                 events.append(verdict_event(track, verdict, "new" if first else "update", frame, len(faces)))
         return events
@@ -81,7 +87,7 @@ class Recognizer:
         """End every track: no frame comes after this one."""
         return [event for track in self.tracker.lose_all() for event in self._finish_track(track, frame, 0)]
 
-    def _sample(self, frame: Frame, track: Track) -> Sample | None:
+    def _sample(self, frame: Frame, track: Track) -> tuple[Sample, Quality] | None:
         """The track's face in this frame; None, and counted, where it is not good enough."""
         face = track.face.scaled(frame.zoom)
         crop = align(frame.best, face.landmarks)  # (112, 112, 3) uint8 RGB
@@ -90,7 +96,7 @@ class Recognizer:
             track.refuse(quality.problem)
             return None
         with self._timer("embed"):
-            return Sample(crop, self.embedder.embed(crop), quality)  # (128,) float32, unit length
+            return Sample(crop, self.embedder.embed(crop), quality), quality  # (128,) float32, unit length
 
     def _finish_track(self, track: Track, frame: Frame, faces_in_frame: int) -> list[Event]:
         """The verdict of a track that ended before there was one, and its end; nothing for a flicker."""

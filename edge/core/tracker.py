@@ -133,9 +133,9 @@ class Tracker:
         alike = affinity([track.face for track in self.tracks], faces)
         new = set(range(len(faces)))
         while alike.size and alike.max() > 0:
-            row, column = np.unravel_index(alike.argmax(), alike.shape)
+            row, column = (int(place) for place in np.unravel_index(alike.argmax(), alike.shape))
             self.tracks[row].update(faces[column], at)
-            new.discard(int(column))
+            new.discard(column)
             alike[row, :] = alike[:, column] = 0
         for column in sorted(new):
             self._count += 1
@@ -162,4 +162,4 @@ def affinity(before: list[Face], now: list[Face]) -> np.ndarray:
     apart = np.linalg.norm(middle[:, None] - other_middle[None], axis=2) / np.maximum(size[:, None], 1e-6)
     ratio = np.abs(np.log2(np.maximum(other[None], 1e-6) / np.maximum(size[:, None], 1e-6)))
     near = np.where((apart < 0.8) & (ratio < 0.75), 0.1 * (1 - apart / 0.8), 0.0)
-    return np.maximum(box_iou(first, second), near)
+    return np.asarray(np.maximum(box_iou(first, second), near))

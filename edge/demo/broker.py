@@ -5,7 +5,7 @@ import logging
 import socket
 import threading
 from contextlib import suppress
-from typing import Self
+from typing import Any, Self
 
 from edge.errors import BrokerError
 
@@ -38,7 +38,7 @@ class EmbeddedBroker:
     def __enter__(self) -> Self:
         self._thread.start()
 
-        async def start() -> object:
+        async def start() -> Any:
             broker = self._make(self._config, loop=self._loop)
             await broker.start()
             return broker

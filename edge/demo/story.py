@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import cv2
 import msgspec
@@ -77,7 +78,7 @@ class Story:
     def __init__(self, config: Config, film: Film, picture: Path, say: Callable[[str], None]) -> None:
         self.config, self.film, self.picture, self._say = config, film, picture, say
         self.failure: Exception | None = None
-        self._events: queue.Queue[dict | None] = queue.Queue()  # None: there will be no more
+        self._events: queue.Queue[dict[str, Any] | None] = queue.Queue()  # None: there will be no more
         self._begun = time.monotonic()
 
     def stop(self) -> None:
@@ -123,7 +124,7 @@ class Story:
         """A line with the time."""
         self._say(f"  {time.monotonic() - self._begun:5.1f} s  {line}")
 
-    def expect(self, kind: str, name: str | None, phase: str = "new") -> dict:
+    def expect(self, kind: str, name: str | None, phase: str = "new") -> dict[str, Any]:
         """The next event, which must be this one. Raises StoryError."""
         patience_seconds = VERDICT_SECONDS * self.film.slowness
         try:
@@ -141,14 +142,14 @@ class Story:
         if topic == "event":
             self._events.put(msgspec.json.decode(payload))
 
-    def _annotate(self, event: dict) -> None:
+    def _annotate(self, event: dict[str, Any]) -> None:
         at = datetime.fromisoformat(event["ts"]).timestamp()
         image = annotated(self.film.seen_at(at), event)
         if not cv2.imwrite(str(self.picture), image[..., ::-1]):
             raise StoryError(f"{self.picture} cannot be written")
 
 
-def sentence(event: dict) -> str:
+def sentence(event: dict[str, Any]) -> str:
     """An event, for people."""
     if event["phase"] == "end":
         return f"event {event['event_type']} end: {event['name'] or 'the stranger'} has left"
@@ -169,7 +170,7 @@ def portrait(person: int, look: float) -> bytes:
     return cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
 
 
-def annotated(image: np.ndarray, event: dict) -> np.ndarray:
+def annotated(image: np.ndarray, event: dict[str, Any]) -> np.ndarray:
     """(H, W, 3) uint8 RGB with the face's box and what was said of it."""
     height, width = image.shape[:2]
     left, top, wide, high = event["box"]

@@ -22,9 +22,11 @@ ReportProgress = Callable[[ProgressReply], None]
 
 
 class Client(Protocol):
-    """Asks one device. local: the device is this machine's disk."""
+    """Asks one device."""
 
-    local: bool
+    @property
+    def local(self) -> bool:
+        """Whether the device is this machine's disk."""
 
     def call(self, request: Request, progress: ReportProgress | None = None) -> object:
         """The typed reply; progress is called with what a LIVE request reports until then.

@@ -24,10 +24,11 @@ from edge.api.requests import (
 from edge.api.signing import Signatures, Stamp, signed_text
 from edge.core.codes import Code
 from edge.errors import GalleryError, RefusedError
-from edge.mqtt.device_link import DeviceLink, Incoming, Outgoing
+from edge.mqtt.device_link import DeviceLink, Outgoing
+from edge.mqtt.inbox import Incoming
 from edge.runtime import executor
 from edge.runtime.context import DeviceContext
-from edge.runtime.handlers.enrollment import enrolled_reply
+from edge.runtime.handlers.enrollment import enrolled_reply, start_enrollment
 
 
 class Address(NamedTuple):
@@ -79,22 +80,22 @@ class Dispatcher:
             return
         for progress in self._recognizer.progress():
             if progress.refusal is not None:
-                self._end_live(progress.refusal)
+                self._end_live(live, progress.refusal)
                 return
             live.last = progress_answer(progress, live.key.transaction)
             self._send(live.last, live.address)
             if progress.done:
-                self._finish_live()
+                self._finish_live(live)
                 return
         if time.monotonic() > live.give_up_at:  # the samples taken by then are kept
-            self._finish_live()
+            self._finish_live(live)
 
     def close(self) -> None:
         """End a live enrollment: no request is left without an answer."""
         self.poll()
         if self._live is not None:
             self._recognizer.cancel_enrollment()
-            self._end_live(RefusedError(Code.STOPPED, "the device was stopped"))
+            self._end_live(self._live, RefusedError(Code.STOPPED, "the device was stopped"))
 
     def _address(self, verb: str, incoming: Incoming) -> Address:
         topic = incoming.response_topic
@@ -150,7 +151,7 @@ class Dispatcher:
             return self._start_live(request, key, address)
         answer = self._write(request, key)
         if isinstance(request, CancelEnrollment) and self._live is not None:
-            self._end_live(RefusedError(Code.CANCELLED, "enroll/cancel was asked"))
+            self._end_live(self._live, RefusedError(Code.CANCELLED, "enroll/cancel was asked"))
         return answer
 
     def _write(self, request: Request, key: RequestKey) -> Answer:
@@ -182,7 +183,7 @@ class Dispatcher:
         with self._store.transaction():
             self._signatures.consume_nonce(key.stamp)
         try:
-            progress = executor.read(request, self._device)
+            progress = start_enrollment(request, self._device)
         except RefusedError as refusal:
             self._record(refusal_answer(refusal, key.transaction), key)
             raise
@@ -190,9 +191,9 @@ class Dispatcher:
         self._live = LiveSession(key, address, time.monotonic() + request.timeout_seconds, answer)
         return answer
 
-    def _finish_live(self) -> None:
+    def _finish_live(self, live: LiveSession) -> None:
         """Make templates of the samples, and answer."""
-        live, self._live = self._live, None
+        self._live = None
         try:
             with self._store.transaction(), self._store.audit.on_behalf_of(live.key.who):
                 try:
@@ -208,9 +209,9 @@ class Dispatcher:
             answer = self._storage_answer(error, live.key.transaction)
         self._send(answer, live.address)
 
-    def _end_live(self, refusal: RefusedError) -> None:
+    def _end_live(self, live: LiveSession, refusal: RefusedError) -> None:
         """Answer that there will be no templates."""
-        live, self._live = self._live, None
+        self._live = None
         answer = refusal_answer(refusal, live.key.transaction)
         try:
             self._record(answer, live.key)

@@ -275,7 +275,7 @@ class EventPublisher:
         self.clear_topics(removed)
 
 
-def drained(queue: deque) -> list:
+def drained(queue: deque[int]) -> list[int]:
     """Everything in the queue, taken out."""
     taken = []
     while queue:

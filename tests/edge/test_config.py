@@ -74,7 +74,7 @@ def test_values_are_typed_and_reach_the_rules(written):
         ("[mqtt]\nzzz = 1", "unknown key `mqtt.zzz`; known are host, port"),
         ("[mqtt]\nport = 70000", r"Expected `int` <= 65535 - at `\$\.mqtt\.port`"),
         ("[mqtt]\nport = 'many'", r"Expected `int`, got `str` - at `\$\.mqtt\.port`"),
-        ("device = 'Front Recognizer'", r"matching regex .* - at `\$\.device`"),
+        ("device = 'Front Door'", r"matching regex .* - at `\$\.device`"),
         (
             "[camera]\nkind = 'webcam'",
             r"Invalid enum value 'webcam' - at `\$\.camera\.kind`; expected 'picamera' or 'video' or 'images'$",

@@ -7,6 +7,7 @@ import msgspec
 from edge.api.replies import CorrectedReply, EnrolledReply, PeopleReply, PersonReply, RemovedReply, RenamedReply
 from edge.api.requests import CorrectEvent, ListPeople, MergePeople, RemovePerson, RenamePerson, SetPerson
 from edge.core.codes import Code
+from edge.core.people import PersonChanges
 from edge.errors import RefusedError
 from edge.runtime.context import DeviceContext
 from edge.runtime.handlers.enrollment import enrolled_reply
@@ -35,13 +36,16 @@ def merge_people(request: MergePeople, device: DeviceContext) -> EnrolledReply:
 @handles(SetPerson)
 def set_person(request: SetPerson, device: DeviceContext) -> PersonReply:
     """Change tau, expiry or notify."""
-    given = {"tau": request.tau, "notify": request.notify}
-    changes = {field: value for field, value in given.items() if value is not msgspec.UNSET}
+    changes: PersonChanges = {}
+    if request.tau is not msgspec.UNSET:
+        changes["tau"] = request.tau
+    if request.notify is not msgspec.UNSET:
+        changes["notify"] = request.notify
     if request.ttl_days is not msgspec.UNSET:
         changes["expires"] = device.expiry(request.ttl_days)
     if not changes:
         raise RefusedError(Code.INVALID, "person/set: expected tau, ttl_days or notify")
-    return PersonReply(**asdict(device.people.set(request.name, changes)))
+    return PersonReply(**asdict(device.people.set(request.name, **changes)))
 
 
 @handles(RemovePerson)

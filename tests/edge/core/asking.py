@@ -65,7 +65,7 @@ def MergePeople(name, into):  # noqa: N802
 
 
 def SetPerson(name, changes):  # noqa: N802
-    return lambda door: asdict(door.people.set(name, changes))
+    return lambda door: asdict(door.people.set(name, **changes))
 
 
 def RemovePerson(name):  # noqa: N802
