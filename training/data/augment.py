@@ -113,7 +113,7 @@ def noisy(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def compressed(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Encode and decode as JPEG of low quality."""
     _, encoded = cv2.imencode(".jpg", crop, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(20, 80))])
-    return cv2.imdecode(encoded, cv2.IMREAD_COLOR)  # channel order in is channel order out
+    return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR))  # the channel order stays
 
 
 DEGRADATIONS = (

@@ -3,8 +3,9 @@
 import cv2
 import numpy as np
 
+from edge.core.align import CROP_PX
 from training.data.augment import door_camera
-from training.data.crops import CROP_PX, Crops
+from training.data.crops import Crops
 
 
 def generated_people(people: int, pictures: int, seed: int) -> Crops:

@@ -78,7 +78,7 @@ def _alphabet_of(path: Path, half: Half) -> dict[int, str]:
     """Map each character number of one half to "alphabet/character"."""
     if not path.is_file():
         raise DataError(f"{path} is missing: it gives the alphabet of each character of images.npz")
-    names = {}
+    names: dict[int, str] = {}
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
         for row in reader:

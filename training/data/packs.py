@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from edge.core.align import CROP_PX
 from edge.errors import DataError
 from training.data.cache import compute_once, load_cached
-from training.data.crops import CROP_PX, UNLABELLED, Crops
+from training.data.crops import UNLABELLED, Crops
 
 # The person numbers that a labelled pack uses: two packs are cut from CelebA and share theirs.
 # A pack that is not here is unlabelled, whatever its folders are (the labels of glint24 are too noisy).

@@ -111,7 +111,7 @@ def face_free_windows(scene: Scene, wanted: int, rng: np.random.Generator, least
     height, width = scene.image.shape[:2]
     margin = 0.3 * np.repeat((scene.faces[:, 2:4] - scene.faces[:, 0:2]), 2, axis=0).reshape(-1, 4)
     taken = scene.faces[:, BOX] + margin * [-1, -1, 1, 1]
-    windows = []
+    windows: list[np.ndarray] = []
     for _ in range(20 * wanted):
         if len(windows) == wanted or min(height, width) < least_px:
             break

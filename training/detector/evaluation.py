@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -72,7 +73,7 @@ class DetectionEvaluation:
         """The names of the packs."""
         return sorted({scene.name.split("/")[0] for scene in self.scenes})
 
-    def numbers(self) -> dict[str, object]:
+    def numbers(self) -> dict[str, Any]:
         """Values for JSON; fractions, not percent."""
         return {
             "held_out": rounded(described(self.matches())),

@@ -1,12 +1,11 @@
 """The detector with its loss over the cells of a batch."""
 
-import torch
 from torch import Tensor, nn
 
 from training.detector.loss import DetectionLoss
 from training.detector.network import Detector, flattened
 from training.detector.steps import DetectionBatch
-from training.engine.learner import Unrounded, to_network
+from training.engine.learner import Unrounded, channels_last, to_network
 
 
 class DetectionLearner(nn.Module):
@@ -14,7 +13,7 @@ class DetectionLearner(nn.Module):
 
     def __init__(self, detector: Detector, loss: DetectionLoss) -> None:
         super().__init__()
-        self.detector = detector.to(memory_format=torch.channels_last)
+        self.detector = channels_last(detector)
         self.loss = loss
 
     def forward(self, unrounded: Unrounded[DetectionBatch]) -> dict[str, Tensor]:

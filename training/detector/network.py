@@ -35,9 +35,9 @@ class Detector(nn.Module):
         self.scores = nn.ModuleList([nn.Conv2d(config.head, 1, 1) for _ in STRIDES])
         self.places = nn.ModuleList([nn.Conv2d(config.head, VALUES, 1) for _ in STRIDES])
         for score, place in zip(self.scores, self.places, strict=True):
-            nn.init.constant_(score.bias, RARE)
-            nn.init.normal_(place.weight, std=0.01)
-            nn.init.constant_(place.bias, MIDDLE)
+            nn.init.constant_(score.get_parameter("bias"), RARE)
+            nn.init.normal_(place.get_parameter("weight"), std=0.01)
+            nn.init.constant_(place.get_parameter("bias"), MIDDLE)
 
     def load_trunk(self, weights: dict[str, Tensor]) -> None:
         """Load all weights but the heads of another detector, whose heads may have another width.

@@ -224,9 +224,11 @@ def tiles(scene: Scene) -> list[Scene]:
 def _digest(training: list[Scene], scenery: Scenery) -> str:
     digest = hashlib.sha256(scenery.crop_faces.tobytes())
     for scene in training:
-        digest.update(f"{scene.name} {scene.image.shape} {zlib.crc32(scene.image)} ".encode() + scene.faces.tobytes())
+        digest.update(
+            f"{scene.name} {scene.image.shape} {zlib.crc32(scene.image.data)} ".encode() + scene.faces.tobytes()
+        )
     for crop in scenery.crops:
-        digest.update(zlib.crc32(np.ascontiguousarray(crop)).to_bytes(4, "little"))
+        digest.update(zlib.crc32(np.ascontiguousarray(crop).data).to_bytes(4, "little"))
     return digest.hexdigest()[:12]
 
 

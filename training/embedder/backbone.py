@@ -62,9 +62,8 @@ class Backbone(nn.Module):
         features = self.features(x)
         pooled: Tensor
         if isinstance(self.pool, nn.Sequential) and features.shape[-1] != self.final_px:
-            convolution, norm = self.pool
-            kernel = resized_kernel(convolution.weight, features.shape[-1])
-            pooled = norm(functional.conv2d(features, kernel, groups=convolution.groups))
+            kernel = resized_kernel(self.pool.get_parameter("0.weight"), features.shape[-1])
+            pooled = self.pool[1](functional.conv2d(features, kernel, groups=len(kernel)))
         else:
             pooled = self.pool(features)
         return self.project(pooled).flatten(1)

@@ -1,6 +1,7 @@
 """The evaluation of an int8 embedder, through edge.inference, so that it measures what the device runs."""
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -39,7 +40,7 @@ class Evaluation:
     impostors: Impostors
     tail: ImpostorTail
 
-    def numbers(self) -> dict[str, object]:
+    def numbers(self) -> dict[str, Any]:
         """Values for JSON; fractions, not percent."""
         return {
             "lfw": None if self.lfw is None else rounded(asdict(self.lfw.result)),

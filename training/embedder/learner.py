@@ -1,12 +1,11 @@
 """The Siamese network: one encoder for every side of a comparison, and the loss over the batch."""
 
-import torch
 from torch import Tensor, nn
 
 from training.embedder.backbone import Backbone
 from training.embedder.losses import EmbeddingLoss
 from training.embedder.steps import EmbeddingBatch
-from training.engine.learner import Unrounded, to_network
+from training.engine.learner import Unrounded, channels_last, to_network
 
 
 class EmbeddingLearner(nn.Module):
@@ -14,7 +13,7 @@ class EmbeddingLearner(nn.Module):
 
     def __init__(self, backbone: Backbone, loss: EmbeddingLoss) -> None:
         super().__init__()
-        self.backbone = backbone.to(memory_format=torch.channels_last)
+        self.backbone = channels_last(backbone)
         self.loss = loss
         self.px: int | None = None
 

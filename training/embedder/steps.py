@@ -77,5 +77,6 @@ class EmbeddingSteps(Dataset[EmbeddingBatch]):
 
 def bank_size_of(experiment: EncoderExperiment) -> int:
     """Teacher embeddings in the bank of a step; 0 where the loss has no bank term."""
-    needs_bank = isinstance(experiment, EmbedderExperiment) and experiment.loss.distill_bank > 0
-    return experiment.loss.bank_size if needs_bank else 0
+    if isinstance(experiment, EmbedderExperiment) and experiment.loss.distill_bank > 0:
+        return experiment.loss.bank_size
+    return 0

@@ -110,7 +110,7 @@ class EncoderTask(ABC):
     def metrics(self, encoder: Encoder, data: TrainingSet, pairs: Pairs) -> Metrics:
         """The metrics of a validation: accuracy on pairs of held-out people, and on LFW."""
         encodings = encoder.encode(data.held_out.images())
-        held_out = {"held_out_accuracy": accuracy(encoder, encodings, pairs)}
+        held_out: Metrics = {"held_out_accuracy": accuracy(encoder, encodings, pairs)}
         return held_out | lfw_metrics(encoder, data)
 
     def calibration_images(self, data: TrainingSet) -> list[np.ndarray]:

@@ -222,7 +222,7 @@ def digest_of(train: Rows, names: np.ndarray, *, with_pixels: bool) -> str:
     """
     lines = [f"{name} {person}" for name, person in zip(names, train.people, strict=True)]
     if with_pixels:
-        lines = [f"{line} {zlib.crc32(np.ascontiguousarray(train.crop(row)))}" for row, line in enumerate(lines)]
+        lines = [f"{line} {zlib.crc32(np.ascontiguousarray(train.crop(row)).data)}" for row, line in enumerate(lines)]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
 
 

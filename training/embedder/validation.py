@@ -5,6 +5,7 @@ import numpy as np
 from training.data.lfw import Pairs
 from training.embedder.encoder import Encoder
 from training.embedder.training_set import TrainingSet
+from training.engine.trainer import Metrics
 from training.evaluate.verification import ten_fold_accuracy
 
 
@@ -14,7 +15,7 @@ def accuracy(encoder: Encoder, encodings: np.ndarray, pairs: Pairs) -> float:
     return round(ten_fold_accuracy(distances, pairs)[0], 5)
 
 
-def lfw_metrics(encoder: Encoder, training_set: TrainingSet) -> dict[str, float]:
+def lfw_metrics(encoder: Encoder, training_set: TrainingSet) -> Metrics:
     """Accuracy on LFW, where the data has it."""
     if training_set.lfw is None:
         return {}

@@ -36,7 +36,7 @@ class Commands(click.Group):
             raise click.ClickException("stopped; the same fit command continues from the last checkpoint") from stop
 
 
-class SizeType(click.ParamType):
+class SizeType(click.ParamType):  # type: ignore[type-arg]
     """WIDTHxHEIGHT in pixels."""
 
     name = "WxH"

@@ -5,7 +5,7 @@ from typing import Literal
 from training.engine.experiment import Blocks, Count, Experiment, Share, Value, Weight
 
 
-class ScenesConfig(Value, kw_only=True):
+class ScenesConfig(Value, frozen=True, kw_only=True):
     """The training pictures of a detector; a teacher labels the faces."""
 
     source: Literal["packs", "generated"]
@@ -20,7 +20,7 @@ class ScenesConfig(Value, kw_only=True):
     generated_scenes: Count = 64  # for source = "generated"
 
 
-class DetectorConfig(Value, kw_only=True):
+class DetectorConfig(Value, frozen=True, kw_only=True):
     """The shape of a detector; training.detector.network gives the reasons."""
 
     stem: Count
@@ -32,7 +32,7 @@ class DetectorConfig(Value, kw_only=True):
     height_px: Count = 240
 
 
-class DetectionLossConfig(Value):
+class DetectionLossConfig(Value, frozen=True):
     """Weights of the loss terms."""
 
     score: Weight = 1.0
@@ -40,7 +40,7 @@ class DetectionLossConfig(Value):
     landmarks: Weight = 8.0
 
 
-class DetectorExperiment(Experiment, kw_only=True):
+class DetectorExperiment(Experiment, frozen=True, kw_only=True):
     """Train a network to find faces and their landmarks in scenes."""
 
     data: ScenesConfig

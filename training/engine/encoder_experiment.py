@@ -11,7 +11,7 @@ FROM_LABELS = ("contrastive", "triplet", "margin_softmax", "softmax", "prototype
 TERMS = FROM_TEACHER + FROM_LABELS
 
 
-class DataConfig(Value, kw_only=True):
+class DataConfig(Value, frozen=True, kw_only=True):
     """The training data, and what is held out of it."""
 
     source: Literal["packs", "folder", "generated", "omniglot", "drawn"]
@@ -30,7 +30,7 @@ class DataConfig(Value, kw_only=True):
     held_out_every: dict[str, Count] = msgspec.field(default_factory=dict)
 
 
-class BackboneConfig(Value, kw_only=True):
+class BackboneConfig(Value, frozen=True, kw_only=True):
     """The shape of an encoder; training.embedder.backbone gives the reasons."""
 
     stem: Count
@@ -54,7 +54,7 @@ class BackboneConfig(Value, kw_only=True):
             )
 
 
-class KochConfig(Value, kw_only=True):
+class KochConfig(Value, frozen=True, kw_only=True):
     """The shape of Koch's Siamese network, training.omniglot.koch. The defaults are the published size."""
 
     widths: tuple[Count, Count, Count, Count] = (64, 128, 128, 256)
@@ -82,7 +82,7 @@ class KochConfig(Value, kw_only=True):
         return self.units
 
 
-class LossConfig(Value):
+class LossConfig(Value, frozen=True):
     """Weights of the loss terms; a term of weight 0 is not computed. Margins are in d, so in [0, 4]."""
 
     distill_cosine: Weight = 0.0
@@ -106,7 +106,7 @@ class LossConfig(Value):
             raise ValueError("every term of the loss has weight 0: give at least one a weight")
 
 
-class SamplerConfig(Value):
+class SamplerConfig(Value, frozen=True):
     """How a batch is drawn: evenly over all crops, or P people with K crops each (labelled crops only)."""
 
     kind: Literal["uniform", "people"] = "uniform"
@@ -121,13 +121,13 @@ class SamplerConfig(Value):
             )
 
 
-class CalibrationConfig(Value):
+class CalibrationConfig(Value, frozen=True):
     """How many crops the static int8 ranges are measured on."""
 
     crops: Count = 400
 
 
-class EncoderExperiment(Experiment, kw_only=True):
+class EncoderExperiment(Experiment, frozen=True, kw_only=True):
     """Train a similarity of two pictures, with any network and any loss."""
 
     data: DataConfig
@@ -142,14 +142,14 @@ class EncoderExperiment(Experiment, kw_only=True):
         return self.sampler.batch_size
 
 
-class SizeStep(Value):
+class SizeStep(Value, frozen=True):
     """Show pictures at this size until this many images were seen."""
 
     px: Count
     until_images: Count
 
 
-class EmbedderExperiment(EncoderExperiment, kw_only=True):
+class EmbedderExperiment(EncoderExperiment, frozen=True, kw_only=True):
     """Train an encoding f(x) of aligned crops."""
 
     backbone: BackboneConfig
@@ -178,7 +178,7 @@ class EmbedderExperiment(EncoderExperiment, kw_only=True):
         return self.backbone.input_px
 
 
-class SiameseExperiment(EncoderExperiment, kw_only=True):
+class SiameseExperiment(EncoderExperiment, frozen=True, kw_only=True):
     """Train Koch's similarity of two pictures: his network, and one weight for every unit of its encoding."""
 
     backbone: KochConfig = KochConfig()

@@ -19,7 +19,7 @@ class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     """A part of an experiment: immutable; an unknown key is an error."""
 
 
-class OptimizerConfig(Value, kw_only=True):
+class OptimizerConfig(Value, frozen=True, kw_only=True):
     """How the weights change. Lengths are in images, so that they do not depend on the batch size.
 
     cosine:       half a cosine from the peak down to zero at `images` (Loshchilov & Hutter 2017)
@@ -38,7 +38,7 @@ class OptimizerConfig(Value, kw_only=True):
     gradient_norm_max: float = 5.0
 
 
-class Experiment(Value, kw_only=True):
+class Experiment(Value, frozen=True, kw_only=True):
     """What every experiment has, whatever it trains. The same value on the same machine gives the same model."""
 
     name: Name

@@ -36,7 +36,7 @@ class Muon(torch.optim.Optimizer):
     torch.optim.Muon takes only 2-D weights, and it decays the weights where this one fixes their norm.
     """
 
-    def __init__(self, weights: Iterable[nn.Parameter], lr: float, momentum: float = 0.95) -> None:
+    def __init__(self, weights: Iterable[Tensor], lr: float, momentum: float = 0.95) -> None:
         super().__init__(weights, {"lr": lr, "momentum": momentum})
 
     @torch.no_grad()
@@ -49,7 +49,7 @@ class Muon(torch.optim.Optimizer):
                     self._update(weight, weight.grad, group["lr"], group["momentum"])
         return loss
 
-    def _update(self, weight: nn.Parameter, gradient: Tensor, lr: float, momentum: float) -> None:
+    def _update(self, weight: Tensor, gradient: Tensor, lr: float, momentum: float) -> None:
         state = self.state[weight]
         velocity = state.setdefault("velocity", torch.zeros_like(weight))
         velocity.mul_(momentum).add_(gradient)
@@ -59,7 +59,7 @@ class Muon(torch.optim.Optimizer):
         weight.mul_(math.sqrt(min(matrix.shape)) / weight.norm())
 
 
-def normalized_convolutions(learner: nn.Module) -> list[nn.Parameter]:
+def normalized_convolutions(learner: nn.Module) -> list[Tensor]:
     """Weights of the dense convolutions that batch normalisation follows, without the stem, which reads pixels."""
     return [
         convolution.weight

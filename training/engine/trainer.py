@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
@@ -62,7 +62,7 @@ def fit(
         return done_before.processor_seconds + time.process_time() - process_started
 
     start = done_before.step
-    starts = fabric.all_gather(torch.tensor(start)).reshape(-1).tolist()
+    starts = torch.as_tensor(fabric.all_gather(torch.tensor(start))).reshape(-1).tolist()
     if len(set(starts)) > 1:
         raise ExperimentError(f"processes found checkpoints of different steps, {starts}: give all the same --runs")
     log = RunLog(plan.run_dir / LOG, start) if fabric.is_global_zero else None
@@ -95,7 +95,7 @@ def fit(
         images = done * experiment.batch_size
         progress.update(experiment.batch_size)
         if done % LOG_EVERY_STEPS == 0 or last:
-            means = {name: float(fabric.all_reduce(value.detach(), reduce_op="mean")) for name, value in losses.items()}
+            means = {name: mean_over_processes(value, fabric) for name, value in losses.items()}
             progress.set_postfix({"loss": f"{means['total']:.4f}"})
             if log:
                 seconds = round(processor_seconds(), 1)
@@ -125,6 +125,11 @@ def update(
         fabric.clip_gradients(module, optimizer, max_norm=gradient_norm_max)
         optimizer.step()
         optimizer.zero_grad()
+
+
+def mean_over_processes(value: Tensor, fabric: Fabric) -> float:
+    """The mean of a scalar over all processes."""
+    return float(torch.as_tensor(fabric.all_reduce(value.detach(), reduce_op="mean")))
 
 
 def validation_of(learner: nn.Module, validate: Callable[[nn.Module], Metrics], fabric: Fabric) -> Metrics:

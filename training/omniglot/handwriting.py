@@ -18,6 +18,7 @@ HAND_SHIFT = 0.04  # of the side
 HAND_BEND = 0.025  # of the side
 BEND_POINTS = 5  # in each direction: few, so that strokes bend smoothly
 PEN = 0.4  # probability of a thicker or thinner pen
+PEN_TIP = np.ones((3, 3), dtype=np.uint8)
 # The transform of a whole alphabet.
 RECAST_TURN = np.pi / 4  # the largest; data.turned_copies covers larger turns
 RECAST_STRETCH, RECAST_SLANT = 0.12, 0.2
@@ -43,10 +44,11 @@ def handwriting(
     if strength:
         bends = rng.standard_normal((BEND_POINTS, BEND_POINTS, 2), dtype=np.float32) * (HAND_BEND * strength * width)
         places += cv2.resize(bends, (width, height), interpolation=cv2.INTER_CUBIC)
-    drawing = cv2.remap(np.ascontiguousarray(drawing), places, None, cv2.INTER_LINEAR)  # black around
+    # Black around; x and y are in one map, where OpenCV's types ask for two.
+    drawing = cv2.remap(np.ascontiguousarray(drawing), places, None, cv2.INTER_LINEAR)  # type: ignore[call-overload]
     if rng.random() < PEN * strength:
         pen = cv2.dilate if rng.random() < 0.6 else cv2.erode
-        drawing = cv2.addWeighted(drawing, share := rng.uniform(0, 0.7), pen(drawing, None), 1 - share, 0)
+        drawing = cv2.addWeighted(drawing, share := rng.uniform(0, 0.7), pen(drawing, PEN_TIP), 1 - share, 0)
     return drawing.reshape(height, width, 1)
 
 

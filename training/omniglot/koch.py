@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from training.embedder.steps import EmbeddingBatch
 from training.engine.encoder_experiment import KochConfig
-from training.engine.learner import Unrounded, to_network
+from training.engine.learner import Unrounded, channels_last, to_network
 
 
 class KochNetwork(nn.Module):
@@ -60,7 +60,7 @@ class PairLearner(nn.Module):
 
     def __init__(self, backbone: KochNetwork, loss: PairLoss) -> None:
         super().__init__()
-        self.backbone = backbone.to(memory_format=torch.channels_last)
+        self.backbone = channels_last(backbone)
         self.loss = loss
 
     def forward(self, unrounded: Unrounded[EmbeddingBatch]) -> dict[str, Tensor]:

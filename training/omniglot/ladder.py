@@ -12,7 +12,7 @@ from training.engine.experiment_files import load_experiment
 LADDERS_DIR = Path(__file__).parent.parent / "ladders"
 
 
-class Row(Value, kw_only=True):
+class Row(Value, frozen=True, kw_only=True):
     """One way to train: an experiment, repeated with other seeds."""
 
     experiment: str
@@ -20,7 +20,7 @@ class Row(Value, kw_only=True):
     seeds: Count = 3
 
 
-class Ladder(Value, kw_only=True):
+class Ladder(Value, frozen=True, kw_only=True):
     """Rows from the simplest to the best.
 
     classifier:     the experiment whose cost of a new class is measured

@@ -132,7 +132,7 @@ def retrain(
         images = np.stack([data.augment(picture, rng, experiment.data.augmentation_strength) for picture in pictures])
         labels = torch.from_numpy(np.r_[numbers[rows], np.full(BATCH // SHARE, head.out_features)])
         loss = functional.cross_entropy(wider(network(to_network(torch.from_numpy(images)))), labels)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         for optimizer in optimizers:
             optimizer.step()
             optimizer.zero_grad()
