@@ -1,37 +1,70 @@
 """The Pi's own camera: two streams of one request, a small one to find faces in and a large one to cut them from."""
 
 import time
+from concurrent.futures import CancelledError
+from contextlib import suppress
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
+from edge.api.images import RgbImage
 from edge.config import CameraConfig
 from edge.core.types import Frame
 from edge.errors import CameraError
 
 SMALL_PX = (320, 240)  # what the detector takes
+CANCEL_SECONDS = 1.0  # for a job that is being carried out while it is cancelled
+
+
+class Request(Protocol):
+    """A completed request of picamera2: one of its few buffers, until it is released."""
+
+    def make_array(self, name: str) -> NDArray[np.uint8]:
+        """The picture of a stream, "main" or "lores", copied out of the buffer."""
+
+    def release(self) -> None:
+        """Give the buffer back to the camera."""
+
+
+class Job(Protocol):
+    """Work for picamera2's own thread: here, to hand out the next completed request."""
+
+    def get_result(self, timeout: float | None = None) -> Request:
+        """Wait for the request. Raises TimeoutError, CancelledError, or what the work raised."""
+
+
+class PendingFrame:
+    """A frame that was asked for and has not come yet, or was not fetched yet."""
+
+    def __init__(self, camera: Any) -> None:
+        self._completed_at: float | None = None
+        self._job: Job = camera.capture_request(wait=False, signal_function=self._complete)
+
+    def _complete(self, _job: Job) -> None:
+        """Called by the camera's thread."""
+        self._completed_at = time.monotonic()
+
+    def fetch(self, timeout_seconds: float) -> tuple[Request, float]:
+        """The request, which the caller releases, and when it was completed, on the monotonic clock.
+
+        Raises TimeoutError where it has not come in time, CancelledError where the camera has dropped it.
+        """
+        request = self._job.get_result(timeout=timeout_seconds)
+        return request, time.monotonic() if self._completed_at is None else self._completed_at
 
 
 class PicameraFrames:
-    """See edge.core.ports.FrameSource. Raises CameraError where picamera2 or a camera is missing."""
+    """See edge.core.ports.FrameSource. Raises CameraError where picamera2 or a camera is missing, or fails."""
 
     def __init__(self, camera: CameraConfig) -> None:
-        try:
-            from picamera2 import Picamera2
-        except ImportError as error:
-            raise CameraError(
-                "picamera2 is not here: on Raspberry Pi OS it comes with `sudo apt install python3-picamera2`, and a "
-                "venv sees it when made with --system-site-packages; elsewhere set camera.kind to video or images"
-            ) from error
-        except ValueError as error:  # a module of it was built for another NumPy ("numpy.dtype size changed")
-            raise CameraError(
-                f"picamera2 does not go with the NumPy in this environment ({error}): on Raspberry Pi OS bookworm "
-                "pip install 'numpy<2'"
-            ) from error
         self.dropped = 0
         self.ended = False
+        self._pending: PendingFrame | None = None
+        kind = picamera2_class()
         try:
-            self._camera = Picamera2()
+            self._camera = kind()
             self._camera.configure(
                 self._camera.create_video_configuration(
                     main={
@@ -50,25 +83,57 @@ class PicameraFrames:
             ) from error
 
     def read(self, timeout_seconds: float) -> Frame | None:
-        """The frame of now; None where the camera gave none in time."""
+        """The frame of now; None where the camera gave none in time. Raises CameraError where the camera fails.
+
+        What was asked for in vain stays pending and is waited for again: picamera2 cannot take a job back, and one
+        that nobody waits for takes a buffer that nobody releases; there are six.
+        """
+        if self._pending is None:
+            self._pending = PendingFrame(self._camera)
         try:
-            request = self._camera.capture_request(wait=timeout_seconds)
+            request, at = self._pending.fetch(timeout_seconds)
         except TimeoutError:
             return None
+        except (RuntimeError, CancelledError) as error:
+            self._pending = None
+            raise CameraError(f"the camera gives no frame: {error or 'its request was dropped'}") from error
+        self._pending = None
         try:
             small = rgb_of_yuv420(request.make_array("lores"), SMALL_PX)
             full = request.make_array("main")
         finally:
             request.release()
-        return Frame(small, time.monotonic(), full)
+        return Frame(small, at, full)
 
     def close(self) -> None:
-        """Let go of the camera."""
+        """Let go of the camera, and first of a pending frame: to stop is a job that waits behind it, maybe for ever."""
+        if self._pending is not None:
+            self._camera.cancel_all_and_flush()
+            with suppress(CancelledError, TimeoutError, RuntimeError):  # where it had not come
+                self._pending.fetch(CANCEL_SECONDS)[0].release()
+            self._pending = None
         self._camera.stop()
         self._camera.close()
 
 
-def rgb_of_yuv420(planes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def picamera2_class() -> Any:
+    """The class Picamera2. Raises CameraError that says what to install where it is missing or cannot be used."""
+    try:
+        from picamera2 import Picamera2
+    except ImportError as error:
+        raise CameraError(
+            "picamera2 is not here: on Raspberry Pi OS it comes with `sudo apt install python3-picamera2`, and a "
+            "venv sees it when made with --system-site-packages; elsewhere set camera.kind to video or images"
+        ) from error
+    except ValueError as error:  # a module of it was built for another NumPy ("numpy.dtype size changed")
+        raise CameraError(
+            f"picamera2 does not go with the NumPy in this environment ({error}): on Raspberry Pi OS bookworm "
+            "pip install 'numpy<2'"
+        ) from error
+    return Picamera2
+
+
+def rgb_of_yuv420(planes: NDArray[np.uint8], size: tuple[int, int]) -> RgbImage:
     """(H * 3 / 2, stride) uint8, as the camera lays it out, -> (H, W, 3) uint8 RGB; size: W, H.
 
     Rows are padded to the hardware's stride; that padding is cut off. The two colour planes have half as many pixels a
@@ -79,4 +144,4 @@ def rgb_of_yuv420(planes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     luma = planes[:height, :width]
     halves = planes[height:].reshape(2, height // 2, stride // 2)[:, :, : width // 2]  # U and V
     packed = np.concatenate([luma.ravel(), halves.ravel()]).reshape(height * 3 // 2, width)
-    return cv2.cvtColor(packed, cv2.COLOR_YUV2RGB_I420)
+    return np.asarray(cv2.cvtColor(packed, cv2.COLOR_YUV2RGB_I420), dtype=np.uint8)

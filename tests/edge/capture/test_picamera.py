@@ -1,0 +1,139 @@
+"""The Pi's camera, with a camera that is not there: six buffers, and each must come back."""
+
+import sys
+import threading
+import time
+from itertools import pairwise
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+from edge.capture import open_source
+from edge.capture.picamera import rgb_of_yuv420
+from edge.config import CameraConfig
+from edge.errors import CameraError
+from tests.edge.capture.fakes import BUFFERS, FakePicamera2
+
+CAMERA = CameraConfig("picamera", fps_max=10.0, full_width_px=640, full_height_px=480)
+
+
+@pytest.fixture
+def install(monkeypatch):
+    def install(camera):
+        monkeypatch.setitem(sys.modules, "picamera2", SimpleNamespace(Picamera2=lambda: camera))
+        return camera
+
+    return install
+
+
+def test_a_frame_is_a_small_picture_and_a_large_one_of_one_moment(install):
+    camera = install(FakePicamera2(every_seconds=0.02))
+    source = open_source(CAMERA)
+    began = time.monotonic()
+    first, second = source.read(1.0), source.read(1.0)
+    assert first.image.shape == (240, 320, 3)
+    assert first.full.shape == (480, 640, 3)
+    assert abs(int(first.image[0, 0, 0]) - int(first.full[0, 0, 0])) < 4  # the same frame of the sensor
+    assert began < first.at < second.at < time.monotonic()
+    assert camera.configuration["controls"] == {"FrameRate": 10.0}
+    source.close()
+    assert camera.closed
+
+
+def test_a_camera_that_is_slower_than_its_reader_takes_one_buffer_and_loses_nothing(install):
+    camera = install(FakePicamera2())
+    source = open_source(CAMERA)
+    for _ in range(50):
+        assert source.read(0.001) is None
+        assert len(camera.jobs) == 1  # the same one is waited for again
+    assert camera.free == BUFFERS
+    camera.frame()
+    assert camera.free == BUFFERS - 1
+    assert source.read(0.001) is not None
+    assert camera.free == BUFFERS
+    source.close()
+    assert camera.lost == 0
+
+
+def test_less_than_a_frame_a_reading(install):
+    camera = install(FakePicamera2(every_seconds=0.1))
+    source = open_source(CAMERA)
+    frames = [source.read(0.03) for _ in range(30)]
+    came = [frame for frame in frames if frame is not None]
+    assert 6 <= len(came) <= 10  # about 0.9 s
+    assert all(later.full[0, 0, 0] == earlier.full[0, 0, 0] + 8 for earlier, later in pairwise(came))
+    source.close()
+    assert camera.lost == 0
+
+
+def test_a_frame_that_came_while_nobody_waited_is_as_old_as_it_is(install):
+    camera = install(FakePicamera2())
+    source = open_source(CAMERA)
+    assert source.read(0.001) is None
+    camera.frame()
+    completed = time.monotonic()
+    time.sleep(0.1)
+    assert source.read(0.001).at == pytest.approx(completed, abs=0.02)
+    source.close()
+
+
+def test_a_camera_that_gives_nothing_any_more_can_be_closed(install):
+    camera = install(FakePicamera2())
+    source = open_source(CAMERA)
+    assert source.read(0.001) is None
+    source.close()  # stopping would wait behind the job
+    assert camera.closed
+
+
+def test_a_frame_that_comes_while_the_camera_is_closed_is_released(install):
+    camera = install(FakePicamera2())
+    source = open_source(CAMERA)
+    assert source.read(0.001) is None
+    (job,) = camera.jobs
+    cancel = camera.cancel_all_and_flush
+
+    def cancel_late():
+        camera.frame()  # the job is being carried out
+        cancel()
+
+    camera.cancel_all_and_flush = cancel_late
+    source.close()
+    assert job.get_result(0).released
+    assert camera.closed
+
+
+def test_a_camera_that_fails_is_an_error(install):
+    camera = install(FakePicamera2())
+    source = open_source(CAMERA)
+    error = RuntimeError("camera frontend timed out")
+    threading.Timer(0.05, lambda: camera.jobs[0].future.set_exception(error)).start()
+    with pytest.raises(CameraError, match="the camera gives no frame: camera frontend timed out"):
+        source.read(1.0)
+
+
+def test_a_camera_that_is_used_by_another_program_is_said(install):
+    class Busy(FakePicamera2):
+        def start(self):
+            raise RuntimeError("Camera __init__ sequence did not complete.")
+
+    install(Busy())
+    with pytest.raises(CameraError, match=r"sequence did not complete.*; is it connected, and used by nothing else"):
+        open_source(CAMERA)
+
+
+def test_the_padding_of_the_pis_camera_is_cut_off():
+    """A picture as the camera lays it out: rows padded from 320 to 384 bytes, colour planes at half of that."""
+    rgb = cv2.resize(np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8), (320, 240))
+    packed = cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV_I420)  # (360, 320)
+    stride = 384
+    padded = np.full((360, stride), 77, dtype=np.uint8)
+    padded[:240, :320] = packed[:240]
+    halves = packed[240:].reshape(2, 120, 160)
+    wide = np.full((2, 120, stride // 2), 77, dtype=np.uint8)
+    wide[:, :, :160] = halves
+    padded[240:] = wide.reshape(120, stride)
+    seen = rgb_of_yuv420(padded, (320, 240))
+    assert (seen == cv2.cvtColor(packed, cv2.COLOR_YUV2RGB_I420)).all()
+    assert np.abs(seen.astype(int) - rgb).mean() < 12
