@@ -10,7 +10,7 @@ from edge.errors import ConfigError
 
 
 def open_source(camera: CameraConfig, *, fast: bool = False, loop: bool = False) -> FrameSource:
-    """The source of frames that is configured, black where nobody is to look; see `camera_frames`."""
+    """The source of frames that is configured, black in its privacy zones; see `camera_frames`."""
     frames = camera_frames(camera, fast=fast, loop=loop)
     return Masked(frames, camera.privacy_zones) if camera.privacy_zones else frames
 
@@ -27,11 +27,7 @@ def camera_frames(camera: CameraConfig, *, fast: bool = False, loop: bool = Fals
 
         return PicameraFrames(camera)
     if not camera.location:
-        raise ConfigError(f"camera.location is empty: camera.kind '{camera.kind}' wants to know where to look")
-    if camera.kind == "images":
-        frames = ImageFrames(camera.location, camera.fps_max, loop=loop)
-    else:
-        frames = VideoFrames(camera.location, camera.fps_max, loop=loop)
-    if frames.live or not fast:
-        return LatestFrame(frames)
-    return frames
+        raise ConfigError(f"camera.location is empty: camera.kind '{camera.kind}' needs a file, folder or address")
+    kind = ImageFrames if camera.kind == "images" else VideoFrames
+    frames = kind(camera.location, camera.fps_max, loop=loop)
+    return LatestFrame(frames) if frames.live or not fast else frames

@@ -1,4 +1,4 @@
-"""The newest-frame slot: whoever reads gets the present, never a queue of the past."""
+"""The newest-frame slot: whoever reads gets the newest frame, never a queue of old ones."""
 
 import threading
 import time
@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from edge.core.types import Frame
-from edge.errors import LimenError
 
 
 class Frames(Protocol):
-    """Frames one after the other."""
+    """Frames one after the other.
 
-    live: bool  # it waits for nobody: a camera, not a file
-    frames_per_second: float
+    live: it waits for nobody: a camera, not a file
+    """
+
+    live: bool
 
     def __iter__(self) -> Iterator[Frame]:
         """Until it ends; a live one goes on."""
@@ -33,7 +34,7 @@ class LatestFrame:
         self.ended = False
         self._frames = frames
         self._slot: Frame | None = None
-        self._error: LimenError | None = None
+        self._error: BaseException | None = None
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._fill, name="capture", daemon=True)
@@ -42,7 +43,7 @@ class LatestFrame:
     def read(self, timeout_seconds: float) -> Frame | None:
         """The newest frame not read yet; None where none came in time or the source has ended.
 
-        Raises what ended the source, if it was an error.
+        Raises whatever ended the source, if that was an error, after the last frame before it.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._slot is not None or self.ended, timeout_seconds)
@@ -70,7 +71,7 @@ class LatestFrame:
                     self.dropped += self._slot is not None
                     self._slot = frame
                     self._changed.notify()
-        except LimenError as error:
+        except BaseException as error:  # noqa: BLE001 -- the reader raises it: a thread that dies in silence looks like an end
             self._error = error
         finally:
             with self._changed:

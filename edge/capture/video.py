@@ -1,14 +1,16 @@
-"""Frames from a video file, an RTSP address or a V4L2 device, through OpenCV."""
+"""Frames from a video file, an address such as rtsp://... or a V4L2 device."""
 
 import logging
+import math
 import random
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
-import cv2
-
+from edge.capture.decoders import DEVICES, Decoder, open_decoder
 from edge.config import masked
 from edge.core.types import Frame
 from edge.errors import CameraError
@@ -16,29 +18,30 @@ from edge.errors import CameraError
 log = logging.getLogger("limen")
 
 BACKOFF_SECONDS = (1.0, 30.0)  # between attempts to reconnect: from, up to; doubled each time, with jitter
-READ_SECONDS_MAX = 10.0
+FPS_PLAUSIBLE = (0.01, 240.0)  # that a file may claim; else its timestamps are believed (one claimed 90,000)
+STEP_SECONDS_MAX = 60.0  # between two frames of a file; more is a timestamp that jumps
+COMPLETE_SHARE = 0.8  # of its claimed duration; a file that has less is said to be cut off
+ROUNDING = 1e-6
 
 
 class VideoFrames:
-    """A file ends (or begins again, with loop); a stream or device that fails is opened again, for ever.
+    """A file ends, or begins again with loop; a stream or device that fails is opened again, for ever.
 
-    location: a file, an address such as rtsp://..., or a device such as /dev/video0
+    location: a file or its file:// address; another address, such as rtsp://...; a device, such as /dev/video0, or its
+              number alone
     fps_max:  frames beyond it are skipped
 
-    Raises CameraError where a file cannot be opened.
+    Raises CameraError where a file cannot be opened, and while it is read where it cannot be decoded.
     """
 
     def __init__(self, location: str, fps_max: float, *, loop: bool = False) -> None:
-        self.location, self.fps_max, self.loop = location, fps_max, loop
-        self.live = "://" in location or location.startswith("/dev/")
+        self.location, self.fps_max, self.loop = resolved(location), fps_max, loop
+        self.live = "://" in self.location or self.location.startswith(DEVICES)
         self.dropped = 0
         self.ended = False
-        self.frames_per_second = fps_max
+        self._warned = False
         self._closed = threading.Event()
-        self._capture: cv2.VideoCapture | None = None
-        if not self.live:
-            self._capture = self._open()
-            self.frames_per_second = self._capture.get(cv2.CAP_PROP_FPS) or fps_max
+        self._decoder: Decoder | None = None if self.live else self._open()
         self._reading: Iterator[Frame] = iter(self)
 
     def __iter__(self) -> Iterator[Frame]:
@@ -55,39 +58,39 @@ class VideoFrames:
         """Come to an end; whoever reads lets go of the file or device, which no two threads may touch."""
         self._closed.set()
 
-    def _open(self) -> cv2.VideoCapture:
+    def _open(self) -> Decoder:
         if not self.live and not Path(self.location).is_file():
             raise CameraError(f"there is no video {masked(self.location)}")
-        milliseconds = int(1000 * READ_SECONDS_MAX)
-        if self.location.startswith("/dev/"):
-            capture = cv2.VideoCapture(self.location, cv2.CAP_V4L2)
-        else:
-            limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, milliseconds, cv2.CAP_PROP_READ_TIMEOUT_MSEC, milliseconds]
-            capture = cv2.VideoCapture(self.location, cv2.CAP_FFMPEG, limits)
-        if not capture.isOpened():
-            raise CameraError(f"{masked(self.location)} cannot be opened as video")
-        return capture
+        return open_decoder(self.location)
 
     def _file(self) -> Iterator[Frame]:
-        number = shown = 0
+        clock, shown = FileClock(self.fps_max), 0
         while not self._closed.is_set():
-            capture = self._capture or self._open()
-            self._capture = None
-            begun = number
-            while not self._closed.is_set():
-                due = number / self.frames_per_second * self.fps_max >= shown
-                good, image = capture.read() if due else (capture.grab(), None)
-                if not good:
-                    break
-                if due:
-                    shown = int(number / self.frames_per_second * self.fps_max) + 1
-                    yield Frame(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), number / self.frames_per_second)
-                number += 1
-            capture.release()
-            if number == begun and not self._closed.is_set():
-                raise CameraError(f"{masked(self.location)} holds no frame that can be decoded")
+            decoder = self._decoder or self._open()
+            self._decoder = None
+            clock.begin(decoder.frames_per_second)
+            try:
+                while not self._closed.is_set() and (timestamp := decoder.grab()) is not None:
+                    at = clock.next(timestamp)
+                    if at * self.fps_max + ROUNDING >= shown:
+                        shown = int(at * self.fps_max + ROUNDING) + 1
+                        yield Frame(decoder.image(), at)
+                if not self._closed.is_set():
+                    self._check_content(clock, decoder)
+            finally:
+                decoder.close()
             if not self.loop:
                 return
+
+    def _check_content(self, clock: "FileClock", decoder: Decoder) -> None:
+        """Raise CameraError where a file had no frame at all; warn where it ended long before it claims to."""
+        name, claimed = masked(self.location), decoder.duration_seconds
+        if not clock.frames:
+            raise CameraError(f"{name} holds no frame that can be decoded")
+        if plausible(decoder.frames_per_second) and clock.elapsed < COMPLETE_SHARE * claimed and not self._warned:
+            # No error: a film that was trimmed without encoding it anew still claims its old length.
+            log.warning("%s ended after %.1f of %.1f s: it is damaged, or was cut off", name, clock.elapsed, claimed)
+            self._warned = True
 
     def _live(self) -> Iterator[Frame]:
         wait, failing = BACKOFF_SECONDS[0], False
@@ -107,15 +110,72 @@ class VideoFrames:
 
     def _until_it_fails(self) -> Iterator[Frame]:
         """Frames of a live source, no more often than is wanted. Raises CameraError when there are no more."""
-        capture, next_at = self._open(), 0.0
+        decoder, next_at = self._open(), 0.0
         try:
             while not self._closed.is_set():
-                good, image = capture.read()
-                if not good:
+                if decoder.grab() is None:
                     raise CameraError(f"{masked(self.location)} gives no more frames")
                 now = time.monotonic()
                 if now >= next_at:
                     next_at = max(now, next_at) + 1 / self.fps_max
-                    yield Frame(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), now)
+                    yield Frame(decoder.image(), now)
         finally:
-            capture.release()
+            decoder.close()
+
+
+class FileClock:
+    """When each frame of a file comes, in seconds since the first; the passes of a loop follow one another.
+
+    A plausible frame rate gives the time. Without one the file's timestamps do, and where those stand still or jump,
+    fps_max.
+    """
+
+    def __init__(self, fps_max: float) -> None:
+        self.frames = 0
+        self._fps_max = fps_max
+        self._at = self._begun_at = 0.0
+        self._step = 1 / fps_max
+        self._rate: float | None = None
+        self._timestamp = self._timestamp_first = math.nan
+
+    def begin(self, frames_per_second: float) -> None:
+        """Another pass. frames_per_second: as the file claims."""
+        self._rate = frames_per_second if plausible(frames_per_second) else None
+        self._step = 1 / (self._rate or self._fps_max)
+        self._timestamp = self._timestamp_first = math.nan
+        self._begun_at = self._at + self._step if self.frames else 0.0
+        self.frames = 0
+
+    def next(self, timestamp: float) -> float:
+        """The time of the next frame. timestamp: in seconds on the file's own clock, or NaN."""
+        if not self.frames:
+            self._at, self._timestamp_first = self._begun_at, timestamp
+        elif self._rate is not None:
+            self._at = self._begun_at + self.frames / self._rate
+        else:
+            step = timestamp - self._timestamp
+            self._step = step if 0 < step <= STEP_SECONDS_MAX else 1 / self._fps_max
+            self._at += self._step
+        self._timestamp = timestamp
+        self.frames += 1
+        return self._at
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of this pass, its last frame included, by the longer of its two clocks."""
+        by_timestamps = self._timestamp - self._timestamp_first
+        return max(self._at - self._begun_at, by_timestamps if math.isfinite(by_timestamps) else 0.0) + self._step
+
+
+def plausible(frames_per_second: float) -> bool:
+    """Whether a file may have that many frames a second; NaN it may not."""
+    return FPS_PLAUSIBLE[0] <= frames_per_second <= FPS_PLAUSIBLE[1]
+
+
+def resolved(location: str) -> str:
+    """What a location means: the path of file:///x.mp4, and of camera number 0 the device /dev/video0."""
+    if location.isascii() and location.isdigit():
+        return f"{DEVICES}video{int(location)}"
+    if location.lower().startswith("file:"):
+        return url2pathname(urlsplit(location).path)
+    return location

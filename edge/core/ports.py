@@ -1,4 +1,4 @@
-"""What the door needs of the world; adapters and fakes both keep to it."""
+"""What the core needs from adapters; adapters and fakes pass the same contract tests."""
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
@@ -35,21 +35,21 @@ class FrameSource(Protocol):
 
     @property
     def ended(self) -> bool:
-        """No frame will come any more."""
+        """Whether no more frames will come."""
 
     @property
     def dropped(self) -> int:
-        """How many frames nobody read in time."""
+        """How many frames were not read in time."""
 
     def read(self, timeout_seconds: float) -> Frame | None:
         """The newest frame not read yet; None where none came in time or the source has ended."""
 
     def close(self) -> None:
-        """Let go of the camera."""
+        """Release the camera."""
 
 
 class GalleryStore(Protocol):
-    """Where people and templates are kept. What returned is on disk."""
+    """Keeps people and templates. What a method returned from is on disk."""
 
     def load(self) -> tuple[list[Person], list[Template]]:
         """Everybody, and every template of the present model."""
@@ -57,56 +57,56 @@ class GalleryStore(Protocol):
     def add(
         self, name: str, embeddings: list[np.ndarray], crops: list[np.ndarray], expires: float | None = None
     ) -> Person:
-        """Templates, each with its crop, for the person of that name, who is made if there is none."""
+        """Add templates, each with its crop, to the person of that name, who is added where there is none."""
 
     def update(self, person: Person) -> None:
-        """Keep somebody's name, tau, expiry and whether they are told of, as they are now."""
+        """Write a person's name, tau, expiry and notify."""
 
     def deny(self, person: Person, embedding: np.ndarray, crop: np.ndarray) -> None:
-        """Keep what is not them, although it looks like them."""
+        """Add a negative template: a sample that is near to the person and is of somebody else."""
 
     def drop(self, template_ids: list[str]) -> None:
-        """Forget these templates, negative ones too."""
+        """Delete these templates, negative ones too."""
 
     def merge(self, person: Person, into: Person) -> None:
-        """Give somebody another's templates; the other is no more."""
+        """Give a person's templates to another, and delete the person."""
 
     def remove(self, person: Person) -> Removed:
-        """Forget somebody; nothing of them can be read from the disk once the transaction around it is settled."""
+        """Delete a person; nothing of them can be read from the disk once the transaction is checkpointed."""
 
     def setting(self, name: str) -> str | None:
-        """What was set, also before a restart; None where nothing was."""
+        """A setting, also from before a restart; None where there is none."""
 
     def set(self, name: str, value: str) -> None:
-        """Keep a setting."""
+        """Write a setting."""
 
     def crops(self) -> Iterable[tuple[str, np.ndarray]]:
         """The template id and the (112, 112, 3) crop of every stored crop."""
 
     def import_(self, data: bytes) -> tuple[int, int]:
-        """Everybody of an export; returns how many people and templates are new."""
+        """Add everybody of an export; returns how many people and templates are new."""
 
     def foreign(self) -> int:
-        """How many templates are of another model: nobody is recognized by them."""
+        """How many templates are of another model: nobody is matched with them."""
 
     def rebuild(self, embeddings: dict[str, np.ndarray]) -> None:
-        """Put these embeddings, by template id, in the place of all others, in one transaction."""
+        """Replace the embeddings, by template id, in one transaction."""
 
 
 class StrangerStore(Protocol):
-    """Where strangers are kept who may come again. What returned is on disk."""
+    """Keeps strangers. What a method returned from is on disk."""
 
     def load(self) -> tuple[list[Stranger], list[Template]]:
         """Every stranger, and every template of theirs of the present model; a template's person is the stranger."""
 
     def meet(self, stranger_id: str | None, embedding: np.ndarray | None, crop: np.ndarray | None) -> str:
-        """One more sighting, of somebody new where there is no id; returns the id."""
+        """Count a sighting, of a new stranger where there is no id; returns the id."""
 
     def ignore(self, stranger_id: str, *, ignored: bool) -> None:
-        """Say nothing of them from now on, or say it again."""
+        """Set whether events of a stranger are ignored."""
 
     def adopt(self, stranger_id: str, name: str) -> Person:
-        """They have a name: their templates are that person's, who is made if there is none."""
+        """Give a stranger's templates to the person of that name, who is added where there is none."""
 
     def purge(self, stranger_id: str | None = None, *, unseen_since: float | None = None) -> int:
-        """Forget one, those not seen since that time (seconds since 1970), or all. Returns how many."""
+        """Delete one stranger, those not seen since that time (seconds since 1970), or all. Returns how many."""

@@ -1,0 +1,189 @@
+"""What decodes a video: OpenCV, or PyAV where it is installed; both are FFmpeg inside.
+
+PyAV is preferred for files and streams. OpenCV scales every frame to the size of the first and cannot tell that it did
+(a phone that is turned, a camera that is set up anew), takes damaged data for the end of a file, and from 4.13 to 5.0
+gives interlaced film as black frames. Devices (V4L2) are read through OpenCV: the wheels of PyAV have no V4L2.
+"""
+
+import math
+import os
+from collections.abc import Generator
+from importlib import import_module
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+
+from edge.api.images import RgbImage
+from edge.config import masked
+from edge.errors import CameraError
+
+READ_SECONDS_MAX = 10.0  # that opening, or one frame, may take
+DEVICES = "/dev/"
+PYAV_VERSION_MIN = 14  # from which a frame tells how it is turned
+PACKETS_DAMAGED_MAX = 250  # one after the other: ten seconds of a stream
+
+# OpenCV reads it when it first uses FFmpeg. Quiet: what fails is said in one line of ours, FFmpeg writes one a frame.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+
+
+class Decoder(Protocol):
+    """An open video. It belongs to the thread that reads it.
+
+    frames_per_second: as it claims, which may be anything; NaN where it claims nothing
+    duration_seconds:  as it claims; NaN where it claims nothing
+    """
+
+    frames_per_second: float
+    duration_seconds: float
+
+    def grab(self) -> float | None:
+        """Decode the next frame.
+
+        Returns its time in seconds on the video's own clock, NaN where it has none; None at the end.
+        Raises CameraError where the video is damaged or fails.
+        """
+
+    def image(self) -> RgbImage:
+        """The frame that was decoded last, upright, in its own size: (H, W, 3) uint8 RGB. Raises CameraError."""
+
+    def close(self) -> None:
+        """Let go of the file, stream or device."""
+
+
+def open_decoder(location: str) -> Decoder:
+    """Open a file, an address or a device. Raises CameraError where it cannot be opened as video."""
+    av = None if location.startswith(DEVICES) else pyav()
+    return OpenCvDecoder(location) if av is None else PyAvDecoder(location, av)
+
+
+def pyav() -> Any | None:
+    """The module av; None where it is not installed, or is too old."""
+    try:
+        av = import_module("av")
+    except (ImportError, ValueError):  # ValueError: it was built for another NumPy
+        return None
+    return av if int(av.__version__.split(".")[0]) >= PYAV_VERSION_MIN else None
+
+
+class OpenCvDecoder:
+    """See Decoder. Frames are scaled to the size of the first."""
+
+    def __init__(self, location: str) -> None:
+        self._name = masked(location)
+        milliseconds = int(1000 * READ_SECONDS_MAX)
+        limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, milliseconds, cv2.CAP_PROP_READ_TIMEOUT_MSEC, milliseconds]
+        try:
+            if location.startswith(DEVICES):
+                self._capture = cv2.VideoCapture(location, cv2.CAP_V4L2)
+            else:
+                self._capture = cv2.VideoCapture(location, cv2.CAP_FFMPEG, limits)
+        except cv2.error as error:
+            raise CameraError(f"{self._name} cannot be opened as video: {text_of(error)}") from error
+        if not self._capture.isOpened():
+            raise CameraError(f"{self._name} cannot be opened as video")
+        self.frames_per_second = float(self._capture.get(cv2.CAP_PROP_FPS)) or math.nan
+        frames = float(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        self.duration_seconds = frames / self.frames_per_second if frames > 0 else math.nan
+
+    def grab(self) -> float | None:
+        """See Decoder."""
+        try:
+            if not self._capture.grab():
+                return None
+            return float(self._capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000
+        except cv2.error as error:
+            raise self._damaged(error) from error
+
+    def image(self) -> RgbImage:
+        """See Decoder."""
+        try:
+            good, image = self._capture.retrieve()
+            if not good or image is None:
+                raise CameraError(f"{self._name} gave a frame that cannot be decoded")
+            grey = image.ndim == 2 or image.shape[2] == 1  # of a device that has no colours
+            return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2RGB if grey else cv2.COLOR_BGR2RGB), dtype=np.uint8)
+        except cv2.error as error:
+            raise self._damaged(error) from error
+
+    def close(self) -> None:
+        """See Decoder."""
+        self._capture.release()
+
+    def _damaged(self, error: Exception) -> CameraError:
+        return CameraError(f"{self._name} cannot be decoded: {text_of(error)}")
+
+
+class PyAvDecoder:
+    """See Decoder. Every frame keeps its own size; damaged packets are skipped.
+
+    av: the module
+    """
+
+    def __init__(self, location: str, av: Any) -> None:
+        self._name, self._errors = masked(location), (av.FFmpegError, OSError, ValueError)
+        self._invalid = av.error.InvalidDataError
+        av.logging.set_libav_level(av.logging.PANIC)  # what fails is said in one line of ours
+        # TCP as OpenCV asks for: over UDP a lost packet is a grey frame.
+        options = {"rtsp_transport": "tcp"} if location.startswith("rtsp") else {}
+        try:
+            self._container = av.open(location, options=options, timeout=READ_SECONDS_MAX, metadata_errors="replace")
+        except self._errors as error:
+            raise CameraError(f"{self._name} cannot be opened as video: {text_of(error)}") from error
+        stream = self._container.streams.best("video")
+        if stream is None:
+            self._container.close()
+            raise CameraError(f"{self._name} cannot be opened as video: it has none in it")
+        rate = stream.guessed_rate or stream.average_rate
+        self.frames_per_second = float(rate) if rate else math.nan
+        self.duration_seconds = math.nan
+        if stream.frames:
+            self.duration_seconds = stream.frames / self.frames_per_second
+        elif stream.duration is not None:
+            self.duration_seconds = float(stream.duration * stream.time_base)
+        self._frames = self._decode(stream)
+        self._frame: Any = None
+
+    def grab(self) -> float | None:
+        """See Decoder."""
+        try:
+            self._frame = next(self._frames, None)
+        except self._errors as error:
+            raise CameraError(f"{self._name} cannot be decoded: {text_of(error)}") from error
+        if self._frame is None:
+            return None
+        return math.nan if self._frame.time is None else float(self._frame.time)
+
+    def image(self) -> RgbImage:
+        """See Decoder."""
+        try:
+            image: RgbImage = self._frame.to_ndarray(format="rgb24")
+        except self._errors as error:
+            raise CameraError(f"{self._name} gave a frame that cannot be decoded: {text_of(error)}") from error
+        quarters = round(self._frame.rotation / 90)  # counter-clockwise, as the display matrix says
+        return np.ascontiguousarray(np.rot90(image, quarters)) if quarters % 4 else image
+
+    def close(self) -> None:
+        """See Decoder."""
+        self._frames.close()
+        self._container.close()
+
+    def _decode(self, stream: Any) -> Generator[Any, None, None]:
+        """Every frame that can be decoded. Raises InvalidDataError where nothing can be any more."""
+        damaged = 0
+        for packet in self._container.demux(stream):
+            try:
+                frames = packet.decode()
+            except self._invalid:
+                damaged += 1
+                if damaged > PACKETS_DAMAGED_MAX:
+                    raise
+                continue
+            damaged = 0
+            yield from frames
+
+
+def text_of(error: Exception) -> str:
+    """What an error of OpenCV or FFmpeg says, in one line."""
+    text = getattr(error, "err", None) or getattr(error, "strerror", None) or str(error)
+    return " ".join(str(text).split())

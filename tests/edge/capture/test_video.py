@@ -1,0 +1,276 @@
+"""Videos that are damaged, turned, or claim what is not so, through both decoders."""
+
+import re
+import struct
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edge.capture import decoders, open_source, video
+from edge.capture.decoders import OpenCvDecoder, PyAvDecoder, open_decoder, pyav
+from edge.capture.video import FileClock, VideoFrames, plausible, resolved
+from edge.config import CameraConfig
+from edge.errors import CameraError
+from tests.edge.capture.fakes import FakeCapture
+
+FPS, FRAMES = 20.0, 60
+DECODERS = ["opencv", pytest.param("pyav", marks=pytest.mark.skipif(pyav() is None, reason="PyAV is not installed"))]
+
+
+@pytest.fixture(params=DECODERS)
+def decoder(request, monkeypatch):
+    if request.param == "opencv":
+        monkeypatch.setattr(decoders, "pyav", lambda: None)
+    return request.param
+
+
+def written(path, codec="mp4v", size=(160, 120), frames=FRAMES):
+    """A film of noise with a bright upper left corner."""
+    rng = np.random.default_rng(0)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), FPS, size)
+    for _ in range(frames):
+        image = cv2.GaussianBlur(rng.integers(0, 200, (size[1], size[0], 3), dtype=np.uint8), (0, 0), 3)
+        image[: size[1] // 4, : size[0] // 4] = 255
+        writer.write(image)
+    writer.release()
+    return path
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory):
+    return written(tmp_path_factory.mktemp("film") / "film.mp4")
+
+
+def all_of(source):
+    frames = []
+    while (frame := source.read(2.0)) is not None:
+        frames.append(frame)
+    return frames
+
+
+def damaged(path, film):
+    data = bytearray(film.read_bytes())
+    third, half = len(data) // 3, len(data) // 2
+    data[third:half] = np.random.default_rng(0).bytes(half - third)
+    path.write_bytes(data)
+    return path
+
+
+def test_the_decoder_is_pyav_where_it_is_installed_and_opencv_for_devices(decoder, film):
+    assert type(open_decoder(str(film))) is (PyAvDecoder if decoder == "pyav" else OpenCvDecoder)
+    with pytest.raises(CameraError, match=r"/dev/video99 cannot be opened as video"):
+        open_decoder("/dev/video99")
+
+
+def test_a_version_of_pyav_that_is_too_old_is_not_used(monkeypatch):
+    class Old:
+        __version__ = "10.0.0"
+
+    monkeypatch.setattr(decoders, "import_module", lambda _name: Old)
+    assert pyav() is None
+
+
+def test_damage_within_a_file_is_skipped_or_ends_it_in_one_line(decoder, film, tmp_path, caplog, capfd):
+    source = open_source(CameraConfig("video", str(damaged(tmp_path / "hurt.mp4", film)), FPS), fast=True)
+    frames = all_of(source)
+    assert source.ended
+    if decoder == "pyav":
+        assert len(frames) >= 45  # what is not damaged
+    else:
+        assert "hurt.mp4 ended after" in caplog.text
+    assert capfd.readouterr().err == ""  # neither FFmpeg nor OpenCV writes lines of its own
+
+
+def test_a_file_that_was_cut_off_is_said_so(decoder, tmp_path, caplog):  # noqa: ARG001
+    whole = written(tmp_path / "whole.avi", "MJPG").read_bytes()
+    (tmp_path / "cut.avi").write_bytes(whole[: len(whole) // 2])
+    frames = all_of(open_source(CameraConfig("video", str(tmp_path / "cut.avi"), FPS), fast=True))
+    assert 20 < len(frames) < 35
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert re.search(r"cut\.avi ended after 1\.[345] of 3\.0 s: it is damaged, or was cut off", line)
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.5])
+def test_a_film_without_its_index_cannot_be_opened(decoder, film, tmp_path, kept, capfd):  # noqa: ARG001
+    whole = film.read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(whole[: int(len(whole) * kept)])
+    with pytest.raises(CameraError, match=r"cut\.mp4 cannot be opened as video"):
+        open_source(CameraConfig("video", str(tmp_path / "cut.mp4")))
+    assert capfd.readouterr().err == ""
+
+
+@pytest.fixture
+def captures(monkeypatch):
+    """What cv2.VideoCapture gives, one after the other; the last one again and again."""
+
+    def install(*fakes):
+        left = list(fakes)
+        monkeypatch.setattr(decoders, "pyav", lambda: None)
+        monkeypatch.setattr(cv2, "VideoCapture", lambda *_: left.pop(0) if len(left) > 1 else left[0])
+        return fakes
+
+    return install
+
+
+PICTURE = np.full((120, 160, 3), 90, np.uint8)
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_an_error_of_opencv_ends_a_file_with_an_error(captures, film, fast):
+    (capture,) = captures(FakeCapture([PICTURE, PICTURE, cv2.error("(-215:Assertion failed) step >= 0")]))
+    source = open_source(CameraConfig("video", str(film), FPS), fast=fast)
+    with pytest.raises(CameraError, match=r"film\.mp4 cannot be decoded: .*Assertion failed"):
+        all_of(source)
+    assert capture.released
+
+
+def test_an_error_of_opencv_reopens_a_stream(captures, monkeypatch, caplog):
+    caplog.set_level("INFO", "limen")
+    monkeypatch.setattr(video, "BACKOFF_SECONDS", (0.01, 0.02))
+    fakes = captures(
+        FakeCapture([PICTURE, cv2.error("(-215:Assertion failed) step >= 0")]),
+        FakeCapture([cv2.error("out of memory")]),
+        FakeCapture([None]),
+        FakeCapture([PICTURE] * 1_000_000),
+    )
+    source = open_source(CameraConfig("video", "rtsp://user:secret@camera/1", 1000.0))
+    assert source.read(2.0) is not None
+    while not fakes[2].released:
+        assert not source.ended
+        source.read(0.05)
+    assert source.read(2.0) is not None
+    source.close()
+    assert all(fake.released for fake in fakes)
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 2  # when it fails, and when it is there again
+    assert "rtsp://user:********@camera/1 cannot be decoded: " in lines[0]
+    assert "is there again" in lines[1]
+
+
+def test_a_frame_that_cannot_be_converted_is_an_error(captures, film):
+    captures(FakeCapture([PICTURE, np.zeros((120, 160, 2), np.uint8)]))
+    source = open_source(CameraConfig("video", str(film), FPS), fast=True)
+    with pytest.raises(CameraError, match="cannot be decoded"):
+        all_of(source)
+
+
+def test_a_camera_without_colours_is_grey(captures):
+    captures(FakeCapture([np.full((120, 160), 90, np.uint8)] * 100))
+    source = open_source(CameraConfig("video", "/dev/video7", 1000.0))
+    assert (source.read(2.0).image == PICTURE).all()
+    source.close()
+
+
+@pytest.mark.skipif(pyav() is None, reason="OpenCV scales every frame to the size of the first, and does not tell")
+@pytest.mark.parametrize("live", [False, True])
+def test_a_frame_keeps_its_own_size(tmp_path, live, monkeypatch):
+    """A phone that is turned: a circle stays a circle."""
+    path = tmp_path / "turned.mjpeg"
+    shapes = [(120, 160)] * 5 + [(160, 120)] * 5 + [(60, 80)] * 5
+    with path.open("wb") as file:
+        for height, width in shapes:
+            image = np.zeros((height, width, 3), np.uint8)
+            cv2.circle(image, (width // 2, height // 2), 25, (255, 255, 255), -1)
+            file.write(cv2.imencode(".jpg", image)[1].tobytes())
+    if live:
+        monkeypatch.setattr(video, "resolved", lambda location: location)
+        frames = []
+        for frame in VideoFrames(f"file://{path}", 1e9):
+            frames.append(frame)
+            if len(frames) == len(shapes):
+                break
+    else:
+        frames = all_of(open_source(CameraConfig("video", str(path), 100.0), fast=True))
+    assert [frame.image.shape[:2] for frame in frames] == shapes
+    for frame in frames:
+        rows, columns = np.nonzero(frame.image[..., 0] > 128)
+        assert abs(np.ptp(rows) - np.ptp(columns)) <= 2
+
+
+@pytest.mark.parametrize(
+    ("matrix", "shape", "corner"),
+    [((1, 0, 0, 1), (120, 160), (0, 0)), ((0, 1, -1, 0), (160, 120), (0, -1)), ((-1, 0, 0, -1), (120, 160), (-1, -1))],
+)
+def test_a_film_of_a_phone_is_upright(decoder, film, tmp_path, matrix, shape, corner):  # noqa: ARG001
+    data = bytearray(film.read_bytes())
+    a, b, c, d = (value << 16 for value in matrix)
+    at = data.index(b"tkhd") + 44  # its matrix (ISO/IEC 14496-12, 8.3.2)
+    struct.pack_into(">9i", data, at, a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    (tmp_path / "turned.mp4").write_bytes(data)
+    frame = open_source(CameraConfig("video", str(tmp_path / "turned.mp4"), FPS), fast=True).read(1.0)
+    assert frame.image.shape[:2] == shape
+    assert (frame.image[corner] > 220).all()
+
+
+def test_a_file_that_claims_a_rate_that_cannot_be_is_timed_by_its_timestamps(decoder, tmp_path):  # noqa: ARG001
+    """OpenCV reads 30,000 frames a second in it, and one of 60 frames was looked at."""
+    data = bytearray(written(tmp_path / "film.mkv", "MJPG").read_bytes())
+    at = data.index(b"\x23\xe3\x83\x84")  # DefaultDuration, four bytes: nanoseconds (RFC 9559)
+    struct.pack_into(">I", data, at + 4, 11_111)
+    (tmp_path / "fast.mkv").write_bytes(data)
+    frames = all_of(open_source(CameraConfig("video", str(tmp_path / "fast.mkv"), FPS), fast=True))
+    assert [frame.at for frame in frames] == pytest.approx([number / FPS for number in range(FRAMES)], abs=1e-3)
+    half = all_of(open_source(CameraConfig("video", str(tmp_path / "fast.mkv"), FPS / 2), fast=True))
+    assert len(half) == FRAMES / 2
+
+
+@pytest.mark.parametrize("claimed", [90_000.0, 0.0, -25.0, float("nan"), float("inf"), 1e-300])
+def test_a_file_is_timed_whatever_it_claims(claimed):
+    assert not plausible(claimed)
+    clock = FileClock(fps_max=10.0)
+    clock.begin(claimed)
+    assert [clock.next(at) for at in (5.0, 5.04, 5.08)] == pytest.approx([0.0, 0.04, 0.08])
+    assert clock.next(3.0) == pytest.approx(0.18)  # a timestamp that goes back: fps_max
+    assert clock.next(3.04) == pytest.approx(0.22)
+    assert clock.next(float("nan")) == pytest.approx(0.32)
+    assert clock.next(90_000.0) == pytest.approx(0.42)
+    assert clock.next(95_000.0) == pytest.approx(0.52)  # one that jumps
+    clock.begin(claimed)
+    assert clock.next(0.0) == pytest.approx(0.62)  # another pass goes on
+
+
+def test_a_plausible_rate_is_believed():
+    clock = FileClock(fps_max=10.0)
+    clock.begin(25.0)
+    assert [clock.next(at) for at in (0.0, float("nan"), 99.0)] == pytest.approx([0.0, 0.04, 0.08])
+    clock.begin(25.0)
+    assert clock.next(0.0) == pytest.approx(0.12)
+
+
+@pytest.mark.parametrize(
+    ("location", "means"),
+    [
+        ("0", "/dev/video0"),
+        ("12", "/dev/video12"),
+        ("/dev/video3", "/dev/video3"),
+        ("file:///films/a%20b.mp4", "/films/a b.mp4"),
+        ("file://localhost/films/a.mp4", "/films/a.mp4"),
+        ("FILE:films/a.mp4", "films/a.mp4"),
+        ("rtsp://camera/1", "rtsp://camera/1"),
+        ("0.mp4", "0.mp4"),
+        ("²", "²"),
+    ],
+)
+def test_what_a_location_means(location, means):
+    assert resolved(location) == means
+
+
+def test_the_address_of_a_file_is_a_file_that_ends(decoder, film):  # noqa: ARG001
+    source = open_source(CameraConfig("video", f"file://{film}", FPS), fast=True)
+    assert len(all_of(source)) == FRAMES
+    assert source.ended
+
+
+def test_the_number_of_a_camera_is_a_live_device():
+    frames = VideoFrames("0", 10.0)
+    assert (frames.live, frames.location) == (True, "/dev/video0")
+
+
+def test_nothing_is_left_open(decoder, film):  # noqa: ARG001
+    for _ in range(3):
+        source = open_source(CameraConfig("video", str(film), FPS))
+        source.read(1.0)
+        source.close()
+    assert film not in {link.resolve() for link in Path("/proc/self/fd").iterdir()}
