@@ -1,8 +1,10 @@
 """Sources of frames, on real files; every one keeps the same contract."""
 
+import sys
 import threading
 import time
 from itertools import pairwise
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -10,12 +12,12 @@ import pytest
 
 from edge.capture import open_source
 from edge.capture.latest import LatestFrame
-from edge.capture.picamera import rgb_of_yuv420
 from edge.capture.video import masked
 from edge.capture.zones import Masked
 from edge.config import CameraConfig
 from edge.core.types import Frame
 from edge.errors import CameraError
+from tests.edge.capture.fakes import FakePicamera2
 
 FPS, FRAMES = 20.0, 30
 
@@ -82,6 +84,39 @@ def test_at_its_own_pace_a_slow_reader_gets_the_present_and_the_rest_is_counted(
     source.close()
 
 
+@pytest.fixture(params=["video", "images", "picamera", "zones"])
+def any_source(request, video, folder, monkeypatch):
+    """Every kind of source, at its own pace, and how often a frame comes from it."""
+    zones = ((0.9, 0.0, 0.1, 0.1),) if request.param == "zones" else ()
+    kind = "images" if request.param == "zones" else request.param
+    if kind == "picamera":
+        camera = FakePicamera2(every_seconds=1 / FPS, ends=FRAMES - 1)
+        monkeypatch.setitem(sys.modules, "picamera2", SimpleNamespace(Picamera2=lambda: camera))
+    location = {"video": str(video), "images": str(folder), "picamera": ""}[kind]
+    source = open_source(CameraConfig(kind, location, FPS, privacy_zones=zones))
+    yield source
+    source.close()
+
+
+def test_every_source_keeps_the_contract(any_source):
+    frames = []
+    newest_at = time.monotonic()
+    while not any_source.ended and time.monotonic() < newest_at + 1.0:
+        frame = any_source.read(0.01)  # less than a frame takes
+        if frame is not None:
+            frames.append(frame)
+            newest_at = time.monotonic()
+    assert len(frames) > FRAMES / 2
+    missed = FRAMES - len(frames) - any_source.dropped  # a camera drops what comes while nobody asks, uncounted
+    assert missed == 0 or (0 <= missed < 5 and not any_source.ended)
+    numbers = [number_in(frame.best) for frame in frames]
+    assert numbers == sorted(set(numbers))
+    assert all(later.at > earlier.at for earlier, later in pairwise(frames))
+    assert frames[-1].at - frames[0].at == pytest.approx((numbers[-1] - numbers[0]) / FPS, abs=0.3)
+    for image in (picture for frame in frames for picture in (frame.image, frame.best)):
+        assert (image.ndim, image.shape[2], image.dtype) == (3, 3, np.uint8)
+
+
 def test_fewer_frames_a_second_than_the_file_has(video):
     frames = all_of(open_source(CameraConfig("video", str(video), fps_max=5.0), fast=True))
     assert [number_in(frame.image) for frame in frames] == list(range(0, FRAMES, 4))
@@ -117,20 +152,74 @@ def test_a_file_that_is_no_video_is_named(tmp_path):
         open_source(CameraConfig("video", str(path)))
 
 
-def test_a_broken_picture_ends_the_source_with_its_name(tmp_path):
-    cv2.imwrite(str(tmp_path / "1.png"), numbered(1))
+@pytest.mark.parametrize("loop", [False, True])
+def test_what_cannot_be_read_in_a_folder_is_skipped_and_named_once(tmp_path, caplog, loop):
+    for number in (1, 3, 5):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), numbered(number)[..., ::-1])
     (tmp_path / "2.png").write_bytes(b"no picture")
-    source = open_source(CameraConfig("images", str(tmp_path), 50.0))
-    assert source.read(2.0) is not None
-    with pytest.raises(CameraError, match=r"2\.png is not a readable image"):
+    (tmp_path / "4.jpg").mkdir()
+    (tmp_path / "6").mkdir()
+    (tmp_path / "._5.jpg").write_bytes(b"\0\x05\x16\x07\0\x02\0\0Mac OS X        ")
+    source = open_source(CameraConfig("images", str(tmp_path), 50.0), fast=True, loop=loop)
+    frames = [source.read(1.0) for _ in range(9)] if loop else all_of(source)
+    assert [number_in(frame.image) for frame in frames] == [1, 3, 5] * (3 if loop else 1)
+    assert [frame.at for frame in frames] == pytest.approx([number / 50 for number in range(len(frames))])
+    assert {path.name for path in source.skipped} == {"2.png", "4.jpg", "._5.jpg"}
+    assert sorted(record.getMessage().removeprefix(f"{tmp_path}/") for record in caplog.records) == [
+        "._5.jpg is not JPEG, PNG, WebP, BMP, TIFF or GIF (24 bytes); it is skipped",
+        "2.png is not JPEG, PNG, WebP, BMP, TIFF or GIF (10 bytes); it is skipped",
+        "4.jpg is no file; it is skipped",
+    ]
+
+
+def test_many_pictures_that_cannot_be_read_are_counted(tmp_path, caplog):
+    for number in range(30):
+        (tmp_path / f"{number}.png").write_bytes(b"no picture")
+    cv2.imwrite(str(tmp_path / "x.png"), numbered(1))
+    source = open_source(CameraConfig("images", str(tmp_path), 50.0), fast=True)
+    assert len(all_of(source)) == 1
+    assert len(source.skipped) == 30
+    assert len(caplog.records) == 11
+    assert "more pictures" in caplog.records[-1].getMessage()
+
+
+@pytest.mark.parametrize("fast", [False, True])
+@pytest.mark.parametrize("loop", [False, True])
+def test_a_folder_of_which_nothing_can_be_read_is_an_error(tmp_path, loop, fast):
+    (tmp_path / "1.png").write_bytes(b"no picture")
+    (tmp_path / "2.jpg").write_bytes(cv2.imencode(".jpg", numbered(1))[1].tobytes()[:-100])
+    source = open_source(CameraConfig("images", str(tmp_path), 50.0), fast=fast, loop=loop)
+    with pytest.raises(CameraError, match=r"no picture in .* can be read \(2 were tried\)"):
         all_of(source)
+
+
+@pytest.mark.parametrize("error", [CameraError("gone"), MemoryError(), cv2.error("what OpenCV says")])
+def test_whatever_ends_the_thread_reaches_the_reader(error):
+    class Failing:
+        live = True
+
+        def __iter__(self):
+            yield Frame(numbered(1), 1.0)
+            raise error
+
+        def close(self):
+            pass
+
+    source = LatestFrame(Failing())
+    while not source.ended:
+        time.sleep(0.001)
+    assert source.read(1.0) is not None  # what came before it
+    for _ in range(2):
+        with pytest.raises(type(error)) as found:
+            source.read(1.0)
+        assert found.value is error
+    source.close()
 
 
 class Endless:
     """A camera that never ends, faster than anybody reads."""
 
     live = True
-    frames_per_second = 1000.0
 
     def __init__(self):
         self.closed = False
@@ -172,22 +261,6 @@ def test_an_address_is_shown_without_its_password():
     assert masked("rtsp://user:se/cr@et@camera/1") == "rtsp://user:********@camera/1"
     assert masked("rtsp://camera/1?user=u&password=secret") == "rtsp://camera/1?********"
     assert masked("/dev/video0") == "/dev/video0"
-
-
-def test_the_padding_of_the_pis_camera_is_cut_off():
-    """A picture as the camera lays it out: rows padded from 320 to 384 bytes, colour planes at half of that."""
-    rgb = cv2.resize(np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8), (320, 240))
-    packed = cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV_I420)  # (360, 320)
-    stride = 384
-    padded = np.full((360, stride), 77, dtype=np.uint8)
-    padded[:240, :320] = packed[:240]
-    halves = packed[240:].reshape(2, 120, 160)
-    wide = np.full((2, 120, stride // 2), 77, dtype=np.uint8)
-    wide[:, :, :160] = halves
-    padded[240:] = wide.reshape(120, stride)
-    seen = rgb_of_yuv420(padded, (320, 240))
-    assert (seen == cv2.cvtColor(packed, cv2.COLOR_YUV2RGB_I420)).all()
-    assert np.abs(seen.astype(int) - rgb).mean() < 12
 
 
 def test_privacy_zones_are_black_in_every_picture_of_a_frame():
