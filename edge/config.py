@@ -264,9 +264,9 @@ def load_config(path: Path) -> Config:
         raise ConfigError(f"{path}: {error}{choices(str(error))}") from error
 
 
-def choices(said: str) -> str:
+def choices(message: str) -> str:
     """What may stand where msgspec says that an enum value is invalid; nothing where it says something else."""
-    place = re.fullmatch(r"Invalid enum value .* - at `\$\.([\w.]+)`", said)
+    place = re.fullmatch(r"Invalid enum value .* - at `\$\.([\w.]+)`", message)
     if place is None:
         return ""
     kind = Config

@@ -1,4 +1,4 @@
-"""What Home Assistant is told, so that the device and its entities appear there by themselves.
+"""The discovery message by which the device and its entities appear in Home Assistant.
 
 One retained message for the whole device (https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload),
 with that page's abbreviations.
@@ -25,12 +25,12 @@ HELD_BACK = (
 
 
 def discovery_topic(prefix: str, device: str) -> str:
-    """Where Home Assistant looks. `limen` is the node, so that the device is a level of its own for a broker's ACL."""
+    """The topic that Home Assistant subscribes to. `limen` is the node, so that an ACL can name the device's level."""
     return f"{prefix}/device/limen/{device}/config"
 
 
 def birth_topic(prefix: str) -> str:
-    """Where Home Assistant says that it has started: whatever was told before must be told again."""
+    """The topic of Home Assistant's birth message, after which discovery is published again."""
     return f"{prefix}/status"
 
 

@@ -18,7 +18,8 @@ FILE_PIXELS_MAX = 200_000_000  # of a picture on the device's own disk
 FILE_BYTES_MAX = 200_000_000
 
 # A picture that cannot be decoded is named in one line of ours; OpenCV would write several of its own beside it.
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+for module in (cv2, getattr(cv2.utils, "logging", None)):  # of OpenCV 4, of OpenCV 5
+    getattr(module, "setLogLevel", int)(0)
 
 
 def read_image(encoded: bytes, what: str, pixels_max: int) -> RgbImage:

@@ -1,4 +1,4 @@
-"""Where everything is said: every topic of one device."""
+"""Every topic of one device, and those that a household's devices share."""
 
 from dataclasses import dataclass
 

@@ -73,7 +73,7 @@ def fleet() -> None:
 @fleet.command()
 @click.argument("file", type=FILE)
 def key(file: Path) -> None:
-    """Make a household's key and write it into FILE. Whoever has it can read everybody's templates."""
+    """Make a household's key and write it into FILE. Everybody who has the key can read all templates."""
     from edge.storage.archive import write_new
     from edge.system.crypto import new_key
 

@@ -23,7 +23,7 @@ class RunnerUp:
 
 @dataclass(frozen=True)
 class Event:
-    """One event; whoever sends it adds schema, id, seq, ts and model.
+    """One event; the sender adds schema, id, seq, ts and model.
 
     event_type: "recognized", "unknown", "ignored" (nothing is to be reported of them) or "low_quality" of a track;
                 "enrolled" or "forgotten" of a person

@@ -1,4 +1,4 @@
-"""The gallery: everybody's templates, and open-set identification against them."""
+"""The gallery: the templates of everybody enrolled, and open-set identification against them."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -9,7 +9,7 @@ from edge.core.types import Match, Person, Template
 
 
 class Gallery:
-    """Who is known, in memory. Matching is one matrix product.
+    """The templates in memory. Matching is one matrix product.
 
     model:      sha256 of the embedder; templates of another are refused
     tau_at_fmr: the distance that a given share of comparisons between strangers lies at or below (the model card's)
@@ -52,11 +52,11 @@ class Gallery:
         # A stranger is compared with everybody: FPIR = 1 - (1 - FMR)^N.
         self.tau = self._tau_at_fmr(1 - (1 - self.fpir) ** (1 / max(1, len(self.people))))
 
-    def near(self, looks: np.ndarray, distance: float) -> list[Template]:
-        """Templates, negative ones too, at most that far from one of the looks, (L, D) float32 of unit length."""
-        if not self.templates or not len(looks):
+    def near(self, embeddings: np.ndarray, distance: float) -> list[Template]:
+        """Templates, negative ones too, at most that far from one of the embeddings, (L, D) float32 of unit length."""
+        if not self.templates or not len(embeddings):
             return []
-        nearest = (2 - 2 * self._matrix @ looks.T).min(axis=1)  # (N, D) @ (D, L) -> (N,)
+        nearest = (2 - 2 * self._matrix @ embeddings.T).min(axis=1)  # (N, D) @ (D, L) -> (N,)
         return [template for template, d in zip(self.templates, nearest, strict=True) if d <= distance]
 
     def embeddings_of(self, person_id: str) -> np.ndarray:

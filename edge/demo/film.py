@@ -1,4 +1,4 @@
-"""A camera in front of the drawn porch: an edge.core.ports.FrameSource whose visitors come when they are told to."""
+"""A camera in front of the drawn porch: an edge.core.ports.FrameSource whose visitors come on request."""
 
 import math
 import time
@@ -32,7 +32,7 @@ def pose_at(seconds: float, first_look: float) -> Pose | None:
 
 
 class Film:
-    """Ten frames a second, fewer where that is too many, of an empty porch and of whoever is sent there.
+    """Ten frames a second, fewer where that is too many, of an empty porch and of the visitors sent there.
 
     People come and go by the film's own clock, however many frames are seen of them.
 
@@ -44,7 +44,7 @@ class Film:
         self.ended = False
         self.dropped = 0
         self._rng = np.random.default_rng(5)
-        self._visits: deque[tuple[int, float]] = deque()  # who, and their first look
+        self._visits: deque[tuple[int, float]] = deque()  # who, and their first appearance
         self._came_at: float | None = None  # the first of them
         self._kept: deque[tuple[float, np.ndarray]] = deque(maxlen=FRAMES_KEPT)
         self._next_at = self._now()
@@ -53,7 +53,7 @@ class Film:
         return time.monotonic() / self.slowness
 
     def send(self, person: int, first_look: float) -> None:
-        """Somebody comes, after whoever was sent before."""
+        """Add a visitor, after those added before."""
         self._visits.append((person, first_look))
 
     def read(self, timeout_seconds: float) -> Frame | None:

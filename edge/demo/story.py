@@ -37,7 +37,7 @@ def play(config: Config, folder: Path, picture: Path, say: Callable[[str], None]
     """Play the story against the broker of that configuration.
 
     folder: for the gallery of these few seconds; picture: where the annotated frame is written; slowness: see Film.
-    Raises StoryError where the door does not say what it should.
+    Raises StoryError where an event differs from the story.
     """
     if not cv2.haveImageWriter(str(picture)) or not picture.parent.is_dir():
         raise StoryError(f"--picture {picture}: expected a name that ends in .jpg or .png, in a folder that is there")
@@ -91,7 +91,7 @@ class Story:
             with Controller(self.config.mqtt, self.config.device, self._hear) as household:
                 household.wait_until_online(ONLINE_SECONDS)
                 self._tell(household)
-        except Exception as error:  # noqa: BLE001 -- whatever it is, whoever waits for the story's end must hear of it
+        except Exception as error:  # noqa: BLE001 -- raised again by play()
             self.failure = error
         finally:
             stop.set()
@@ -130,12 +130,12 @@ class Story:
         try:
             event = self._events.get(timeout=patience_seconds)
         except queue.Empty:
-            raise StoryError(f"the door said nothing for {patience_seconds:g} s; expected was {kind} {phase}") from None
+            raise StoryError(f"the device published nothing for {patience_seconds:g} s; expected was {kind} {phase}") from None
         if event is None:
             raise StoryError("the door was stopped")
         self.say(sentence(event))
         if (event["event_type"], event["name"], event["phase"]) != (kind, name, phase):
-            raise StoryError(f"the door said {event['event_type']} {event['phase']}; expected was {kind} {phase}")
+            raise StoryError(f"the device published {event['event_type']} {event['phase']}; expected was {kind} {phase}")
         return event
 
     def _hear(self, topic: str, payload: bytes) -> None:
@@ -171,7 +171,7 @@ def portrait(person: int, look: float) -> bytes:
 
 
 def annotated(image: np.ndarray, event: dict[str, Any]) -> np.ndarray:
-    """(H, W, 3) uint8 RGB with the face's box and what was said of it."""
+    """(H, W, 3) uint8 RGB with the face's box and the verdict."""
     height, width = image.shape[:2]
     left, top, wide, high = event["box"]
     corner, other = (

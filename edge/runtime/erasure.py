@@ -21,7 +21,7 @@ TABLES = {
     "answer": "every kept answer is emptied: any may name the person, by an earlier name too",
     "revision": "replaced by a tombstone: an id, and nothing else",
     "audit": "holds ids and counts, never a name",
-    "nonce": "holds random values of whoever signs requests",
+    "nonce": "holds random values that signers chose",
     "setting": "holds settings of the device",
     "event": "outbox: events about the person are deleted, and the name is taken out of the others",
     "lost": "outbox: a count",

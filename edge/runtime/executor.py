@@ -1,4 +1,4 @@
-"""Carries out one request: the handler, in one transaction, on behalf of whoever asked."""
+"""Carries out one request: the handler, in one transaction, on behalf of the asker."""
 
 from contextlib import suppress
 

@@ -193,7 +193,7 @@ class DeviceLoop:
                 store.checkpoint()
         except GalleryError as error:
             log.warning("nobody was expired: %s", error)
-            with suppress(GalleryError):  # whoever was not removed from the disk must be in memory
+            with suppress(GalleryError):  # what was not removed from the disk must be in memory
                 self.device.recognizer.reload()
 
     def _publish_health(self) -> None:

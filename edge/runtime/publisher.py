@@ -235,7 +235,7 @@ class EventPublisher:
             self._link.publish_retained(topic, payload, again=again)
 
     def publish_health(self, health: Health) -> None:
-        """Publish health, also where nothing changed, for whoever waits to hear that it still is so."""
+        """Publish health, also where nothing changed: a subscriber sees that the device still runs."""
         self._link.publish_retained(self._topics.of("health"), health.json(), qos=0, again=True)
 
     def _note_removed(self, slugs: Iterable[str]) -> None:
@@ -267,7 +267,7 @@ class EventPublisher:
         self._outbox.revise(lambda payload: redacted_event(payload, enrolled))
 
     def _clear_recent(self, _removed: Mapping[str, str], _enrolled: Mapping[str, str]) -> None:
-        """Drop the samples of recent events: of whom each is, nobody can say."""
+        """Drop the samples of recent events: nobody can tell which of them are of the person."""
         self._recent.clear()
 
     def _clear_topics(self, removed: Mapping[str, str], _enrolled: Mapping[str, str]) -> None:

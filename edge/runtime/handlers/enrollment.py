@@ -21,7 +21,7 @@ def enroll_images(request: EnrollImages, device: DeviceContext) -> EnrolledReply
 def start_enrollment(request: StartEnrollment, device: DeviceContext) -> EnrollmentProgress:
     """Begin a live enrollment; the dispatcher polls it until it ends. Raises RefusedError with not_running."""
     if not device.running:
-        raise RefusedError(Code.NOT_RUNNING, "only a running device can enroll whoever is before it: use --broker")
+        raise RefusedError(Code.NOT_RUNNING, "only a running device can enroll the person before it: use --broker")
     return device.recognizer.start_enrollment(request.name, request.shots, device.expiry(request.ttl_days))
 
 
