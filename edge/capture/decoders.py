@@ -20,7 +20,7 @@ from edge.errors import CameraError
 
 READ_SECONDS_MAX = 10.0  # that opening, or one frame, may take
 DEVICES = "/dev/"
-PYAV_VERSION_MIN = 14  # from which a frame tells how it is turned
+PYAV_VERSION_MIN = (14, 1)  # from which a frame tells how it is turned
 PACKETS_DAMAGED_MAX = 250  # one after the other: ten seconds of a stream
 
 # OpenCV reads it when it first uses FFmpeg. Quiet: what fails is said in one line of ours, FFmpeg writes one a frame.
@@ -63,7 +63,8 @@ def pyav() -> Any | None:
         av = import_module("av")
     except (ImportError, ValueError):  # ValueError: it was built for another NumPy
         return None
-    return av if int(av.__version__.split(".")[0]) >= PYAV_VERSION_MIN else None
+    major, minor = av.__version__.split(".")[:2]
+    return av if (int(major), int(minor)) >= PYAV_VERSION_MIN else None
 
 
 class OpenCvDecoder:

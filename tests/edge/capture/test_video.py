@@ -66,7 +66,7 @@ def test_the_decoder_is_pyav_where_it_is_installed_and_opencv_for_devices(decode
 
 def test_a_version_of_pyav_that_is_too_old_is_not_used(monkeypatch):
     class Old:
-        __version__ = "10.0.0"
+        __version__ = "14.0.1"
 
     monkeypatch.setattr(decoders, "import_module", lambda _name: Old)
     assert pyav() is None
