@@ -131,6 +131,7 @@ class MqttConfig:
     outbox_path: the file in which events wait for the broker; outbox.db beside the gallery if not given
     outbox_events_max: events that wait for the broker, on disk; more push the oldest out
     request_bytes_max: of one request
+    packet_bytes_max: of one packet that the broker takes, where it does not say so itself, as MQTT 3.1.1 cannot
     image_pixels_max: of all pictures of one request together
     image_last: whether the newest face is published as a picture
     snapshot: whether snapshot/get is answered with what the camera sees
@@ -153,6 +154,7 @@ class MqttConfig:
     outbox_path: Path | None = None
     outbox_events_max: Count = 10_000
     request_bytes_max: Count = 4_000_000
+    packet_bytes_max: Count | None = None
     image_pixels_max: Count = 16_000_000
     image_last: bool = False
     snapshot: bool = False

@@ -1,4 +1,4 @@
-"""What a request is answered with, typed: the `data` of an answer. Times are RFC 3339 in UTC where nothing else is stated."""
+"""What a request is answered with, typed: the `data` of an answer. Times without a unit are RFC 3339 in UTC."""
 
 import msgspec
 

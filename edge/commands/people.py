@@ -67,6 +67,7 @@ def enroll(
     with client_of(config, broker, device or (config.device if live else None)) as client:
         request: Request
         if live:
+            end_as_by_ctrl_c()
             request = StartEnrollment.new(name=name, shots=shots, timeout_seconds=seconds, ttl_days=days)
         else:
             texts = [picture_text(image, local=client.local) for image in images]
@@ -74,6 +75,14 @@ def enroll(
         enrolled = call(client, request, EnrolledReply, print_progress)
     guest = f"; a guest, forgotten after {days:g} days" if days else ""
     click.echo(f"{enrolled.name}: {counted(enrolled.templates, 'template')} added{guest}")
+
+
+def end_as_by_ctrl_c() -> None:
+    """Let SIGTERM and SIGHUP end the command as Ctrl-C does: the enrollment is cancelled at the device."""
+    import signal
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
 
 
 def print_progress(progress: "ProgressReply") -> None:

@@ -130,12 +130,12 @@ class Story:
         try:
             event = self._events.get(timeout=patience_seconds)
         except queue.Empty:
-            raise StoryError(f"the device published nothing for {patience_seconds:g} s; expected was {kind} {phase}") from None
+            raise StoryError(f"no event for {patience_seconds:g} s; expected was {kind} {phase}") from None
         if event is None:
             raise StoryError("the door was stopped")
         self.say(sentence(event))
         if (event["event_type"], event["name"], event["phase"]) != (kind, name, phase):
-            raise StoryError(f"the device published {event['event_type']} {event['phase']}; expected was {kind} {phase}")
+            raise StoryError(f"the event was {event['event_type']} {event['phase']}; expected was {kind} {phase}")
         return event
 
     def _hear(self, topic: str, payload: bytes) -> None:

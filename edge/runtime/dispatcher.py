@@ -254,7 +254,7 @@ def replay_answer(key: RequestKey, digest: str, earlier: Answer | None) -> Answe
     if earlier is None:
         raise RefusedError(
             Code.ANSWERED_BEFORE,
-            "this request was answered before and is not carried out again; its answer was dropped when somebody whom it "
-            "may name was removed",
+            "this request was answered before and is not carried out again; its answer was dropped when somebody "
+            "whom it may name was removed",
         )
     return earlier.to(key.transaction)

@@ -1,6 +1,9 @@
 """Whatever is asked is answered, once carried out and never twice."""
 
 import json
+import signal
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -14,7 +17,7 @@ from edge.capture import open_source
 from edge.commands.main import main
 from edge.errors import GalleryError
 from edge.runtime.assembly import Device
-from tests.household import base64_of, portrait_jpeg, running, until
+from tests.household import Nothing, base64_of, portrait_jpeg, running, until
 
 BASE = "limen/porch"
 
@@ -220,3 +223,21 @@ def test_how_things_are_is_told_also_where_the_disk_cannot_be_written(porch, hou
     assert household.ask("config/set", {"transaction": "5", "recognition": False})["code"] == "storage"
     monkeypatch.undo()
     assert household.ask("person/list", {"transaction": "6"})["data"]["people"][0]["name"] == "Eileen"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_live_enrollment_whose_command_is_interrupted_is_cancelled(config, household, number):
+    """Or the next person who passes by would be enrolled under that name."""
+    broker = f"127.0.0.1:{config.mqtt.port}"
+    with running(config, Nothing) as porch:
+        until(lambda: household.newest("status") == b"online")
+        command = [sys.executable, "-m", "edge", "enroll", "Eileen", "--live", "--broker", broker, "--device", "porch"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        until(lambda: answers(household, "enroll/start"))
+        assert porch.device.recognizer.live is not None
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=30)
+        assert process.returncode != 0
+        assert b"Traceback" not in output
+        until(lambda: porch.device.recognizer.live is None)
+        until(lambda: answers(household, "enroll/start")[-1]["code"] == "cancelled")
