@@ -64,6 +64,8 @@ def read_image_file(path: Path, pixels_max: int = FILE_PIXELS_MAX) -> RgbImage:
         if length > FILE_BYTES_MAX:
             raise ImageError(f"{path} has {length} bytes; at most {FILE_BYTES_MAX} are read")
         return read_image(path.read_bytes(), str(path), pixels_max)
+    except PermissionError as error:  # in the words of every other file that this user may not open
+        raise ImageError(f"{path} is not for this user to read or write") from error
     except OSError as error:
         raise ImageError(f"{path} cannot be read: {error.strerror or error}") from error
     except RefusedError as refusal:
