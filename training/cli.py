@@ -11,7 +11,6 @@ from training.engine.command_line import Commands, Size, SizeType, folder_option
 from training.engine.detector_experiment import DetectorExperiment
 from training.engine.encoder_experiment import EmbedderExperiment, EncoderExperiment
 from training.engine.experiment import Experiment
-from training.engine.experiment_files import with_weights
 from training.engine.machine import Machine
 from training.engine.workspace import Workspace
 
@@ -39,10 +38,9 @@ def main() -> None:
 @main.command()
 @in_workspace
 @on_machine
-@click.option("--from", "weights", help="Start with these weights: a name in training/weights/, or a .safetensors file")
-def fit(experiment: Experiment, workspace: Workspace, machine: Machine, weights: str | None) -> None:
+def fit(experiment: Experiment, workspace: Workspace, machine: Machine) -> None:
     """Train EXPERIMENT; the same command continues a run that was interrupted."""
-    workspace.train(task_of(experiment if weights is None else with_weights(experiment, weights)), machine)
+    workspace.train(task_of(experiment), machine)
 
 
 @main.command()

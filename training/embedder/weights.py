@@ -12,7 +12,7 @@ from torch import Tensor
 
 from edge.errors import ExperimentError
 from training.embedder.backbone import Backbone
-from training.engine.encoder_experiment import EmbedderExperiment
+from training.engine.encoder_experiment import BackboneConfig, EmbedderExperiment
 
 WEIGHTS_DIR = Path(__file__).parent.parent / "weights"
 About = dict[str, Any]  # what a file tells of its weights, as JSON values
@@ -65,11 +65,14 @@ def weights_to_start_from(experiment: EmbedderExperiment) -> dict[str, Tensor]:
     """
     name = str(experiment.from_weights)
     state, about = read_weights(name)
-    if about["backbone"] != msgspec.to_builtins(experiment.backbone):
+    try:
+        backbone, data = msgspec.convert(about["backbone"], BackboneConfig), about["data"]
+    except (KeyError, msgspec.ValidationError) as error:
+        raise ExperimentError(f"weights {name} do not tell their backbone and data: {error}") from error
+    if backbone != experiment.backbone:
         raise ExperimentError(
             f"experiment '{experiment.name}' starts from weights '{name}' of another backbone: {about['backbone']}"
         )
-    data = about["data"]
     if data["source"] == experiment.data.source:
         held_before, held = data.get("held_out_fraction", 0.0), experiment.data.held_out_fraction
         if held > held_before:

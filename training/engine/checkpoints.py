@@ -93,7 +93,8 @@ def read_checkpoint(path: Path, experiment: Experiment) -> dict[str, Any]:
     if fingerprint != experiment.fingerprint():
         raise ExperimentError(
             f"checkpoint {path} belongs to experiment '{name}' ({fingerprint}), not to '{experiment.name}' "
-            f"({experiment.fingerprint()}): remove it to start again, or give another --runs"
+            f"({experiment.fingerprint()}): give the same file and --from as before, or another --runs, or remove the "
+            "checkpoint to start again"
         )
     return checkpoint
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from edge.errors import LimenError
-from training.engine.experiment_files import load_experiment
+from training.engine.experiment_files import load_experiment, with_weights
 from training.engine.machine import Machine
 from training.engine.workspace import Workspace
 
@@ -78,15 +78,24 @@ def folders(command: Command) -> Command:
     return decorated
 
 
+FROM = click.option(
+    "--from",
+    "weights",
+    help="Start with these weights, as from_weights in EXPERIMENT does: a name in training/weights/, or a .safetensors "
+    "file.",
+)
+
+
 def in_workspace(command: Command) -> Command:
-    """Add EXPERIMENT and the folders; the command gets them as an Experiment and a Workspace."""
+    """Add EXPERIMENT, --from and the folders; the command gets them as an Experiment and a Workspace."""
 
     @folders
     @functools.wraps(command)
-    def with_experiment(experiment: str, **options: object) -> None:
-        command(experiment=load_experiment(experiment), **options)
+    def with_experiment(experiment: str, weights: str | None, **options: object) -> None:
+        loaded = load_experiment(experiment)
+        command(experiment=loaded if weights is None else with_weights(loaded, weights), **options)
 
-    return click.argument("experiment")(with_experiment)
+    return click.argument("experiment")(FROM(with_experiment))
 
 
 def on_machine(command: Command) -> Command:

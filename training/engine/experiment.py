@@ -1,6 +1,6 @@
 """What every experiment has, as one frozen value; training.engine.experiment_files reads it from TOML.
 
-A field that has its default value is not part of the fingerprint, so a new field with a default changes no old one.
+A field that is not given is not part of the fingerprint, so a new field with a default changes no old fingerprint.
 """
 
 import hashlib
@@ -66,5 +66,5 @@ class Experiment(Value, frozen=True, kw_only=True):
         return (self.optimizer.stop_at_images or self.optimizer.images) // self.batch_size
 
     def fingerprint(self) -> str:
-        """Twelve hex digits over every value that differs from its default; a checkpoint stores them."""
+        """Twelve hex digits over every value that is given; a checkpoint stores them."""
         return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()[:12]
