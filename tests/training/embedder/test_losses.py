@@ -1,6 +1,7 @@
 """The oracles are loops that read like the papers."""
 
 import itertools
+import math
 
 import pytest
 import torch
@@ -45,6 +46,23 @@ def test_relational_distillation(raw, teacher):
     ]
     losses = terms(LossConfig(distill_relational=1.0), raw, teacher)
     assert float(losses["distill_relational"]) == pytest.approx(sum(by_hand) / len(by_hand), abs=1e-6)
+
+
+def test_bank_distillation_is_the_divergence_of_a_plain_loop(raw, teacher):
+    bank = normalize(torch.randn(20, 128, generator=torch.Generator().manual_seed(3)))
+    temperature = 0.2
+    references = torch.cat([bank, teacher])
+    by_hand = []
+    for row in range(7):
+        p = (references @ teacher[row] / temperature).softmax(dim=0)
+        q = (references @ normalize(raw, dim=1)[row] / temperature).softmax(dim=0)
+        by_hand.append(sum(float(p[i]) * (math.log(float(p[i])) - math.log(float(q[i]))) for i in range(27)))
+    config = LossConfig(distill_bank=2.0, bank_temperature=temperature)
+    loss = EmbeddingLoss(config, people=3, dimension=128, has_teacher=True)
+    losses = loss(raw, PEOPLE, teacher, bank)
+    assert float(losses["distill_bank"]) == pytest.approx(sum(by_hand) / 7, abs=1e-4)
+    assert float(losses["total"]) == pytest.approx(2 * sum(by_hand) / 7, abs=1e-4)
+    assert float(loss(3 * teacher, PEOPLE, teacher, bank)["distill_bank"]) == pytest.approx(0, abs=1e-5)
 
 
 def test_a_student_that_is_the_teacher_loses_nothing(teacher):

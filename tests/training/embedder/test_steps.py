@@ -1,6 +1,7 @@
 import dataclasses
 from collections import Counter
 
+import cv2
 import msgspec
 import numpy as np
 import pytest
@@ -11,9 +12,11 @@ from hypothesis import strategies as st
 from edge.errors import DataError
 from training.data.crops import groups_of
 from training.data.places import Places
+from training.data.teacher import unit_length
 from training.embedder.samplers import PeopleSampler, UniformSampler
 from training.embedder.steps import EmbeddingSteps
 from training.embedder.training_set import gather
+from training.engine.encoder_experiment import LossConfig, SamplerConfig, SizeStep
 from training.engine.experiment_files import load_experiment
 from training.omniglot.character_set import gather_characters
 from training.omniglot.steps import CharacterSteps
@@ -98,3 +101,58 @@ def test_ranks_share_the_batch_that_one_process_would_see(tiny, tmp_path):
     assert torch.equal(alone.images, torch.cat([share.images for share in shares]))
     assert torch.equal(alone.people, torch.cat([share.people for share in shares]))
     assert len(shares[0].images) == 16
+
+
+@pytest.fixture
+def taught(tiny, tmp_path):
+    """An experiment with sizes and a bank, and a training set with a teacher's embeddings."""
+    experiment = msgspec.structs.replace(
+        tiny,
+        loss=LossConfig(distill_cosine=1.0, distill_bank=1.0, bank_size=50),
+        sampler=SamplerConfig(batch_size=16),
+        sizes=(SizeStep(64, 16 * 2), SizeStep(80, 16 * 4)),
+    )
+    training_set = gather(tiny, Places(tmp_path, tmp_path))
+    rng = np.random.default_rng(0)
+    teacher = unit_length(rng.standard_normal((len(training_set.train), 128)))
+    return experiment, dataclasses.replace(training_set, train=dataclasses.replace(training_set.train, teacher=teacher))
+
+
+def test_the_pictures_of_a_step_have_its_size(taught):
+    experiment, training_set = taught
+    steps = EmbeddingSteps(training_set, experiment)
+    assert [steps[step].images.shape[1:] for step in range(5)] == [
+        (64, 64, 3), (64, 64, 3), (80, 80, 3), (80, 80, 3), (112, 112, 3),
+    ]  # fmt: skip
+
+
+def test_a_smaller_picture_is_the_augmented_one_shrunk(taught):
+    experiment, training_set = taught
+    large = EmbeddingSteps(training_set, msgspec.structs.replace(experiment, sizes=()))[0]
+    small = EmbeddingSteps(training_set, experiment)[0]
+    for before, after in zip(large.images.numpy(), small.images.numpy(), strict=True):
+        assert np.array_equal(cv2.resize(before, (64, 64), interpolation=cv2.INTER_AREA), after)
+
+
+def test_a_bank_is_drawn_for_each_step_and_is_the_same_after_a_resume_and_on_every_rank(taught):
+    experiment, training_set = taught
+    walked = EmbeddingSteps(training_set, experiment)
+    batches = [walked[step] for step in range(4)]
+    resumed = EmbeddingSteps(training_set, experiment)[3]  # no step came before
+    for before, after in zip(batches[3], resumed, strict=True):
+        assert torch.equal(before, after)
+    assert batches[3].bank.shape == (50, 128)
+    assert not torch.equal(batches[2].bank, batches[3].bank)
+    teacher = {row.tobytes() for row in training_set.train.teacher}
+    assert {row.tobytes() for row in batches[3].bank.numpy()} <= teacher
+    ranks = [EmbeddingSteps(training_set, experiment, rank, 2)[3] for rank in (0, 1)]
+    assert torch.equal(ranks[0].bank, ranks[1].bank)
+    assert torch.equal(torch.cat([rank.teacher for rank in ranks]), batches[3].teacher)
+
+
+def test_a_loss_without_a_bank_term_gets_no_bank(taught):
+    experiment, training_set = taught
+    alone = msgspec.structs.replace(experiment, loss=LossConfig(distill_cosine=1.0))
+    batch = EmbeddingSteps(training_set, alone)[0]
+    assert batch.bank is None
+    assert batch.teacher is not None

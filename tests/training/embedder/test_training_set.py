@@ -1,3 +1,6 @@
+import hashlib
+
+import cv2
 import msgspec
 import numpy as np
 import pytest
@@ -8,7 +11,7 @@ from training.data.generated import generated_people
 from training.data.lfw import read_lfw_photos
 from training.data.places import Places
 from training.data.teacher import Teacher, unit_length
-from training.embedder.training_set import gather
+from training.embedder.training_set import every_nth, gather
 from training.engine.encoder_experiment import DataConfig
 
 TEACHER = "kw_mobilefacenet"
@@ -107,3 +110,57 @@ def test_the_photographs_of_lfw_come_with_their_pairs(shared):
     photos = read_lfw_photos(shared)
     assert photos.images.shape == (1583, 250, 250, 3)
     assert len(photos.pairs) == 1200
+
+
+def test_every_nth_crop_of_a_pack_is_set_aside(on_packs, world):
+    data = msgspec.structs.replace(on_packs.data, held_out_every={"aaf": 2})
+    found = gather(msgspec.structs.replace(on_packs, data=data), world)
+    drawn = generated_people(9, 1, seed=0).images
+    assert found.split_stats["set_aside_crops"] == 1
+    assert np.array_equal(found.set_aside["aaf"].images(), drawn[[5]])
+    assert not any(np.array_equal(drawn[5], crop) for crop in found.train.images())
+    assert len(found.train) == 5
+    assert found.digest != gather(on_packs, world).digest
+
+
+def test_every_nth_of_a_long_pack_by_a_plain_loop():
+    data = DataConfig(source="packs", packs=("a", "b"), held_out_every={"b": 5})
+    where = np.array([(source, row) for source, count in ((0, 12), (1, 23)) for row in range(count)])
+    assert every_nth(data, where).tolist() == [source == 1 and row in {4, 9, 14, 19} for source, row in where]
+
+
+def test_a_pack_to_set_aside_that_is_not_read_is_named(on_packs, world):
+    data = msgspec.structs.replace(on_packs.data, held_out_every={"aff": 5})
+    with pytest.raises(DataError, match=r"held_out_every names pack 'aff', which is not in data\.packs"):
+        gather(msgspec.structs.replace(on_packs, data=data), world)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two people with two aligned pictures each."""
+    for person, image in zip("abab", generated_people(4, 1, seed=0).images, strict=True):
+        path = tmp_path / "mine" / person / f"{len(list(tmp_path.rglob('*.png')))}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), image)
+    return tmp_path / "mine"
+
+
+def test_the_digest_of_a_folder_changes_with_the_pixels_of_a_picture(tiny, folder, tmp_path):
+    experiment = msgspec.structs.replace(tiny, data=DataConfig(source="folder"))
+    before = gather(experiment, Places(folder, tmp_path)).digest
+    assert gather(experiment, Places(folder, tmp_path)).digest == before
+    picture = folder / "a" / "0.png"
+    image = cv2.imread(str(picture))
+    image[50, 50, 0] ^= 1
+    cv2.imwrite(str(picture), image)
+    changed = gather(experiment, Places(folder, tmp_path)).digest
+    assert changed != before
+    picture.rename(folder / "b" / "0.png")
+    assert gather(experiment, Places(folder, tmp_path)).digest not in (before, changed)
+
+
+def test_the_digest_of_packs_is_of_names_and_labels(on_packs, world):
+    """A long run has it in its checkpoint: another digest would refuse to resume it."""
+    names = [f"celeba_wild/{name}" for name in ("1/0.webp celeba/1", "1/1.webp celeba/1", "2/2.webp celeba/2")]
+    names += [f"aaf/{number}.webp " for number in (4, 5, 6)]
+    assert gather(on_packs, world).digest == hashlib.sha256("\n".join(names).encode()).hexdigest()[:12]

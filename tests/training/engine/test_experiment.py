@@ -1,12 +1,15 @@
+import msgspec
 import pytest
 import torch
 
 from edge.errors import ExperimentError
 from training.embedder.backbone import Backbone
-from training.engine.experiment_files import EXPERIMENTS_DIR, load_experiment
+from training.engine.encoder_experiment import SizeStep
+from training.engine.experiment_files import EXPERIMENTS_DIR, load_experiment, with_weights
 from training.export.counts import count_macs, count_parameters
 
 GOOD = (EXPERIMENTS_DIR / "smoke.toml").read_text()
+SIZE = "\n[[sizes]]\npx = {}\nuntil_images = {}\n"
 
 
 @pytest.mark.parametrize("path", sorted(EXPERIMENTS_DIR.glob("*.toml")), ids=lambda path: path.stem)
@@ -88,3 +91,61 @@ def test_a_fingerprint_changes_with_any_value_and_only_then(tmp_path):
     assert load_experiment(str(path)).fingerprint() == smoke.fingerprint()
     path.write_text(GOOD.replace("seed = 2015", "seed = 2016"))
     assert load_experiment(str(path)).fingerprint() != smoke.fingerprint()
+
+
+def test_pictures_grow_by_steps_and_end_at_the_input_size(tiny):
+    experiment = msgspec.structs.replace(tiny, sizes=(SizeStep(64, 32 * 10), SizeStep(80, 32 * 10 + 1)))
+    sides = [experiment.px_at(step) for step in range(14)]
+    assert sides == [64] * 10 + [80] + [112] * 3  # a step has the size of its first image
+    assert {tiny.px_at(step) for step in range(14)} == {112}
+
+
+@pytest.mark.parametrize(
+    ("sizes", "complaint"),
+    [
+        ([(64, 10), (80, 10)], r"sizes end after \[10, 10\]"),
+        ([(64, 20), (80, 10)], r"sizes end after \[20, 10\]"),
+        ([(128, 20)], "sizes shows pictures at 128 px"),
+        ([(0, 20)], r"Expected `int` >= 1 - at `\$\.sizes"),
+    ],
+)
+def test_sizes_that_cannot_be_are_refused(tmp_path, sizes, complaint):
+    path = tmp_path / "smoke.toml"
+    path.write_text(GOOD + "".join(SIZE.format(*size) for size in sizes))
+    with pytest.raises(ExperimentError, match=complaint):
+        load_experiment(str(path))
+
+
+def test_a_network_that_takes_one_size_only_is_refused_with_sizes(tmp_path):
+    path = tmp_path / "smoke.toml"
+    path.write_text(GOOD.replace("head = 64", 'head = 64\npool = "dense"') + SIZE.format(64, 10))
+    with pytest.raises(ExperimentError, match=r'sizes needs backbone\.pool = "depthwise"'):
+        load_experiment(str(path))
+
+
+def test_one_start_is_enough(tmp_path):
+    path = tmp_path / "smoke.toml"
+    path.write_text('start_from = "smoke"\nfrom_weights = "embedder"\n' + GOOD)
+    with pytest.raises(ExperimentError, match="start_from and from_weights both give weights"):
+        load_experiment(str(path))
+
+
+def test_weights_replace_another_start_and_only_an_embedder_takes_them(tiny):
+    started = with_weights(msgspec.structs.replace(tiny, start_from="smoke"), "mine.safetensors")
+    assert (started.start_from, started.from_weights) == (None, "mine.safetensors")
+    assert started.fingerprint() != tiny.fingerprint()
+    with pytest.raises(ExperimentError, match="'smoke-detector' is not an embedder"):
+        with_weights(load_experiment("smoke-detector"), "embedder")
+
+
+def test_a_value_that_is_not_given_is_no_part_of_the_fingerprint(tiny):
+    """A new field with a default must not make the checkpoints of a long run useless."""
+    written = msgspec.json.encode(tiny).decode()
+    for name in ("sizes", "from_weights", "seed", "muon_learning_rate", "distill_bank", "held_out_every"):
+        assert name not in written
+
+
+def test_the_fingerprints_of_long_runs_stay():
+    """Shipped cards and the checkpoints of runs in progress have these; a change of the code must not change them."""
+    runs = {"detector-first": "0c301dea021a", "detector": "253667d4300d", "embedder-trunk": "0da9b33f83f1"}
+    assert {name: load_experiment(name).fingerprint() for name in runs} == runs
