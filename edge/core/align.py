@@ -1,4 +1,4 @@
-"""Five landmarks -> the crop the embedder knows."""
+"""Alignment: five landmarks of a face -> the 112x112 crop that the embedder takes."""
 
 import cv2
 import numpy as np
@@ -15,11 +15,11 @@ ARCFACE_TEMPLATE = np.array(
 
 
 def align(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-    """Cut the face out, turned and scaled so that its landmarks fall on the ArcFace template.
+    """Cut a face out, rotated and scaled so that its landmarks fall on the ArcFace template.
 
     image: (H, W, 3) uint8 RGB; landmarks: (5, 2) float, x and y in pixels of the image.
     Returns (112, 112, 3) uint8 RGB, black where the face reaches over the picture's border.
-    Raises ValueError where the landmarks are not five different points.
+    Raises ValueError where the landmarks are not (5, 2), or are all the same point.
     """
     matrix = similarity_transform(landmarks, ARCFACE_TEMPLATE)
     return cv2.warpAffine(image, matrix, (CROP_PX, CROP_PX), flags=cv2.INTER_LINEAR)

@@ -1,13 +1,13 @@
-"""Boxes and points."""
+"""Similarity transforms, and the arithmetic of boxes."""
 
 import numpy as np
 
 
 def similarity_transform(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """The turn, zoom and shift that bring source points nearest to target points in the least-squares sense.
+    """Fit the rotation, scale and translation that bring source points nearest to target points, by least squares.
 
     source, target: (N, 2) float, N >= 2. Returns (2, 3) float64, to be applied as matrix @ [x, y, 1].
-    Raises ValueError where shapes differ or all source points are one.
+    Raises ValueError where the shapes differ or all source points are the same.
     Umeyama 1991, without reflection; in the plane it is a linear least-squares problem in complex numbers.
     """
     source, target = np.asarray(source, dtype=np.float64), np.asarray(target, dtype=np.float64)
@@ -26,7 +26,7 @@ def similarity_transform(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def box_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Intersection over union of every pair of boxes.
+    """Compute the intersection over union of every pair of boxes.
 
     first: (N, 4), second: (M, 4), as left, top, right, bottom. Returns (N, M) in [0, 1]; 0 for boxes without area.
     """
@@ -35,20 +35,22 @@ def box_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     np.maximum(corners, 0, out=corners)
     shared = corners[..., 0] * corners[..., 1]
     union = box_area(first)[:, None] + box_area(second)[None] - shared
-    return shared / np.maximum(union, 1e-9)
+    iou: np.ndarray = shared / np.maximum(union, 1e-9)
+    return iou
 
 
 def box_area(boxes: np.ndarray) -> np.ndarray:
-    """(N, 4) -> (N,), 0 where right is left of left."""
+    """Compute areas, (N, 4) -> (N,); 0 where right is less than left, or bottom less than top."""
     sides = np.maximum(boxes[:, 2:4] - boxes[:, :2], 0)
-    return sides[:, 0] * sides[:, 1]
+    areas: np.ndarray = sides[:, 0] * sides[:, 1]
+    return areas
 
 
 def non_maximum_suppression(overlap: np.ndarray, scores: np.ndarray, iou_max: float) -> np.ndarray:
-    """Rows that stay, best score first: of two that overlap by more than iou_max, the one with the better score.
+    """Keep, of every two boxes that overlap by more than iou_max, the one with the better score.
 
-    overlap: (N, N), the IoU of every two; scores: (N,). Greedy (the oldest and plainest rule); of equal scores the
-    earlier row stays. One matrix is cheapest: the candidates are a few dozen.
+    overlap: (N, N), the IoU of every two; scores: (N,). Returns the rows that are kept, (K,), best score first; the
+    earlier one where scores are equal. Greedy: the candidates are a few dozen, and one matrix of them is cheap.
     """
     order = np.argsort(-scores, kind="stable")
     clash = overlap > iou_max
@@ -62,18 +64,19 @@ def non_maximum_suppression(overlap: np.ndarray, scores: np.ndarray, iou_max: fl
 
 
 def blend_weights(overlap: np.ndarray, scores: np.ndarray, kept: np.ndarray, iou_min: float) -> np.ndarray:
-    """How much each box has to say in each kept one: as much as its squared score, if they overlap by iou_min.
+    """Compute the weight of every box in each kept one: its squared score, where they overlap by iou_min, else 0.
 
     overlap: (N, N), the IoU of every two; scores: (N,) above 0; kept: (K,) rows. Returns (K, N), each row of sum 1.
-    Neighbouring cells that saw the same face err differently, and their mean errs less and trembles less from frame to
-    frame (Bazarevsky et al. 2019).
+    Neighbouring cells that found the same face have different errors; their mean has a smaller one, and jitters less
+    from frame to frame (Bazarevsky et al. 2019).
     """
     agree = overlap[kept] >= iou_min
     agree[np.arange(len(kept)), kept] = True  # a box without area overlaps nothing, not even itself
-    weights = agree * np.square(scores)
-    return weights / weights.sum(axis=1, keepdims=True)
+    weights: np.ndarray = agree * np.square(scores)
+    weights /= weights.sum(axis=1, keepdims=True)
+    return weights
 
 
 def letterbox_scale(picture: tuple[int, int], canvas: tuple[int, int]) -> float:
-    """The largest zoom at which a picture (height, width) fits a canvas (height, width) without distortion."""
+    """Compute the largest scale at which a picture (height, width) fits a canvas (height, width) undistorted."""
     return min(canvas[0] / picture[0], canvas[1] / picture[1])

@@ -1,4 +1,4 @@
-"""Does anything move? Where nothing does, nobody came, and nobody need be looked for."""
+"""The motion gate: the detector runs on frames in which something moves, and now and then on others."""
 
 import numpy as np
 
@@ -6,9 +6,9 @@ SAMPLE_EVERY_PX = 8
 
 
 class MotionGate:
-    """Compares each frame, thinned out, with a slow average of those before.
+    """Compares every 8th pixel of a frame with a slow average of the frames before.
 
-    changed_share_min: of the sampled pixels, how many must differ by more than difference_min grey levels
+    changed_share_min:  the share of these pixels that must differ by more than difference_min grey levels
     look_every_seconds: a frame passes at least this often, so that somebody who stands still is found
     """
 
@@ -21,13 +21,16 @@ class MotionGate:
         self._passed_at = float("-inf")
 
     def passes(self, image: np.ndarray, at: float) -> bool:
-        """Something moved in (H, W, 3) uint8 RGB, or it is time to look anyway."""
+        """Whether the detector should run on a frame: something moves in it, or none has passed for too long.
+
+        image: (H, W, 3) uint8 RGB; at: seconds on the clock of the frames
+        """
         sample = image[::SAMPLE_EVERY_PX, ::SAMPLE_EVERY_PX, 1].astype(np.float32)  # green: most of the light
         if self._usual is None or self._usual.shape != sample.shape:
             self._usual = sample
             moved = True
         else:
-            # Clouds change all of the picture alike; only what changes more than the picture as a whole has moved.
+            # Clouds change the whole picture alike: only what changes more than its median has moved.
             difference = sample - self._usual
             difference -= np.median(difference)
             moved = float((np.abs(difference) > self.difference_min).mean()) >= self.changed_share_min

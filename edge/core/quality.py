@@ -1,4 +1,4 @@
-"""Is this face good enough to be told? It is, or there is a reason why not."""
+"""The quality of a sample: a score, and the first rule that it breaks."""
 
 from dataclasses import dataclass
 
@@ -23,11 +23,11 @@ class QualityRules:
     yaw_deg_max: float = 40.0
 
     def assess(self, crop: np.ndarray, face: Face) -> Quality:
-        """What can be said of a face, and its first problem: too_small, turned_away, dark, blurred.
+        """Measure a sample and name its first problem: too_small, turned_away, dark or blurred.
 
-        crop: (112, 112, 3) uint8 RGB, aligned; face: in pixels of the picture that the crop was cut from.
+        crop: (112, 112, 3) uint8 RGB, aligned; face: in pixels of the picture that the crop was cut from
         """
-        inner = crop[16:-16, 16:-16].astype(np.float32) @ LUMA  # (80, 80): the face, hardly any background
+        inner = crop[16:-16, 16:-16].astype(np.float32) @ LUMA  # (80, 80, 3) @ (3,) -> (80, 80): hardly any background
         brightness = float(inner.mean())
         sharpness = float(laplacian(inner).var())
         yaw = yaw_deg(face.landmarks)
@@ -38,13 +38,13 @@ class QualityRules:
             ("blurred", ratio_of(sharpness, self.sharpness_min)),
         )
         problem = next((name for name, ratio in checks if ratio < 1), None)
-        # Twice what is needed is as good as it gets.
+        # The geometric mean of the ratios, each counted up to twice what is required.
         score = float(np.prod([min(1.0, ratio / 2) for _, ratio in checks]) ** (1 / len(checks)))
         return Quality(score, sharpness, brightness, face.size_px, yaw, problem)
 
 
 def ratio_of(value: float, wanted: float) -> float:
-    """How many times the value is what was wanted; enough where nothing was."""
+    """Divide a value by what is required; infinite where nothing is."""
     return value / wanted if wanted > 0 else float("inf")
 
 
@@ -52,15 +52,18 @@ LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 
 
 def laplacian(grey: np.ndarray) -> np.ndarray:
-    """(H, W) -> (H - 2, W - 2): how much each pixel differs from its four neighbours, times four."""
-    return grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * grey[1:-1, 1:-1]
+    """Compute the discrete Laplacian, (H, W) -> (H - 2, W - 2): four neighbours minus four times the pixel."""
+    neighbours: np.ndarray = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
+    neighbours -= 4 * grey[1:-1, 1:-1]
+    return neighbours
 
 
 def yaw_deg(landmarks: np.ndarray) -> float:
-    """How far a head is turned to the side, from (5, 2) landmarks; positive: the nose points to the picture's right.
+    """Estimate how far a head is turned to the side, in degrees; positive: the nose points to the picture's right.
 
-    The nose stands about as far out of the plane of the eyes as half the distance between them, so its shift along the
-    line of the eyes, in halves of their distance, is near the tangent of the angle. Rough, and enough to say "turned".
+    landmarks: (5, 2). The nose stands about as far out of the plane of the eyes as half the distance between them, so
+    its shift along the line of the eyes, in halves of their distance, is near the tangent of the angle. Rough, and
+    enough for turned_away.
     """
     left, right, nose = landmarks[:3].astype(float)
     axis = right - left
