@@ -1,4 +1,4 @@
-"""Where the faces are: a picture of any size in, boxes, scores and five landmarks in its own pixels out."""
+"""The face detector: a picture of any size in; boxes, scores and five landmarks in the picture's own pixels out."""
 
 import math
 from pathlib import Path
@@ -14,7 +14,7 @@ from edge.inference.runtime import MODELS_DIR, Graph
 
 STANDARD = MODELS_DIR / "detector.tflite"
 
-# What a cell of a grid says. Every value v lies in [0, 6], where int8 is sharpest; (v - 3) times a unit is
+# The output of one cell of a grid. Every value v lies in [0, 6], where int8 is sharpest; (v - 3) times a unit is
 #   0, 1    centre of the box, from the centre of the cell                       unit 0.6 strides
 #   2, 3    logarithm of width and height, from a square of four strides         unit 0.5
 #   4..13   five landmarks, x and y, from the centre of the cell                 unit 2 strides
@@ -26,11 +26,11 @@ SIZE_UNIT = 0.5
 LANDMARK_UNIT = 2.0
 FACE_STRIDES = 4.0
 
-BLEND_IOU = 0.6  # cells that overlap the best one of a face by this much have a say in it
+BLEND_IOU = 0.6  # with the best cell of a face, from which the box of another cell counts in the weighted mean
 
 
 def grid(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """For a (height, width) input the centre x, y of every cell, (N, 2), and its stride, (N,); stride 8 first."""
+    """Compute centre x, y, (N, 2), and stride, (N,), of every cell of a (height, width) input; stride 8 first."""
     centres, strides = [], []
     for stride in STRIDES:
         rows, columns = np.mgrid[0 : -(-height // stride), 0 : -(-width // stride)]
@@ -40,7 +40,7 @@ def grid(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def decode(places: np.ndarray, centres: np.ndarray, strides: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(N, 14) values of cells, their (N, 2) centres and (N,) strides -> (N, 4) boxes and (N, 5, 2) landmarks."""
+    """Decode the output of cells: (N, 14) values, (N, 2) centres, (N,) strides -> (N, 4) boxes, (N, 5, 2) landmarks."""
     unit = (places - MIDDLE) * strides[:, None]
     middle = centres + unit[:, 0:2] * CENTRE_UNIT
     half = np.exp((places[:, 2:4] - MIDDLE) * SIZE_UNIT) * (FACE_STRIDES / 2 * strides[:, None])
@@ -51,7 +51,11 @@ def decode(places: np.ndarray, centres: np.ndarray, strides: np.ndarray) -> tupl
 def one_each(
     boxes: np.ndarray, scores: np.ndarray, landmarks: np.ndarray, nms_iou: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(N, 4), (N,), (N, 5, 2) of all cells that see a face -> the same of each face once, best score first."""
+    """Merge the cells that found the same face.
+
+    boxes: (N, 4); scores: (N,); landmarks: (N, 5, 2), of every cell that found a face. Returns the same, (K, 4), (K,)
+    and (K, 5, 2), of each face once, best score first.
+    """
     overlap = box_iou(boxes, boxes)
     kept = non_maximum_suppression(overlap, scores, nms_iou)
     weights = blend_weights(overlap, scores, kept, BLEND_IOU)
@@ -60,7 +64,7 @@ def one_each(
 
 
 def letterboxed(image: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """The picture zoomed without distortion into the upper left of a black canvas.
+    """Zoom a picture without distortion into the upper left of a black canvas.
 
     image: (H, W, 3) uint8; shape: height and width of the canvas. Returns (height, width, 3) uint8 and the zoom of x
     and of y, (2,) float32, which differ by the rounding to whole pixels alone.
@@ -78,10 +82,12 @@ def letterboxed(image: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, 
 
 
 class Detector:
-    """The shipped (or your own) face detector, with its card.
+    """A face detector with its model card; the shipped one unless another is named.
 
-    score_min: faces below it are not answered; the card's default if not given.
-    Raises ModelError where the model or its card is missing or one does not fit the other.
+    score_min: faces with a lower score are not returned; the card's default where it is None
+    threads:   of the inference
+
+    Raises ModelError where the model or its card is missing, or the card is of another model.
     """
 
     def __init__(self, model: Path = STANDARD, score_min: float | None = None, threads: int = 1) -> None:
@@ -102,17 +108,18 @@ class Detector:
         self._places = [self._output(model, (*cells, VALUES)) for cells in grids]
 
     def _output(self, model: Path, wanted: tuple[int, int, int]) -> int:
-        """Which output has that (rows, columns, values): converters do not keep the order."""
+        """The index of the output of that shape (rows, columns, values): converters do not keep the order."""
         shapes = self._graph.output_shapes
         if shapes.count(wanted) != 1:
-            raise ModelError(f"model {model} is no detector: no one output is {wanted}, they are {shapes}")
+            raise ModelError(f"model {model} is no detector: expected one output of {wanted}, got {shapes}")
         return shapes.index(wanted)
 
     def detect(self, image: np.ndarray) -> list[Face]:
-        """Every face in the picture, best score first.
+        """Find every face in a picture.
 
-        image: (H, W, 3) uint8 RGB of any size; it is zoomed without distortion to what the model takes.
-        Returns faces in pixels of the image. Raises ImageError where it has another shape or type.
+        image: (H, W, 3) uint8 RGB of any size; it is zoomed without distortion to the input of the model
+        Returns faces in pixels of the image, best score first. Raises ImageError where the image has another shape or
+        type.
         """
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
             raise ImageError(f"expected a picture (H, W, 3) uint8, got {image.shape} {image.dtype}")

@@ -1,4 +1,4 @@
-"""The encoding f(x): an aligned crop in, a 128-D unit vector out."""
+"""The encoding f(x): an aligned crop in, a 128-D vector of unit length out."""
 
 from pathlib import Path
 
@@ -13,9 +13,11 @@ LITE = MODELS_DIR / "embedder-lite.tflite"  # for the Pi Zero 2 W
 
 
 class Embedder:
-    """The shipped (or your own) embedding model, with its card.
+    """An embedding model with its model card; the shipped one unless another is named.
 
-    Raises ModelError where the model or its card is missing or one does not fit the other.
+    threads: of the inference
+
+    Raises ModelError where the model or its card is missing, or the card is of another model.
     """
 
     def __init__(self, model: Path = STANDARD, threads: int = 1) -> None:
@@ -27,19 +29,19 @@ class Embedder:
         self._graph.require_pixel_input(model)
         if self._graph.output_shapes != [(self.card.dimension,)]:
             raise ModelError(
-                f"model {model} answers {self._graph.output_shapes}, its card says {self.card.dimension}-D"
+                f"model {model} has outputs of {self._graph.output_shapes}, its card says {self.card.dimension}-D"
             )
 
     def embed(self, crop: np.ndarray) -> np.ndarray:
-        """The encoding of one aligned crop.
+        """Compute the encoding of one aligned crop.
 
-        crop: (112, 112, 3) uint8 RGB (the card says the size). Returns (128,) float32 of unit length.
-        Raises ImageError where the crop has another shape or type.
+        crop: (112, 112, 3) uint8 RGB; the card says the size. Returns (128,) float32 of unit length.
+        Raises ImageError where the crop has another shape or type, ModelError where the encoding has no direction.
         """
         if crop.shape != self.crop_shape or crop.dtype != np.uint8:
             raise ImageError(f"expected a crop of {self.crop_shape} uint8, got {crop.shape} {crop.dtype}")
         encoding = self._graph.run(np.ascontiguousarray(crop))[0].reshape(-1)  # (1, D) -> (D,)
         length = float(np.linalg.norm(encoding))
         if length == 0.0:
-            raise ModelError(f"model {self.card.name} answered the zero vector: it cannot be brought to unit length")
+            raise ModelError(f"model {self.card.name} gave the zero vector: it cannot be scaled to unit length")
         return encoding / length

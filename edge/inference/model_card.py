@@ -1,13 +1,13 @@
-"""The model card: what a shipped model is, came from, may be used for, and how far apart strangers are in it.
+"""The model card: a model's identity, its origin, its terms of use, and the distances between non-mated samples.
 
-It is made by `limen-train export`, lies beside the .tflite file, and is never edited by hand.
+`limen-train export` writes it beside the .tflite file; it is never edited by hand.
 """
 
 import hashlib
 import math
 from itertools import pairwise
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, overload
 
 import msgspec
 
@@ -15,7 +15,7 @@ from edge.errors import ModelError
 
 
 class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the graph takes."""
+    """The input of the graph."""
 
     width: int
     height: int
@@ -25,10 +25,10 @@ class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Impostors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Distances between different people, from all cross-person pairs of people held out from training.
+    """The distances of non-mated comparisons: every pair of crops of two people who were held out from training.
 
-    suspected_same_person: how many of the pairs a teacher takes for one person listed under two names; they are in.
-    distance_at_fmr: FMR, written as text, -> the d that this share of the pairs lies at or below.
+    suspected_same_person: how many of the pairs a teacher takes for one person listed under two names; they count
+    distance_at_fmr:       FMR, written as text, -> the d at or below which this share of the pairs lies
     """
 
     people: int
@@ -44,7 +44,7 @@ class Impostors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of every shipped model; read as this, the card of any kind will do."""
+    """The fields that the cards of all kinds of models have; `read_card` reads a card of any kind as this one."""
 
     schema: int
     name: str
@@ -61,25 +61,26 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EmbedderCard(Card, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Everything known of a shipped embedder."""
+    """The card of an embedder."""
 
     dimension: int
     impostors: Impostors
 
     def tau_within(self, fmr: float) -> float:
-        """As tau; below and above what was measured, the nearest that was."""
+        """Interpolate tau, with an FMR outside of the measured range moved to its nearest end. See `tau`."""
         points = self._points()
         return self.tau(min(max(fmr, points[0][0]), points[-1][0]))
 
     @property
     def fmr_min(self) -> float:
-        """The lowest that tau is measured for. Raises ModelError where it is for none."""
+        """The lowest FMR that tau is measured for. Raises ModelError where it is measured for none."""
         return self._points()[0][0]
 
     def tau(self, fmr: float) -> float:
-        """The distance at which this share of comparisons between strangers would pass as the same person.
+        """Interpolate the match threshold tau at a false match rate.
 
-        Straight lines between the measured points, on log10(FMR). Raises ModelError outside of what was measured.
+        fmr: the share of non-mated comparisons whose distance is within tau. Returns d, in [0, 4], by straight lines
+        between the measured points, on log10(FMR). Raises ModelError where the FMR is outside of the measured range.
         """
         points = self._points()
         low, high = points[0][0], points[-1][0]
@@ -94,15 +95,15 @@ class EmbedderCard(Card, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def _points(self) -> list[tuple[float, float]]:
         points = {float(share): distance for share, distance in self.impostors.distance_at_fmr.items()}
         if not points:
-            raise ModelError(f"model {self.name}: its card says of no FMR how far apart strangers are")
+            raise ModelError(f"model {self.name}: its card has no distance at any FMR")
         return sorted(points.items())
 
 
 class DetectorCard(Card, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Everything known of a shipped detector.
+    """The card of a detector.
 
-    score_min: the default threshold, chosen on pictures held out from training and from measuring.
-    nms_iou:   of two faces that overlap by more than this, the one with the better score is kept.
+    score_min: the default threshold of the score, chosen on pictures held out from training and from measuring
+    nms_iou:   of two faces that overlap by more than this, the one with the better score is kept
     """
 
     score_min: float
@@ -110,25 +111,33 @@ class DetectorCard(Card, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 def sha256_of(path: Path) -> str:
-    """Hex digest of the file's bytes. Raises ModelError where there is no such file."""
+    """Compute the hex digest of a file's bytes. Raises ModelError where there is no such file."""
     if not path.is_file():
         raise ModelError(f"model {path} is missing")
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def card_path(model: Path) -> Path:
-    """Where the card of a model lies: beside it, as JSON."""
+    """The path of a model's card: beside the model, as JSON."""
     return model.with_suffix(".json")
 
 
 AnyCard = TypeVar("AnyCard", bound=Card)
 
 
-def read_card(model: Path, kind: type[AnyCard] = Card) -> AnyCard:
-    """The card beside the model, checked against the model's bytes.
+@overload
+def read_card(model: Path) -> Card: ...
 
-    Raises ModelError where either is missing, the card does not hold or is of another kind of model, or it is another
-    file's card.
+
+@overload
+def read_card(model: Path, kind: type[AnyCard]) -> AnyCard: ...
+
+
+def read_card(model: Path, kind: type[Card] = Card) -> Card:
+    """Read the card beside a model, and check it against the model's bytes.
+
+    Raises ModelError where the model or the card is missing, where the card is malformed or is of another kind of
+    model, and where it is the card of another file.
     """
     digest = sha256_of(model)
     path = card_path(model)
@@ -137,7 +146,7 @@ def read_card(model: Path, kind: type[AnyCard] = Card) -> AnyCard:
     try:
         card = msgspec.json.decode(path.read_bytes(), type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ModelError(f"model card {path} does not hold for {KINDS[kind]}: {error}") from error
+        raise ModelError(f"model card {path} is not the card of {KINDS[kind]}: {error}") from error
     if card.sha256 != digest:
         raise ModelError(f"model card {path} is for {card.sha256[:12]}, but {model.name} is {digest[:12]}")
     return card

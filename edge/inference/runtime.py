@@ -2,6 +2,7 @@
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -10,10 +11,10 @@ from edge.errors import ModelError
 MODELS_DIR = Path(__file__).parent.parent / "models"
 
 
-def interpreter_class() -> type:
-    """The Interpreter of LiteRT, or of tflite-runtime where LiteRT has no wheel.
+def interpreter_class() -> type[Any]:
+    """Import the class Interpreter of LiteRT, or of tflite-runtime where LiteRT has no wheel.
 
-    Raises ModelError that says what to install where there is neither, or one that this NumPy cannot be used with.
+    Raises ModelError, which says what to install, where neither is installed or this NumPy cannot be used with it.
     """
     try:
         from ai_edge_litert.interpreter import Interpreter
@@ -22,18 +23,19 @@ def interpreter_class() -> type:
             raise ModelError(
                 "no TFLite runtime: install ai-edge-litert (64-bit, Python 3.11 to 3.13) or tflite-runtime"
             ) from None
-        # RequestKey before it is imported: it was built for NumPy 1, prints pages of warnings with 2, and then fails.
+        # Checked before it is imported: it was built for NumPy 1, prints pages of warnings with 2, and then fails.
         if int(np.__version__.split(".")[0]) >= 2:
             raise ModelError(
                 f"tflite-runtime cannot run with NumPy {np.__version__}: pip install 'numpy<2', or, on 64-bit, "
                 "ai-edge-litert in its place"
             ) from None
         from tflite_runtime.interpreter import Interpreter
-    return Interpreter
+    found: type[Any] = Interpreter
+    return found
 
 
 class Graph:
-    """A loaded int8 model with one image input: (1, H, W, C) int8 in, its outputs out.
+    """A loaded int8 model with one input, a picture (1, H, W, C) int8, and any number of outputs.
 
     Raises ModelError where the file is missing, is not a TFLite model, or takes another kind of input.
     """
@@ -52,12 +54,13 @@ class Graph:
             raise ModelError(f"model {path} must take one (1, H, W, C) int8 image; it takes {found}")
         self._input = inputs[0]["index"]
         self._outputs = self._interpreter.get_output_details()
-        self.input_shape: tuple[int, int, int] = tuple(int(size) for size in inputs[0]["shape"][1:])
+        _, height, width, channels = (int(size) for size in inputs[0]["shape"])
+        self.input_shape = height, width, channels
         self.input_scale, self.input_zero_point = inputs[0]["quantization"]
 
     @property
     def output_shapes(self) -> list[tuple[int, ...]]:
-        """Of every output, the batch of one left away."""
+        """The shape of every output, without the batch of one."""
         return [tuple(int(size) for size in output["shape"][1:]) for output in self._outputs]
 
     def require_pixel_input(self, path: Path) -> None:
@@ -69,15 +72,16 @@ class Graph:
             )
 
     def run(self, image: np.ndarray) -> list[np.ndarray]:
-        """(H, W, C) uint8 -> every output as float32, dequantized, in the model's own order.
+        """Run the model on one picture.
 
-        The caller answers for the shape; the models take pixel - 128.
+        image: (H, W, C) uint8; its shape is not checked. The models take pixel - 128.
+        Returns every output as float32, dequantized, in the model's own order.
         """
         self._interpreter.set_tensor(self._input, (image ^ 0x80).view(np.int8)[None])  # pixel - 128, in one operation
         self._interpreter.invoke()
         return [self._read(output) for output in self._outputs]
 
-    def _read(self, output: dict) -> np.ndarray:
-        values = self._interpreter.get_tensor(output["index"])
+    def _read(self, output: dict[str, Any]) -> np.ndarray:
+        values: np.ndarray = self._interpreter.get_tensor(output["index"]).astype(np.float32)
         scale, zero_point = output["quantization"]
-        return (values.astype(np.float32) - zero_point) * scale if scale else values.astype(np.float32)
+        return (values - zero_point) * scale if scale else values

@@ -138,7 +138,7 @@ def test_what_cannot_look_is_not_switched_to(installed, own_model, tmp_path):
         (("embedder", own_model), "is for"),  # its card is another file's
         (("embedder", tmp_path / "none.tflite"), "is missing"),
         (("embedder", tmp_path / "text.txt"), "neither standard nor lite nor a .tflite file"),
-        (("detector", STANDARD), "does not hold for a detector"),
+        (("detector", STANDARD), "is not the card of a detector"),
         (("--rollback",), "no model before"),
         (("embedder",), "sudo deploy/models"),
     ):

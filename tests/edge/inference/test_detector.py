@@ -118,7 +118,7 @@ def test_a_sliver_of_a_picture_is_no_trouble(detector):
 
 
 def test_an_embedder_is_no_detector():
-    with pytest.raises(ModelError, match=r"embedder\.json does not hold for a detector"):
+    with pytest.raises(ModelError, match=r"embedder\.json is not the card of a detector"):
         Detector(EMBEDDER)
 
 

@@ -102,14 +102,14 @@ def test_another_files_card_is_refused(copy):
 def test_a_card_that_does_not_hold_is_named_with_its_key(copy):
     card = json.loads(card_path(copy).read_text())
     card_path(copy).write_text(json.dumps(card | {"confidence": 1}))
-    with pytest.raises(ModelError, match=r"embedder\.json does not hold for an embedder: .*unknown field `confidence`"):
+    with pytest.raises(ModelError, match=r"is not the card of an embedder: .*unknown field `confidence`"):
         Embedder(copy)
 
 
 @pytest.mark.parametrize(
     ("points", "says"),
     [
-        ({}, "of no FMR"),
+        ({}, "has no distance at any FMR"),
         ({"often": 1.0}, "could not convert"),
         ({"0": 1.0}, r"an FMR in \(0, 1\]"),
         ({"nan": 1.0}, r"an FMR in \(0, 1\]"),
@@ -127,7 +127,7 @@ def test_a_card_from_which_no_tau_follows_is_refused(copy, points, says):
 @pytest.mark.parametrize("text", [b'{"schema": ' + b"[" * 100_000, b'{"name": "\xff"}', b""])
 def test_whatever_is_no_card_is_named(copy, text):
     card_path(copy).write_bytes(text)
-    with pytest.raises(ModelError, match=r"embedder\.json does not hold for an embedder"):
+    with pytest.raises(ModelError, match=r"embedder\.json is not the card of an embedder"):
         read_card(copy, EmbedderCard)
 
 
