@@ -111,7 +111,7 @@ def kernel_says_so() -> bool:
         state = ctypes.CDLL(None).adjtimex(ctypes.byref(timex))
     except (OSError, AttributeError):
         return False
-    return state >= 0 and timex.maxerror < MAXERROR_US
+    return bool(state >= 0 and timex.maxerror < MAXERROR_US)
 
 
 def timedatectl_says_so() -> bool:

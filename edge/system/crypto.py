@@ -1,7 +1,8 @@
-"""What crosses the network sealed: encrypted, and refused where a single bit of it is another's.
+"""Authenticated encryption of what the devices of a household send to one another.
 
-AES-256-GCM with a random nonce of 96 bits (NIST SP 800-38D), under keys that are derived from the household's by HKDF
-(RFC 5869), one for each purpose. `cryptography` is needed where there is such a key, and nowhere else.
+AES-256-GCM with a random nonce of 96 bits (NIST SP 800-38D), under keys that are derived from the household's key by
+HKDF (RFC 5869), one for each purpose. The package cryptography is needed where there is a household key, and nowhere
+else.
 """
 
 import base64
@@ -19,16 +20,17 @@ REVISIONS, ARCHIVE = "revisions", "gallery"  # purposes
 
 
 def new_key() -> str:
-    """A household's key, in base64."""
+    """Make a household's key, in base64."""
     return base64.b64encode(os.urandom(KEY_BYTES)).decode()
 
 
 class HouseholdCipher:
-    """Seals and opens for one purpose.
+    """Encrypts and decrypts for one purpose.
 
-    key: the household's, in base64
+    key:     the household's, in base64
+    purpose: REVISIONS or ARCHIVE; what is encrypted for one cannot be decrypted for the other
 
-    Raises ConfigError where that is no key, or `cryptography` is not installed.
+    Raises ConfigError where that is no key, or the package cryptography is not installed.
     """
 
     def __init__(self, key: str, purpose: str) -> None:
@@ -50,21 +52,24 @@ class HouseholdCipher:
         self._invalid = InvalidTag
 
     def encrypt(self, payload: bytes, place: str) -> bytes:
-        """The payload, to be opened under the same key at the same place alone."""
+        """Encrypt a payload, which can be decrypted under the same key and with the same place alone."""
         nonce = os.urandom(NONCE_BYTES)
         return VERSION + nonce + self._cipher.encrypt(nonce, payload, VERSION + place.encode())
 
-    def decrypt(self, sealed: bytes, place: str) -> bytes:
-        """The payload. Raises CipherError where it was not sealed under this key for this place, or was changed."""
-        if sealed[:1] != VERSION or len(sealed) < 1 + NONCE_BYTES + TAG_BYTES:
-            raise CipherError(f"{place}: {len(sealed)} bytes that nobody sealed")
+    def decrypt(self, encrypted: bytes, place: str) -> bytes:
+        """Decrypt a payload.
+
+        Raises CipherError where it was not encrypted under this key for this place, or was changed.
+        """
+        if encrypted[:1] != VERSION or len(encrypted) < 1 + NONCE_BYTES + TAG_BYTES:
+            raise CipherError(f"{place}: {len(encrypted)} bytes that are not encrypted")
         try:
             return self._cipher.decrypt(
-                sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :], VERSION + place.encode()
+                encrypted[1 : 1 + NONCE_BYTES], encrypted[1 + NONCE_BYTES :], VERSION + place.encode()
             )
         except self._invalid as error:
-            raise CipherError(f"{place}: sealed under another key, for another place, or damaged") from error
+            raise CipherError(f"{place}: encrypted under another key, for another place, or damaged") from error
 
     def opaque(self, name: str) -> str:
-        """The same name gives the same, and nobody without the key knows which name that is."""
+        """Derive a name's pseudonym, always the same, which only those who have the key can derive."""
         return hmac.new(self._names, name.encode(), hashlib.sha256).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""What running costs: a stopwatch for each stage, memory, heat and power."""
+"""Measurements of the running process and its machine: the time of each stage, memory, temperature, power."""
 
 import os
 import resource
@@ -13,13 +13,16 @@ import numpy as np
 
 LAPS_KEPT = 600
 SYS = Path("/sys")
-# https://www.raspberrypi.com/documentation/computers/os.html#get_throttled: the bits of what is so now
+# https://www.raspberrypi.com/documentation/computers/os.html#get_throttled: the bits of the present state
 THROTTLED_BITS = ("under_voltage", "frequency_capped", "throttled", "soft_temperature_limit")
 
 
 @dataclass
 class Stopwatch:
-    """Times what happens inside `with stopwatch:`; the newest laps alone count."""
+    """Times the block of `with stopwatch:`. Percentiles are those of the newest LAPS_KEPT laps.
+
+    count, total: of all laps, total in seconds
+    """
 
     laps: deque[float] = field(default_factory=lambda: deque(maxlen=LAPS_KEPT))
     count: int = 0
@@ -34,18 +37,18 @@ class Stopwatch:
         self.add(time.perf_counter() - self._begun)
 
     def add(self, seconds: float) -> None:
-        """A lap that was timed elsewhere."""
+        """Add a lap that was timed elsewhere."""
         self.laps.append(seconds)
         self.total += seconds
         self.count += 1
 
     def reset(self) -> None:
-        """Forget what was timed."""
+        """Delete every lap."""
         self.laps.clear()
         self.count, self.total = 0, 0.0
 
-    def ms(self) -> dict[str, float]:
-        """The 50th and the 95th percentile in milliseconds; 0 where nothing was timed."""
+    def ms(self) -> dict[str, float | None]:
+        """Compute the 50th and the 95th percentile in milliseconds, "p50" and "p95"; 0 where there is no lap."""
         p50, p95 = np.percentile(self.laps, [50, 95]) * 1000 if self.laps else (0.0, 0.0)
         return {"p50": round(float(p50), 2), "p95": round(float(p95), 2)}
 
@@ -63,7 +66,7 @@ class StageTimes(dict[str, Stopwatch]):
 
 
 def rss_mb() -> float:
-    """The memory this process holds now; where the system does not say, the most it ever held."""
+    """Read the memory that this process holds, in MB; the most it ever held where the system does not say."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     except OSError:
@@ -72,7 +75,7 @@ def rss_mb() -> float:
 
 
 def temp_c() -> float | None:
-    """Of the processor; None where the system does not say."""
+    """Read the temperature of the processor in degrees Celsius; None where the system does not say."""
     try:
         return int(Path("/sys/class/thermal/thermal_zone0/temp").read_text(encoding="ascii")) / 1000
     except (OSError, ValueError):
@@ -80,18 +83,19 @@ def temp_c() -> float | None:
 
 
 def throttled(system: Path = SYS) -> dict[str, bool | None] | None:
-    """What holds a Raspberry Pi back now, each None where it is not known; None on what does not say (no Pi).
-
-    Both sources are files that anybody may read. The firmware's own device (/dev/vcio) would say as much, and would
-    also let whoever has it change clocks and voltages: it stays out of reach of the unit.
+    """Read what limits a Raspberry Pi at this moment.
 
     system: where sysfs is mounted
+
+    Returns whether each of THROTTLED_BITS is set, None where that is not known; None in place of all on other machines.
+    Both sources are files that everybody may read. The firmware's own device (/dev/vcio) says the same, and lets its
+    users change clocks and voltages: the unit has no access to it.
     """
     for flags in system.glob("bus/platform/drivers/raspberrypi-firmware/*/get_throttled"):
         with suppress(OSError, ValueError):
             word = int(flags.read_text(encoding="ascii"), 16)
             return {name: bool(word >> bit & 1) for bit, name in enumerate(THROTTLED_BITS)}
-    for name in system.glob("class/hwmon/hwmon*/name"):  # where the kernel does not pass the flags on any more
+    for name in system.glob("class/hwmon/hwmon*/name"):  # of kernels that do not pass the flags on
         with suppress(OSError, ValueError):
             if name.read_text(encoding="ascii").strip() == "rpi_volt":
                 alarm = bool(int(name.with_name("in0_lcrit_alarm").read_text(encoding="ascii")))

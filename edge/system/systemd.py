@@ -1,4 +1,4 @@
-"""What systemd is told: that we are ready, and that we still do our work (sd_notify(3))."""
+"""Notifications to systemd: ready, alive, stopping (sd_notify(3))."""
 
 import os
 import socket
@@ -6,22 +6,24 @@ from contextlib import suppress
 
 
 def notify(state: str) -> None:
-    """Send READY=1, WATCHDOG=1 or STOPPING=1 to whoever started us; nothing where that was not systemd."""
+    """Send READY=1, WATCHDOG=1 or STOPPING=1 to systemd; do nothing where systemd did not start this process."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
     if address.startswith("@"):  # the abstract namespace
         address = "\0" + address[1:]
     with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
-        channel.connect(address)  # nobody there is no reason to stop
+        channel.connect(address)  # that nobody listens is no reason to stop
         channel.sendall(state.encode())
 
 
 class Watchdog:
-    """Feeds systemd's watchdog, but only for work that was really done.
+    """Notifies systemd's watchdog as long as work is done.
 
-    A beat needs a frame that came from the camera, and an inference that returned within the last seconds: a loop that
-    turns without seeing anything is as dead as one that hangs.
+    A notification needs a frame from the camera, and an inference that returned within inference_seconds: a loop
+    without frames is as dead as one that hangs.
+
+    every_seconds: between two notifications, at least
     """
 
     def __init__(self, inference_seconds: float = 30.0, every_seconds: float = 5.0) -> None:
@@ -30,11 +32,11 @@ class Watchdog:
         self._ready = False
 
     def wants_inference(self, now: float) -> bool:
-        """Half of the time is over without one."""
+        """Whether half of inference_seconds has passed without an inference. now: on the monotonic clock."""
         return now - self._inferred_at > self.inference_seconds / 2
 
     def frame(self, inferences: int, now: float) -> None:
-        """A frame was looked at. inferences: how many there were so far; now: on the monotonic clock."""
+        """Note that a frame was processed. inferences: how many there were so far; now: on the monotonic clock."""
         if inferences != self._inferences:
             self._inferences, self._inferred_at = inferences, now
         if now - self._inferred_at > self.inference_seconds or now - self._beat_at < self.every_seconds:
