@@ -1,4 +1,4 @@
-"""Cameras, and what stands in for one."""
+"""Sources of frames: the Pi's camera, video files, streams and devices, folders of pictures."""
 
 from edge.capture.images import ImageFrames
 from edge.capture.latest import LatestFrame
@@ -10,20 +10,22 @@ from edge.errors import ConfigError
 
 
 def open_source(camera: CameraConfig, *, fast: bool = False, loop: bool = False) -> FrameSource:
-    """The source of frames that is configured, black in its privacy zones; see `camera_frames`."""
+    """Open the configured source of frames, with its privacy zones blackened; see `camera_frames`."""
     frames = camera_frames(camera, fast=fast, loop=loop)
     return Masked(frames, camera.privacy_zones) if camera.privacy_zones else frames
 
 
 def camera_frames(camera: CameraConfig, *, fast: bool = False, loop: bool = False) -> FrameSource:
-    """What the camera sees.
+    """Open the configured source of frames.
 
-    fast: every frame of a file or folder, as soon as the last one is done with, instead of at its own pace
-    loop: a file or folder begins again when it ends
-    Raises ConfigError where nothing says what to open, CameraError where it cannot be opened, with what to do about it.
+    fast: give every frame of a file or folder when it is asked for, instead of the newest one at the file's own pace
+    loop: begin a file or folder again when it ends
+
+    Raises ConfigError where camera.location is missing, CameraError where the source cannot be opened; the text says
+    the remedy.
     """
     if camera.kind == "picamera":
-        from edge.capture.picamera import PicameraFrames  # its library is there only on a Pi
+        from edge.capture.picamera import PicameraFrames  # its library exists on a Pi alone
 
         return PicameraFrames(camera)
     if not camera.location:

@@ -1,8 +1,8 @@
-"""What decodes a video: OpenCV, or PyAV where it is installed; both are FFmpeg inside.
+"""Decoders of video: PyAV where it is installed, otherwise OpenCV; both contain FFmpeg.
 
-PyAV is preferred for files and streams. OpenCV scales every frame to the size of the first and cannot tell that it did
-(a phone that is turned, a camera that is set up anew), takes damaged data for the end of a file, and from 4.13 to 5.0
-gives interlaced film as black frames. Devices (V4L2) are read through OpenCV: the wheels of PyAV have no V4L2.
+PyAV is preferred for files and streams. OpenCV scales every frame to the size of the first and does not report it (a
+phone that is turned, a camera that is reconfigured), takes damaged data for the end of a file, and from 4.13 to 5.0
+decodes interlaced video to black frames. Devices (V4L2) are read by OpenCV: the wheels of PyAV have no V4L2.
 """
 
 import math
@@ -20,10 +20,10 @@ from edge.errors import CameraError
 
 READ_SECONDS_MAX = 10.0  # that opening, or one frame, may take
 DEVICES = "/dev/"
-PYAV_VERSION_MIN = (14, 1)  # from which a frame tells how it is turned
+PYAV_VERSION_MIN = (14, 1)  # the first whose frames have their rotation
 PACKETS_DAMAGED_MAX = 250  # one after the other: ten seconds of a stream
 
-# OpenCV reads it when it first uses FFmpeg. Quiet: what fails is said in one line of ours, FFmpeg writes one a frame.
+# OpenCV reads this when it first uses FFmpeg. Quiet: limen logs a failure in one line, FFmpeg writes one a frame.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 
@@ -48,7 +48,7 @@ class Decoder(Protocol):
         """The frame that was decoded last, upright, in its own size: (H, W, 3) uint8 RGB. Raises CameraError."""
 
     def close(self) -> None:
-        """Let go of the file, stream or device."""
+        """Release the file, stream or device."""
 
 
 def open_decoder(location: str) -> Decoder:
@@ -58,7 +58,7 @@ def open_decoder(location: str) -> Decoder:
 
 
 def pyav() -> Any | None:
-    """The module av; None where it is not installed, or is too old."""
+    """Import the module av; None where it is not installed or is too old."""
     try:
         av = import_module("av")
     except (ImportError, ValueError):  # ValueError: it was built for another NumPy
@@ -124,8 +124,8 @@ class PyAvDecoder:
     def __init__(self, location: str, av: Any) -> None:
         self._name, self._errors = masked(location), (av.FFmpegError, OSError, ValueError)
         self._invalid = av.error.InvalidDataError
-        av.logging.set_libav_level(av.logging.PANIC)  # what fails is said in one line of ours
-        # TCP as OpenCV asks for: over UDP a lost packet is a grey frame.
+        av.logging.set_libav_level(av.logging.PANIC)  # limen logs a failure in one line
+        # TCP, as OpenCV requests it: over UDP a lost packet damages frames.
         options = {"rtsp_transport": "tcp"} if location.startswith("rtsp") else {}
         try:
             self._container = av.open(location, options=options, timeout=READ_SECONDS_MAX, metadata_errors="replace")
@@ -185,6 +185,6 @@ class PyAvDecoder:
 
 
 def text_of(error: Exception) -> str:
-    """What an error of OpenCV or FFmpeg says, in one line."""
+    """The text of an error of OpenCV or FFmpeg, in one line."""
     text = getattr(error, "err", None) or getattr(error, "strerror", None) or str(error)
     return " ".join(str(text).split())

@@ -16,12 +16,12 @@ NAMED_MAX = 10  # pictures that cannot be read; more are counted
 
 
 class ImageFrames:
-    """Pictures in the order of their names, each a frame.
+    """Reads pictures in the order of their names, each as a frame.
 
     location: a folder, or a glob such as /pictures/*.jpg
-    skipped:  the pictures that could not be read; each is named in the log once
+    skipped:  the pictures that could not be read; the log names each once
 
-    Raises CameraError where it holds no picture, or none that can be read.
+    Raises CameraError where there is no picture, or none that can be read.
     """
 
     live = False
@@ -38,7 +38,7 @@ class ImageFrames:
         self._reading: Iterator[Frame] = iter(self)
 
     def __iter__(self) -> Iterator[Frame]:
-        """Every picture that can be read; again and again with loop."""
+        """Yield every picture that can be read; with loop, again and again."""
         number = 0
         while True:
             begun = number

@@ -1,4 +1,4 @@
-"""The newest-frame slot: whoever reads gets the newest frame, never a queue of old ones."""
+"""The newest-frame slot: a reader gets the newest frame, never a queue of old ones."""
 
 import threading
 import time
@@ -11,23 +11,20 @@ from edge.core.types import Frame
 class Frames(Protocol):
     """Frames one after the other.
 
-    live: it waits for nobody: a camera, not a file
+    live: they come at their own pace, as a camera's do; those of a file wait until they are asked for
     """
 
     live: bool
 
     def __iter__(self) -> Iterator[Frame]:
-        """Until it ends; a live one goes on."""
+        """Yield frames up to the end; a live source has none."""
 
     def close(self) -> None:
-        """Come to an end; called from another thread than the one that iterates, which then lets go of the source."""
+        """Ask for the end, from another thread than the one that iterates, which then releases the source."""
 
 
 class LatestFrame:
-    """Reads frames in a thread of its own and keeps the newest one alone; see edge.core.ports.FrameSource.
-
-    dropped: how many frames nobody read in time
-    """
+    """Reads frames in its own thread and keeps the newest one; see edge.core.ports.FrameSource."""
 
     def __init__(self, frames: Frames) -> None:
         self.dropped = 0
@@ -43,7 +40,7 @@ class LatestFrame:
     def read(self, timeout_seconds: float) -> Frame | None:
         """The newest frame not read yet; None where none came in time or the source has ended.
 
-        Raises whatever ended the source, if that was an error, after the last frame before it.
+        Raises the error that ended the source, of whatever class, once the last frame before it was read.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._slot is not None or self.ended, timeout_seconds)
@@ -53,7 +50,7 @@ class LatestFrame:
             return frame
 
     def close(self) -> None:
-        """Stop reading. A stream that is silent at this moment lets go of its own accord, when it gives up waiting."""
+        """Stop reading. A stream that sends nothing at this moment is released when its read times out."""
         self._stop.set()
         self._frames.close()
         self._thread.join(timeout=2)

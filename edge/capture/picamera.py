@@ -29,14 +29,14 @@ class Request(Protocol):
 
 
 class Job(Protocol):
-    """Work for picamera2's own thread: here, to hand out the next completed request."""
+    """Work that picamera2's thread does: here, to hand out the next completed request."""
 
     def get_result(self, timeout: float | None = None) -> Request:
         """Wait for the request. Raises TimeoutError, CancelledError, or what the work raised."""
 
 
 class PendingFrame:
-    """A frame that was asked for and has not come yet, or was not fetched yet."""
+    """A frame that was requested and not fetched yet."""
 
     def __init__(self, camera: Any) -> None:
         self._completed_at: float | None = None
@@ -47,9 +47,10 @@ class PendingFrame:
         self._completed_at = time.monotonic()
 
     def fetch(self, timeout_seconds: float) -> tuple[Request, float]:
-        """The request, which the caller releases, and when it was completed, on the monotonic clock.
+        """Wait for the request.
 
-        Raises TimeoutError where it has not come in time, CancelledError where the camera has dropped it.
+        Returns it, for the caller to release, and the time at which it was completed, on the monotonic clock. Raises
+        TimeoutError where it was not completed in time, CancelledError where the camera dropped it.
         """
         request = self._job.get_result(timeout=timeout_seconds)
         return request, time.monotonic() if self._completed_at is None else self._completed_at
@@ -73,7 +74,7 @@ class PicameraFrames:
                     },  # R, G, B in memory
                     lores={"size": SMALL_PX, "format": "YUV420"},
                     controls={"FrameRate": camera.fps_max},
-                    queue=False,  # a request is made when it is asked for: always the present
+                    queue=False,  # without a queue a frame is never older than its request
                 )
             )
             self._camera.start()
@@ -83,10 +84,10 @@ class PicameraFrames:
             ) from error
 
     def read(self, timeout_seconds: float) -> Frame | None:
-        """The frame of now; None where the camera gave none in time. Raises CameraError where the camera fails.
+        """The next frame; None where the camera gave none in time. Raises CameraError where the camera fails.
 
-        What was asked for in vain stays pending and is waited for again: picamera2 cannot take a job back, and one
-        that nobody waits for takes a buffer that nobody releases; there are six.
+        A request that times out stays pending, and the next call waits for it again: picamera2 cannot withdraw a job,
+        and an abandoned one takes a buffer that is never released. There are six.
         """
         if self._pending is None:
             self._pending = PendingFrame(self._camera)
@@ -106,7 +107,7 @@ class PicameraFrames:
         return Frame(small, at, full)
 
     def close(self) -> None:
-        """Let go of the camera, and first of a pending frame: to stop is a job that waits behind it, maybe for ever."""
+        """Release the camera, after the pending request: stopping is a job that waits behind it, perhaps for ever."""
         if self._pending is not None:
             self._camera.cancel_all_and_flush()
             with suppress(CancelledError, TimeoutError, RuntimeError):  # where it had not come
@@ -117,26 +118,27 @@ class PicameraFrames:
 
 
 def picamera2_class() -> Any:
-    """The class Picamera2. Raises CameraError that says what to install where it is missing or cannot be used."""
+    """Import the class Picamera2. Raises CameraError, which says what to install, where it is missing or unusable."""
     try:
         from picamera2 import Picamera2
     except ImportError as error:
         raise CameraError(
-            "picamera2 is not here: on Raspberry Pi OS it comes with `sudo apt install python3-picamera2`, and a "
+            "picamera2 is not installed: on Raspberry Pi OS it comes with `sudo apt install python3-picamera2`, and a "
             "venv sees it when made with --system-site-packages; elsewhere set camera.kind to video or images"
         ) from error
     except ValueError as error:  # a module of it was built for another NumPy ("numpy.dtype size changed")
         raise CameraError(
-            f"picamera2 does not go with the NumPy in this environment ({error}): on Raspberry Pi OS bookworm "
+            f"picamera2 cannot be used with the NumPy of this environment ({error}): on Raspberry Pi OS bookworm "
             "pip install 'numpy<2'"
         ) from error
     return Picamera2
 
 
 def rgb_of_yuv420(planes: NDArray[np.uint8], size: tuple[int, int]) -> RgbImage:
-    """(H * 3 / 2, stride) uint8, as the camera lays it out, -> (H, W, 3) uint8 RGB; size: W, H.
+    """Convert a frame from YUV 4:2:0 to RGB.
 
-    Rows are padded to the hardware's stride; that padding is cut off. The two colour planes have half as many pixels a
+    planes: (H * 3 / 2, stride) uint8, as the camera lays them out; size: W, H. Returns (H, W, 3) uint8.
+    Rows are padded to the hardware's stride; the padding is cut off. The two colour planes have half as many pixels a
     row and half the stride, so two of their rows lie in one row of the array.
     """
     width, height = size

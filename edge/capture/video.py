@@ -18,20 +18,20 @@ from edge.errors import CameraError
 log = logging.getLogger("limen")
 
 BACKOFF_SECONDS = (1.0, 30.0)  # between attempts to reconnect: from, up to; doubled each time, with jitter
-FPS_PLAUSIBLE = (0.01, 240.0)  # that a file may claim; else its timestamps are believed (one claimed 90,000)
+FPS_PLAUSIBLE = (0.01, 240.0)  # that a file may claim; otherwise its timestamps count (one claimed 90,000)
 STEP_SECONDS_MAX = 60.0  # between two frames of a file; more is a timestamp that jumps
-COMPLETE_SHARE = 0.8  # of its claimed duration; a file that has less is said to be cut off
+COMPLETE_SHARE = 0.8  # of its claimed duration; a file with less is reported as cut off
 ROUNDING = 1e-6
 
 
 class VideoFrames:
-    """A file ends, or begins again with loop; a stream or device that fails is opened again, for ever.
+    """Reads a video. A file ends, or begins again with loop; a stream or device that fails is opened again, for ever.
 
     location: a file or its file:// address; another address, such as rtsp://...; a device, such as /dev/video0, or its
               number alone
     fps_max:  frames beyond it are skipped
 
-    Raises CameraError where a file cannot be opened, and while it is read where it cannot be decoded.
+    Raises CameraError where a file cannot be opened or decoded.
     """
 
     def __init__(self, location: str, fps_max: float, *, loop: bool = False) -> None:
@@ -45,7 +45,7 @@ class VideoFrames:
         self._reading: Iterator[Frame] = iter(self)
 
     def __iter__(self) -> Iterator[Frame]:
-        """Frames as they come."""
+        """Yield frames; of a live source as they come."""
         return self._live() if self.live else self._file()
 
     def read(self, timeout_seconds: float) -> Frame | None:  # noqa: ARG002 -- the port's parameter: a file never waits
@@ -55,7 +55,7 @@ class VideoFrames:
         return frame
 
     def close(self) -> None:
-        """Come to an end; whoever reads lets go of the file or device, which no two threads may touch."""
+        """Ask for the end; the thread that reads releases the decoder, which two threads must not touch."""
         self._closed.set()
 
     def _open(self) -> Decoder:
@@ -88,7 +88,7 @@ class VideoFrames:
         if not clock.frames:
             raise CameraError(f"{name} holds no frame that can be decoded")
         if plausible(decoder.frames_per_second) and clock.elapsed < COMPLETE_SHARE * claimed and not self._warned:
-            # No error: a film that was trimmed without encoding it anew still claims its old length.
+            # No error: a video that was trimmed without being encoded again still claims its old length.
             log.warning("%s ended after %.1f of %.1f s: it is damaged, or was cut off", name, clock.elapsed, claimed)
             self._warned = True
 
@@ -98,18 +98,18 @@ class VideoFrames:
             try:
                 for frame in self._until_it_fails():
                     if failing:
-                        log.info("%s is there again", masked(self.location))
+                        log.info("%s gives frames again", masked(self.location))
                     wait, failing = BACKOFF_SECONDS[0], False
                     yield frame
             except CameraError as error:
                 if not failing:
-                    log.warning("%s; trying again until it is there", error)
+                    log.warning("%s; it is tried again until it works", error)
                 failing = True
                 self._closed.wait(wait * random.uniform(0.5, 1.0))  # noqa: S311 -- jitter, not a secret
                 wait = min(2 * wait, BACKOFF_SECONDS[1])
 
     def _until_it_fails(self) -> Iterator[Frame]:
-        """Frames of a live source, no more often than is wanted. Raises CameraError when there are no more."""
+        """Yield frames of a live source, at most fps_max a second. Raises CameraError when there are no more."""
         decoder, next_at = self._open(), 0.0
         try:
             while not self._closed.is_set():
@@ -124,10 +124,10 @@ class VideoFrames:
 
 
 class FileClock:
-    """When each frame of a file comes, in seconds since the first; the passes of a loop follow one another.
+    """Computes the time of each frame of a file, in seconds since the first; the passes of a loop follow one another.
 
-    A plausible frame rate gives the time. Without one the file's timestamps do, and where those stand still or jump,
-    fps_max.
+    The time follows from the frame rate where that is plausible, otherwise from the file's timestamps, and where those
+    stand still or jump from fps_max.
     """
 
     def __init__(self, fps_max: float) -> None:
@@ -139,7 +139,7 @@ class FileClock:
         self._timestamp = self._timestamp_first = math.nan
 
     def begin(self, frames_per_second: float) -> None:
-        """Another pass. frames_per_second: as the file claims."""
+        """Begin another pass. frames_per_second: as the file claims."""
         self._rate = frames_per_second if plausible(frames_per_second) else None
         self._step = 1 / (self._rate or self._fps_max)
         self._timestamp = self._timestamp_first = math.nan
@@ -147,7 +147,7 @@ class FileClock:
         self.frames = 0
 
     def next(self, timestamp: float) -> float:
-        """The time of the next frame. timestamp: in seconds on the file's own clock, or NaN."""
+        """Compute the time of the next frame. timestamp: in seconds on the file's own clock, or NaN."""
         if not self.frames:
             self._at, self._timestamp_first = self._begun_at, timestamp
         elif self._rate is not None:
@@ -162,18 +162,18 @@ class FileClock:
 
     @property
     def elapsed(self) -> float:
-        """Seconds of this pass, its last frame included, by the longer of its two clocks."""
+        """Seconds of this pass, its last frame included: the longer of frames at their rate and timestamps."""
         by_timestamps = self._timestamp - self._timestamp_first
         return max(self._at - self._begun_at, by_timestamps if math.isfinite(by_timestamps) else 0.0) + self._step
 
 
 def plausible(frames_per_second: float) -> bool:
-    """Whether a file may have that many frames a second; NaN it may not."""
+    """Whether a file can have that many frames a second; False for NaN."""
     return FPS_PLAUSIBLE[0] <= frames_per_second <= FPS_PLAUSIBLE[1]
 
 
 def resolved(location: str) -> str:
-    """What a location means: the path of file:///x.mp4, and of camera number 0 the device /dev/video0."""
+    """Resolve a location: file:///x.mp4 to its path, the number 0 to the device /dev/video0."""
     if location.isascii() and location.isdigit():
         return f"{DEVICES}video{int(location)}"
     if location.lower().startswith("file:"):

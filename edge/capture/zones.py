@@ -1,4 +1,4 @@
-"""Privacy zones: parts of the picture that nobody ever sees."""
+"""Privacy zones: parts of the picture that are blackened before anything else sees them."""
 
 from dataclasses import replace
 
@@ -9,9 +9,9 @@ from edge.core.types import Frame
 
 
 class Masked:
-    """A source of frames in which some parts are black, in every picture of a frame; see edge.core.ports.FrameSource.
+    """A source of frames with black zones, in every picture of a frame; see edge.core.ports.FrameSource.
 
-    zones: each left, top, width, height as shares of the picture
+    zones: each left, top, width, height, as shares of the picture
     """
 
     def __init__(self, source: FrameSource, zones: tuple[tuple[float, float, float, float], ...]) -> None:
@@ -19,12 +19,12 @@ class Masked:
 
     @property
     def ended(self) -> bool:
-        """No frame will come any more."""
+        """Whether no more frames will come."""
         return self._source.ended
 
     @property
     def dropped(self) -> int:
-        """How many frames nobody read in time."""
+        """How many frames were not read in time."""
         return self._source.dropped
 
     def read(self, timeout_seconds: float) -> Frame | None:
@@ -36,12 +36,12 @@ class Masked:
         return replace(frame, image=blackened(frame.image, self._zones), full=full)
 
     def close(self) -> None:
-        """Let go of the camera."""
+        """Release the camera."""
         self._source.close()
 
 
 def blackened(image: np.ndarray, zones: tuple[tuple[float, float, float, float], ...]) -> np.ndarray:
-    """(H, W, 3) uint8 with black zones; a pixel that is partly in one is black."""
+    """Copy a picture, (H, W, 3) uint8, with black zones; a pixel that is partly in one is black."""
     image = image.copy()
     height, width = image.shape[:2]
     for left, top, wide, high in zones:

@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.capture.health import SECONDS, FrameHealth
+from edge.capture.health import LASTING_SECONDS as SECONDS
+from edge.capture.health import FrameHealth
 from edge.core.types import Frame
 
 FPS = 4.0

@@ -146,7 +146,7 @@ def test_an_error_of_opencv_reopens_a_stream(captures, monkeypatch, caplog):
     lines = [record.getMessage() for record in caplog.records]
     assert len(lines) == 2  # when it fails, and when it is there again
     assert "rtsp://user:********@camera/1 cannot be decoded: " in lines[0]
-    assert "is there again" in lines[1]
+    assert "gives frames again" in lines[1]
 
 
 def test_a_frame_that_cannot_be_converted_is_an_error(captures, film):
