@@ -243,6 +243,15 @@ def lie(picture: bytes, width: int, height: int) -> bytes:
         place = picture.find(marker)
         if picture.startswith(b"\xff\xd8") and place > 0:
             return picture[: place + 5] + struct.pack(">HH", height & 0xFFFF, width & 0xFFFF) + picture[place + 9 :]
+    if picture.startswith(b"BM"):
+        return picture[:18] + struct.pack("<II", width, height) + picture[26:]
+    if picture.startswith((b"GIF", b"RIFF")):
+        place = 6 if picture.startswith(b"GIF") else 26  # of a lossy WebP; of a lossless one its bits are others
+        return picture[:place] + struct.pack("<HH", width & 0xFFFF, height & 0xFFFF) + picture[place + 4 :]
+    if picture.startswith(b"II*\0"):
+        for tag, value in ((256, width), (257, height)):
+            place = picture.find(struct.pack("<H", tag), 8)
+            picture = picture[: place + 2] + struct.pack("<HII", 4, 1, value) + picture[place + 12 :]
     return picture
 
 

@@ -8,9 +8,9 @@ from edge.capture.health import LASTING_SECONDS as SECONDS
 from edge.capture.health import FrameHealth
 from edge.core.types import Frame
 
-FPS = 4.0
+FPS = 2.0
 RNG = np.random.default_rng(0)
-SCENE = cv2.GaussianBlur(RNG.integers(0, 256, (240, 320, 3), dtype=np.uint8), (0, 0), 6)
+SCENE = cv2.GaussianBlur(RNG.integers(0, 256, (120, 160, 3), dtype=np.uint8), (0, 0), 6)
 
 
 def noisy(image, deviation=2.0):
@@ -20,13 +20,13 @@ def noisy(image, deviation=2.0):
 
 
 def flat(*colour):
-    return np.full((240, 320, 3), colour, np.uint8)
+    return np.full((120, 160, 3), colour, np.uint8)
 
 
 def night():
     """A street without light, seen without infrared: noise of a few levels, and one far window."""
     image = noisy(flat(3, 3, 4), 2.5)
-    image[50:60, 200:208] = 90
+    image[50:60, 100:108] = 90
     return image
 
 
@@ -85,7 +85,7 @@ def test_a_problem_that_comes_and_goes_does_not_add_up():
 
 def test_a_privacy_zone_does_not_hide_a_single_colour():
     image = flat(0, 135, 0)
-    image[:, :100] = 0
+    image[:, :50] = 0
     assert watched(FrameHealth(), lambda: image, SECONDS)[-1] == "single_colour"
 
 
