@@ -1,6 +1,6 @@
-"""limen off the device: learn a similarity function, quantize it, measure what ships.
+"""limen off the device: train a similarity function, quantize it, measure what ships.
 
-Thread settings come before torch is first imported: on two shared cores, OpenMP threads that spin while they wait
+Thread settings come before the first import of torch: on two shared cores, OpenMP threads that spin while they wait
 for each other take the processor from the ones that work (2 to 8 images/s in place of 27 with passive waiting).
 """
 

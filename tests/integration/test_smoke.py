@@ -23,13 +23,13 @@ def run_dir(tmp_path_factory):
     return runs / "smoke"
 
 
-def test_it_learned_to_tell_people_apart_that_it_never_saw(run_dir):
+def test_it_verifies_people_who_are_not_in_the_training_data(run_dir):
     numbers = json.loads((run_dir / "evaluation.json").read_text())
     assert numbers["held_out"]["accuracy"] > 0.85
     assert numbers["lfw"] is None
 
 
-def test_int8_says_what_float_says(run_dir):
+def test_int8_is_as_good_as_float(run_dir):
     parity = read_card(run_dir / "smoke.tflite").measured["parity"]
     assert parity["cosine_mean"] > 0.99
     assert abs(parity["accuracy_float"] - parity["accuracy_int8"]) < 0.02
@@ -43,7 +43,7 @@ def test_the_whole_graph_is_one_piece_for_xnnpack(run_dir):
     }
 
 
-def test_the_device_loads_it_and_keeps_people_apart(run_dir):
+def test_the_device_loads_it_and_identifies_people(run_dir):
     embedder = Embedder(run_dir / "smoke.tflite")
     crops = generated_people(people=12, pictures=2, seed=99)  # none of them was in the training
     encodings = np.stack([embedder.embed(crop) for crop in crops.images]).reshape(12, 2, -1)
@@ -52,7 +52,7 @@ def test_the_device_loads_it_and_keeps_people_apart(run_dir):
     assert "drawings" in embedder.card.terms
 
 
-def test_the_report_carries_its_figures_and_says_where_the_numbers_come_from(run_dir):
+def test_the_report_has_its_figures(run_dir):
     page = (run_dir / "report.html").read_text()
     figures = sorted(path.name for path in run_dir.glob("*.png"))
     assert figures == [
@@ -68,7 +68,7 @@ def test_the_report_carries_its_figures_and_says_where_the_numbers_come_from(run
         assert size > 5000
 
 
-def test_evaluate_says_the_same_again(run_dir):
+def test_evaluate_gives_the_same_numbers_again(run_dir):
     options = ["--runs", str(run_dir.parent), "--model", str(run_dir / "smoke.tflite")]
     done = subprocess.run(
         [sys.executable, "-m", "training", "evaluate", "smoke", *options], capture_output=True, text=True, check=False

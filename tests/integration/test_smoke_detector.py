@@ -24,14 +24,14 @@ def run_dir(tmp_path_factory):
     return runs / "smoke-detector"
 
 
-def test_it_learned_to_find_faces_that_it_never_saw(run_dir):
+def test_it_finds_faces_that_are_not_in_the_training_data(run_dir):
     numbers = json.loads((run_dir / "evaluation.json").read_text())
     assert numbers["held_out"]["recall"] > 0.8
     assert numbers["held_out"]["false_per_100"] < 15
     assert numbers["pipeline"] is None
 
 
-def test_int8_says_what_float_says(run_dir):
+def test_int8_is_as_good_as_float(run_dir):
     card = read_card(run_dir / "smoke-detector.tflite", DetectorCard)
     assert card.measured["parity"]["iou_mean"] > 0.93
     assert card.measured["parity"]["boxes"] > 20
@@ -55,7 +55,7 @@ def test_the_device_loads_it_and_finds_drawn_faces(run_dir):
     assert "drawings" in detector.card.terms
 
 
-def test_the_report_shows_what_was_found_and_missed(run_dir):
+def test_the_report_has_hits_and_misses(run_dir):
     page = (run_dir / "report.html").read_text()
     assert sorted(path.name for path in run_dir.glob("*.png")) == ["contact-sheet.png", "learning.png", "threshold.png"]
     assert page.count("data:image/png;base64,") == 3

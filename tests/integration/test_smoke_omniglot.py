@@ -74,7 +74,7 @@ def test_every_evaluation_of_the_test_set_is_counted_and_none_is_repeated(runs, 
     assert again == results
 
 
-def test_the_page_carries_its_figures(runs):
+def test_the_page_has_its_figures(runs):
     folder = runs / "smoke-omniglot-report"
     page = (folder / "report.html").read_text()
     figures = sorted(path.stem for path in folder.glob("*.png"))

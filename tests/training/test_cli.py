@@ -41,7 +41,7 @@ def test_an_unknown_experiment(command):
     ("package", "arguments"),
     [("tqdm", ["fit", "smoke"]), ("torch", ["run", "smoke"]), ("scipy", ["omniglot", "smoke-omniglot", "--as-is"])],
 )
-def test_what_is_not_installed_is_named_with_what_installs_it(tmp_path, package, arguments):
+def test_a_missing_package_is_named_with_the_command_that_installs_it(tmp_path, package, arguments):
     """In a process of its own, in which nothing is imported yet."""
     code = f"import sys; sys.modules['{package}'] = None; from training.cli import main; main()"
     done = subprocess.run(
@@ -84,7 +84,7 @@ def test_a_model_that_is_not_there(tmp_path):
     one_line(run("evaluate", "smoke", "--model", tmp_path / "b.tflite"), "has no card b.json beside it")
 
 
-def test_an_empty_folder_of_ones_own(tmp_path):
+def test_an_empty_folder_is_named(tmp_path):
     experiment = tmp_path / "mine.toml"
     text = (
         (EXPERIMENTS_DIR / "smoke.toml")
@@ -97,7 +97,7 @@ def test_an_empty_folder_of_ones_own(tmp_path):
     one_line(run("fit", experiment, "--data", tmp_path / "pictures", "--runs", tmp_path), "pictures is empty")
 
 
-def test_a_missing_omniglot_is_answered_with_how_to_get_it(tmp_path):
+def test_a_missing_omniglot_is_reported_with_how_to_get_it(tmp_path):
     result = run("omniglot", "--data", tmp_path, "--runs", tmp_path / "runs", "--cache", tmp_path)
     one_line(result, "Omniglot is in neither", "https://github.com/brendenlake/omniglot", "--data")
 
@@ -118,9 +118,9 @@ def test_an_unknown_ladder_row_or_alphabet(tmp_path):
     one_line(run("fit", experiment, "--runs", tmp_path), "held_out_alphabets", "got Greek; known alphabets: drawn-0")
 
 
-def test_nothing_finished_is_told_as_such(tmp_path):
+def test_a_ladder_without_a_finished_row_is_refused(tmp_path):
     one_line(run("omniglot", "smoke-omniglot", "--as-is", "--runs", tmp_path), "no row that can ship is finished")
 
 
-def test_kochs_similarity_does_not_ship(tmp_path):
+def test_kochs_similarity_cannot_be_exported(tmp_path):
     one_line(run("export", "smoke-omniglot-koch", "--runs", tmp_path), "which no device can compare by")

@@ -54,7 +54,7 @@ def test_a_command_has_options_and_an_experiment_that_exist(command, mine):
         assert experiment.backbone == load_experiment("embedder").backbone  # whose weights the page starts from
 
 
-def test_what_a_user_copies_trains_on_a_folder(mine):
+def test_the_example_experiment_trains_on_a_folder(mine):
     experiment = load_experiment(str(mine))
     assert experiment.data.source == "folder"
     assert experiment.data.held_out_fraction > 0

@@ -34,7 +34,7 @@ def test_infrared_is_grey(face):
     assert np.array_equal(seen[..., 0], seen[..., 2])
 
 
-def test_an_occluded_face_keeps_its_eyes(face):
+def test_a_covered_face_keeps_its_eyes(face):
     seen = covered(face, np.random.default_rng(0))
     assert np.array_equal(seen[:45], face[:45])
     assert (seen[100:] == seen[105, 56]).all()

@@ -30,7 +30,7 @@ def test_turning_by_a_quarter_carries_the_landmarks_and_keeps_the_box_upright():
     assert ((seen[0, 0:2] + seen[0, 2:4]) / 2).tolist() == [300 - 2 * 50, 2 * 30]
 
 
-def test_what_is_visible_of_a_box():
+def test_the_visible_share_of_a_box():
     assert visible_share(FACE, (100, 100)).tolist() == [1.0]
     assert visible_share(FACE, (50, 30)).tolist() == pytest.approx([0.25])
     assert visible_share(FACE, (10, 10)).tolist() == [0.0]

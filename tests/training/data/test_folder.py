@@ -40,7 +40,7 @@ def test_an_empty_folder_and_a_missing_one_are_named(tmp_path):
         read_folder(tmp_path / "absent")
 
 
-def test_a_file_that_is_no_picture_is_named(tmp_path):
+def test_a_file_that_is_not_a_picture_is_named(tmp_path):
     (tmp_path / "ada").mkdir()
     (tmp_path / "ada" / "1.jpg").write_bytes(b"hello")
     with pytest.raises(DataError, match=r"1\.jpg is not a readable image \(5 bytes\)"):

@@ -64,7 +64,7 @@ def pack(characters, tmp_path):
     return folder
 
 
-def test_the_authors_zips_and_the_pack_hold_the_same(zips, pack, characters):
+def test_the_authors_zips_and_the_pack_have_the_same_drawings(zips, pack, characters):
     from_zip = read_drawings(zips, "background", as_drawn)
     assert np.array_equal(from_zip.images, characters.images)
     assert from_zip.characters.tolist() == characters.characters.tolist()
@@ -75,14 +75,14 @@ def test_the_authors_zips_and_the_pack_hold_the_same(zips, pack, characters):
         assert from_pack.characters.tolist() == characters.characters[of_alphabet].tolist()
 
 
-def test_a_run_says_which_drawing_is_to_be_found_by_which(zips, characters):
+def test_a_run_has_the_answer_of_every_test_drawing(zips, characters):
     run = read_runs(zips, as_drawn)[0]
     assert run.answers.tolist() == list(range(19, -1, -1))
     assert np.array_equal(run.training[run.answers], characters.images[1:60:3][run.answers])
     assert np.array_equal(run.test, characters.images[0:60:3][run.answers])
 
 
-def test_what_is_missing_is_answered_with_how_to_get_it(tmp_path, zips, pack):
+def test_a_missing_file_is_named_with_how_to_get_it(tmp_path, zips, pack):
     with pytest.raises(DataError, match=r"Omniglot is in neither .* from https://github\.com/brendenlake/omniglot"):
         omniglot_folder(tmp_path)
     assert omniglot_folder(zips) == zips
@@ -94,7 +94,7 @@ def test_what_is_missing_is_answered_with_how_to_get_it(tmp_path, zips, pack):
         read_drawings(pack, "background", as_drawn)
 
 
-def test_what_is_broken_is_named(zips, pack):
+def test_a_broken_file_is_named(zips, pack):
     (zips / "images_background.zip").write_bytes(b"no zip")
     with pytest.raises(DataError, match=r"images_background\.zip is not a readable zip"):
         read_drawings(zips, "background", as_drawn)
@@ -117,7 +117,7 @@ def test_what_is_broken_is_named(zips, pack):
         read_drawings(pack, "background", as_drawn)
 
 
-def test_alignment_takes_place_and_size_out_of_a_drawing():
+def test_alignment_removes_position_and_size_from_a_drawing():
     ink = np.zeros((105, 105), dtype=np.uint8)
     cv2.line(ink, (20, 20), (60, 70), 1, 3)
     cv2.circle(ink, (40, 30), 14, 1, 3)

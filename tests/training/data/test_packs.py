@@ -51,7 +51,7 @@ def test_a_member_whose_bytes_were_damaged_is_named(make_pack, face, tmp_path):
         (b"PK\x05\x06" + bytes(18), "pack 'aaf' is empty"),
     ],
 )
-def test_a_pack_that_is_no_pack_is_named(content, complaint, tmp_path):
+def test_a_file_that_is_not_a_pack_is_named(content, complaint, tmp_path):
     path = tmp_path / "aaf.zip"
     if content is not None:
         path.write_bytes(content)

@@ -44,7 +44,7 @@ def test_a_scene_full_of_face_has_no_window():
     assert face_free_windows(scene, 3, np.random.default_rng(0)) == []
 
 
-def test_answers_are_asked_for_once_and_kept_by_picture(tmp_path):
+def test_labels_are_computed_once_and_stored_by_picture(tmp_path):
     rows = [np.full((count, 15), count, dtype=np.float32) for count in (2, 0, 1)]
     path = tmp_path / "deep" / "faces.npy"
     first = cached_faces(path, iter(rows), 3, "ask")
@@ -53,7 +53,7 @@ def test_answers_are_asked_for_once_and_kept_by_picture(tmp_path):
         assert [faces.tolist() for faces in answer] == [faces.tolist() for faces in rows]
 
 
-def test_negatives_that_hold_a_face_are_left_out(make_pack, face, tmp_path):
+def test_negatives_with_a_face_are_left_out(make_pack, face, tmp_path):
     members = {f"{number:05d}.webp": webp(face) for number in (281, 282, 283)}
     pack = Pack(make_pack("negatives", members), tmp_path)
     scenes = read_negatives(pack, picture_names(pack))
@@ -61,12 +61,12 @@ def test_negatives_that_hold_a_face_are_left_out(make_pack, face, tmp_path):
     assert all(not len(scene.faces) for scene in scenes)
 
 
-def test_every_negative_that_holds_a_face_is_in_the_pack(shared, tmp_path):
+def test_every_negative_with_a_face_is_in_the_pack(shared, tmp_path):
     pack = Pack(shared / "data" / "scenes" / "negatives.zip", tmp_path)
     assert {f"negatives/{member.filename}" for member in pack.members()} >= NEGATIVES_WITH_FACES
 
 
-def test_a_panorama_is_measured_in_tiles_that_keep_its_faces():
+def test_a_panorama_is_evaluated_in_tiles_that_keep_its_faces():
     face = np.array([[250, 200, 290, 250, 0.9, *([270, 225] * 5)]], dtype=np.float32)
     panorama = Scene("a/1", np.zeros((400, 1000, 3), dtype=np.uint8), face)
     parts = tiles(panorama)
@@ -101,7 +101,7 @@ def test_the_three_parts_share_no_picture(drawn):
     assert not any(is_grey(image) for image in drawn.train.backdrops[drawn.train.greys :])
 
 
-def test_the_shared_scenes_that_are_measured_on(shared, cache_dir):
+def test_the_evaluation_scenes_of_the_shared_packs(shared, cache_dir):
     scenes = gather_scenes(load_experiment("detector"), Places(shared, cache_dir), measure_only=True)
     held = {scene.name.split("@")[0] for scene in scenes.held_out}
     assert len(held) == scenes.split_stats["held_out_pictures"] > 400

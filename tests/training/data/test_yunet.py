@@ -13,7 +13,7 @@ from training.data.lfw import read_lfw_photos
 from training.data.yunet import YuNet, tile_starts
 
 
-def test_it_answers_what_opencv_answers(shared):
+def test_it_detects_what_opencv_detects(shared):
     photos = read_lfw_photos(shared).images[:10]
     teacher = YuNet("yunet_n", 320, shared / "teachers", score_min=0.5)
     reference = cv2.FaceDetectorYN.create(str(teacher.path), "", (320, 320), 0.5, 0.45)
@@ -33,7 +33,7 @@ def test_it_answers_what_opencv_answers(shared):
     assert compared >= 10
 
 
-def test_tiles_find_what_one_look_finds(shared):
+def test_tiles_find_what_one_detection_finds(shared):
     photo = read_lfw_photos(shared).images[0]
     wide = np.zeros((640, 1280, 3), dtype=np.uint8)
     wide[300:550, 700:950] = photo

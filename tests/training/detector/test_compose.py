@@ -33,7 +33,7 @@ def test_the_same_generator_gives_the_same_picture(scenery):
     assert any((first[0] != compose(np.random.default_rng([1, 2, 4]))[0]).ravel())
 
 
-def test_pictures_and_faces_are_what_the_network_takes(scenery):
+def test_pictures_and_faces_have_the_form_of_the_networks_input(scenery):
     for image, faces in drawn(scenery):
         assert image.shape == (*SHAPE, 3)
         assert image.dtype == np.uint8
@@ -45,7 +45,7 @@ def test_pictures_and_faces_are_what_the_network_takes(scenery):
         assert (sizes(sure) >= 14).all()
 
 
-def test_there_are_faces_of_all_sizes_and_pictures_of_nobody(scenery):
+def test_there_are_faces_of_all_sizes_and_pictures_without_faces(scenery):
     pictures = drawn(scenery, 300)
     sure = np.concatenate([sizes(faces[faces[:, SCORE] >= FACE_SCORE_MIN]) for _, faces in pictures])
     assert np.percentile(sure, 10) < 25
@@ -53,7 +53,7 @@ def test_there_are_faces_of_all_sizes_and_pictures_of_nobody(scenery):
     assert 0.05 < np.mean([len(faces) == 0 for _, faces in pictures]) < 0.5
 
 
-def test_grey_does_not_tell_who_is_there(scenery):
+def test_grey_pictures_have_faces_as_often_as_others(scenery):
     pictures = drawn(scenery, 600)
     grey = [np.mean([is_grey(image) for image, faces in pictures if bool(len(faces)) == there]) for there in (0, 1)]
     assert abs(grey[0] - grey[1]) < 0.12

@@ -46,7 +46,7 @@ def one_face():
     return loss, state, faces, perfect, cell
 
 
-def test_a_perfect_answer_costs_nothing(one_face):
+def test_a_perfect_prediction_has_loss_0(one_face):
     loss, state, faces, perfect, cell = one_face
     logits = torch.full(state.shape, -12.0)
     logits[0, cell] = 12.0
@@ -56,7 +56,7 @@ def test_a_perfect_answer_costs_nothing(one_face):
     )
 
 
-def test_each_term_sees_its_own_mistake(one_face):
+def test_each_term_measures_its_own_error(one_face):
     loss, state, faces, perfect, cell = one_face
     logits = torch.full(state.shape, -12.0)
     logits[0, cell] = 12.0
@@ -76,7 +76,7 @@ def test_each_term_sees_its_own_mistake(one_face):
     assert loss(logits, moved, state, faces)["box"] == pytest.approx(float(good["box"]), abs=1e-6)
 
 
-def test_an_ignored_cell_may_say_anything(one_face):
+def test_an_ignored_cell_has_no_loss(one_face):
     loss, state, faces, perfect, cell = one_face
     logits = torch.full(state.shape, -12.0)
     logits[0, cell] = 12.0
@@ -86,7 +86,7 @@ def test_an_ignored_cell_may_say_anything(one_face):
     assert float(loss(logits, perfect, state, faces)["total"]) == pytest.approx(before)
 
 
-def test_the_score_learns_how_well_the_box_fits(one_face):
+def test_the_score_is_trained_on_the_iou_of_the_box(one_face):
     loss, state, faces, perfect, cell = one_face
     shifted = perfect.clone()
     shifted[0, cell, 0] += 1.5
@@ -100,7 +100,7 @@ def test_the_score_learns_how_well_the_box_fits(one_face):
     assert torch.tensor(np.linspace(-3, 6, 91)[int(np.argmin(costs))]).sigmoid() == pytest.approx(iou, abs=0.03)
 
 
-def test_a_batch_of_nobody_still_teaches(one_face):
+def test_a_batch_without_faces_still_has_a_gradient(one_face):
     loss, state, faces, perfect, _ = one_face
     logits = torch.zeros(state.shape, requires_grad=True)
     terms = loss(logits, perfect.requires_grad_(), torch.full_like(state, NO_FACE), faces)

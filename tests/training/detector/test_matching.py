@@ -44,14 +44,14 @@ def test_a_loose_box_is_a_miss_and_a_false_alarm():
 
 
 @pytest.mark.parametrize("excuse", [face(10, 10, score=0.6), face(10, 10, size=20)])
-def test_unsure_and_small_faces_are_not_asked_for_and_excuse_a_detection(excuse):
+def test_unsure_and_small_faces_do_not_count_and_excuse_a_detection(excuse):
     assert matches([excuse], NOBODY).misses == 0
     found = matches([excuse], [face(10, 10, size=float(excuse[2] - excuse[0]))])
     assert (found.hits, found.misses, found.false_alarms, found.excused) == (0, 0, 0, 1)
     assert matches([excuse], [face(200, 100)]).false_alarms == 1
 
 
-def test_nobody_and_nothing():
+def test_a_picture_without_faces_and_detections():
     found = matches(NOBODY, NOBODY)
     assert (found.pictures, found.hits, found.misses, found.false_alarms) == (1, 0, 0, 0)
     assert np.isnan(found.landmark_error)

@@ -30,7 +30,7 @@ def test_a_plain_picture_has_a_thumbnail():
     assert thumbnails([]).shape == (0, 768)
 
 
-def test_what_was_pasted_or_learned_under_another_name_is_not_measured_on(shared, cache_dir):
+def test_training_pictures_under_another_name_are_left_out_of_the_evaluation(shared, cache_dir):
     """The shared packs overlap: photographs that are crops too, frames of one room, a picture twice."""
     scenes = gather_scenes(load_experiment("detector"), Places(shared, cache_dir), measure_only=True)
     assert scenes.split_stats["left_out_same_photograph_as_a_crop"] > 100

@@ -32,15 +32,15 @@ def test_a_face_belongs_to_the_level_of_its_size(size, levels):
     assert (truth[cells, :4] == face(160, 120, size)[:4]).all()
 
 
-def test_every_face_has_a_cell_wherever_it_lies():
+def test_every_face_has_a_cell_at_every_place():
     rng = np.random.default_rng(0)
     for _ in range(300):
         one = face(*rng.uniform([0, 0], [320, 240]), np.exp(rng.uniform(np.log(14), np.log(230))))
         assert (assign(one[None], CENTRES, CELL_STRIDES)[0] == FACE).any()
 
 
-def test_what_a_cell_is_told_can_be_said_in_its_units():
-    """Box and landmarks of every told cell lie within the values 0 to 6."""
+def test_every_target_is_within_the_range_of_the_outputs():
+    """The outputs are in 0 to 6: three to both sides of the middle."""
     from edge.inference.detector import CENTRE_UNIT, FACE_STRIDES, LANDMARK_UNIT, SIZE_UNIT
 
     rng = np.random.default_rng(1)
@@ -58,7 +58,7 @@ def test_what_a_cell_is_told_can_be_said_in_its_units():
         assert np.abs(points / (LANDMARK_UNIT * strides[..., None])).max() <= 3
 
 
-def test_an_unsure_face_is_neither_and_a_sure_one_on_it_counts():
+def test_an_unsure_face_is_ignored_and_a_sure_one_on_it_counts():
     unsure = face(100, 100, 60, score=0.5)
     state, _ = assign(unsure[None], CENTRES, CELL_STRIDES)
     inside = (np.abs(CENTRES - 100) <= 30).all(axis=1)
@@ -70,7 +70,7 @@ def test_an_unsure_face_is_neither_and_a_sure_one_on_it_counts():
     assert (both == FACE).any()
 
 
-def test_of_two_faces_on_one_cell_the_smaller_is_told():
+def test_of_two_faces_on_one_cell_the_smaller_is_the_target():
     large, small = face(100, 100, 40), face(100, 100, 24)
     for order in ([large, small], [small, large]):
         state, truth = assign(np.stack(order), CENTRES, CELL_STRIDES)
@@ -78,7 +78,7 @@ def test_of_two_faces_on_one_cell_the_smaller_is_told():
         assert (truth[nearest & (state == FACE) & (CELL_STRIDES == 8), :4] == small[:4]).all()
 
 
-def test_nobody_there():
+def test_without_faces_every_cell_is_background():
     state, truth = assign(np.zeros((0, 15), dtype=np.float32), CENTRES, CELL_STRIDES)
     assert (state == NO_FACE).all()
     assert not truth.any()

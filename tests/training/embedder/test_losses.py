@@ -65,7 +65,7 @@ def test_bank_distillation_is_the_divergence_of_a_plain_loop(raw, teacher):
     assert float(loss(3 * teacher, PEOPLE, teacher, bank)["distill_bank"]) == pytest.approx(0, abs=1e-5)
 
 
-def test_a_student_that_is_the_teacher_loses_nothing(teacher):
+def test_a_student_equal_to_the_teacher_has_loss_0(teacher):
     losses = terms(LossConfig(distill_cosine=1.0, distill_relational=1.0), 3 * teacher, teacher)
     assert float(losses["total"]) == pytest.approx(0, abs=1e-6)
 
@@ -117,7 +117,7 @@ def test_softmax_is_over_the_raw_numbers(raw):
     assert float(loss(raw, PEOPLE, None)["softmax"]) == pytest.approx(sum(by_hand) / 6, abs=1e-5)
 
 
-def test_margin_softmax_learns_its_weights_too(raw):
+def test_margin_softmax_trains_its_own_weights(raw):
     loss = EmbeddingLoss(LossConfig(margin_softmax=1.0), people=3, dimension=128, has_teacher=False)
     loss(raw, PEOPLE, None)["total"].backward()
     (weights,) = loss.parameters()
@@ -125,7 +125,7 @@ def test_margin_softmax_learns_its_weights_too(raw):
     assert float(weights.grad.abs().sum()) > 0
 
 
-def test_a_batch_of_nobody_known_loses_nothing_and_still_reaches_the_weights(raw):
+def test_a_batch_without_labels_has_loss_0_and_still_reaches_the_weights(raw):
     loss = EmbeddingLoss(
         LossConfig(margin_softmax=1.0, triplet=1.0, prototype=1.0), people=3, dimension=128, has_teacher=False
     )
@@ -136,7 +136,7 @@ def test_a_batch_of_nobody_known_loses_nothing_and_still_reaches_the_weights(raw
     assert float(weights.grad.abs().sum()) == 0
 
 
-def test_a_term_without_what_it_needs_is_refused():
+def test_a_term_that_needs_a_teacher_or_labels_is_refused_without_them():
     with pytest.raises(ExperimentError, match=r"need data\.teacher"):
         EmbeddingLoss(LossConfig(distill_cosine=1.0), people=3, dimension=128, has_teacher=False)
     with pytest.raises(ExperimentError, match="need two labelled people, got 0"):

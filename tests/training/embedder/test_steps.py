@@ -38,17 +38,17 @@ def test_a_step_is_the_same_whichever_steps_came_before(crops, batch_size, step)
     assert np.array_equal(walked(step), UniformSampler(crops, batch_size, 1)(step))
 
 
-def test_a_p_by_k_batch_holds_p_people_with_k_crops_each():
+def test_a_p_by_k_batch_has_p_people_with_k_crops_each():
     people = np.array([-1, 0, 0, 1, 2, 2, 2, 3, 3, 3, 3, -1])
     sampler = PeopleSampler(people, batch_size=6, crops_per_person=3, seed=0)
     for step in range(50):
         who = people[sampler(step)].reshape(2, 3)
         assert (who == who[:, :1]).all()
         assert who[0, 0] != who[1, 0]
-        assert not {-1, 1} & set(who[:, 0])  # nobody unknown, and nobody who has but one crop
+        assert not {-1, 1} & set(who[:, 0])  # no unlabelled crop, and no person with a single crop
 
 
-def test_too_few_people_for_a_batch_is_said_with_both_numbers():
+def test_too_few_people_for_a_batch_is_refused_with_both_numbers():
     with pytest.raises(DataError, match="needs 4 people with two crops or more; the data has 2"):
         PeopleSampler(np.array([0, 0, 1, 1, 2]), batch_size=8, crops_per_person=2, seed=0)
 
@@ -69,7 +69,7 @@ def test_people_of_few_groups_come_together_and_a_small_group_is_filled_up_from_
     assert seen == {2, 3}
 
 
-def test_an_alphabet_goes_through_the_same_in_one_step_and_through_something_else_in_the_next(tmp_path):
+def test_all_characters_of_an_alphabet_are_recast_alike_within_a_step(tmp_path):
     experiment = load_experiment("smoke-omniglot-best")
     experiment = msgspec.structs.replace(
         experiment, data=msgspec.structs.replace(experiment.data, recast=True, generated_people=80, generated_looks=3)

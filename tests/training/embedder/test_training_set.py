@@ -56,7 +56,7 @@ def on_packs(tiny):
     return msgspec.structs.replace(tiny, data=data)
 
 
-def test_a_crop_near_anybody_in_lfw_is_left_out_and_counted(on_packs, world):
+def test_a_crop_near_a_person_of_lfw_is_left_out_and_counted(on_packs, world):
     found = gather(on_packs, world)
     assert len(found.train) == 6
     assert found.split_stats["left_out_near_lfw"] == 1
@@ -67,7 +67,7 @@ def test_a_crop_near_anybody_in_lfw_is_left_out_and_counted(on_packs, world):
     assert (found.train.teacher @ axis(7)).max() < 0.5
 
 
-def test_held_out_people_are_not_learned_from_under_another_name_either(on_packs, world):
+def test_held_out_people_are_left_out_under_other_names_too(on_packs, world):
     everybody = msgspec.structs.replace(on_packs.data, held_out_fraction=1.0)
     found = gather(msgspec.structs.replace(on_packs, data=everybody), world)
     assert found.held_out.people.tolist() == ["celeba/1", "celeba/1", "celeba/2"]
@@ -75,31 +75,31 @@ def test_held_out_people_are_not_learned_from_under_another_name_either(on_packs
     assert found.split_stats["left_out_near_held_out"] == 1
 
 
-def test_the_rows_are_the_crops_they_say(on_packs, world):
+def test_the_rows_are_the_right_crops(on_packs, world):
     found = gather(on_packs, world)
     drawn = generated_people(9, 1, seed=0).images
     assert np.array_equal(found.train.images(), drawn[[0, 1, 2, 4, 5, 6]])
 
 
-def test_lfw_is_never_learned_from(on_packs, world):
+def test_lfw_is_refused_as_training_data(on_packs, world):
     data = msgspec.structs.replace(on_packs.data, packs=("aaf", "lfw_crops"))
     with pytest.raises(DataError, match="lfw_crops is for evaluation, never for training"):
         gather(msgspec.structs.replace(on_packs, data=data), world)
 
 
-def test_a_teacher_whose_answers_do_not_fit_the_pack_is_named(world):
+def test_stored_embeddings_that_do_not_fit_the_pack_are_refused(world):
     path = world.data_dir / "teachers" / "kw_embeddings.npz"
     np.savez(path, aaf=np.ones((2, 128), np.int8))
     with pytest.raises(DataError, match=r"kw_embeddings\.npz has 2 rows for pack 'aaf', which has 3 crops"):
         world.teacher(TEACHER).embed_pack(world.pack("aaf"))
 
 
-def test_an_unknown_teacher_is_answered_with_those_there_are(tmp_path):
+def test_an_unknown_teacher_is_refused_with_the_known_ones(tmp_path):
     with pytest.raises(DataError, match="teacher 'kw' is unknown; known teachers: kw_mobilefacenet"):
         Teacher("kw", tmp_path, tmp_path)
 
 
-def test_the_teacher_itself_says_what_its_stored_answers_say(shared, cache_dir):
+def test_the_teacher_reproduces_its_stored_embeddings(shared, cache_dir):
     places = Places(shared, cache_dir)
     teacher, pack = places.teacher(TEACHER), places.pack("glint24")
     asked = teacher.embed(pack.read().images[:8])

@@ -37,7 +37,7 @@ def saved(tiny, about, tmp_path):
     return backbone, save_weights(backbone, about, tmp_path / "deep" / "tiny.safetensors")
 
 
-def test_weights_come_back_in_half_precision_with_what_is_known_of_them(saved, about, tiny):
+def test_weights_are_saved_in_half_precision_with_their_lineage(saved, about, tiny):
     backbone, path = saved
     state, told = read_weights(str(path))
     assert told == json.loads(json.dumps(about))
@@ -49,7 +49,7 @@ def test_weights_come_back_in_half_precision_with_what_is_known_of_them(saved, a
     Backbone(tiny.backbone).load_state_dict(weights_to_start_from(with_weights(tiny, str(path))))
 
 
-def test_an_unknown_name_is_answered_with_those_that_ship(saved, tiny, tmp_path, monkeypatch):
+def test_an_unknown_name_is_refused_with_the_known_names(saved, tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(weights, "WEIGHTS_DIR", tmp_path / "none")
     with pytest.raises(ExperimentError, match=r"no weights 'mine': there is no file .*mine\.safetensors; .* none$"):
         find_weights("mine")
@@ -134,7 +134,7 @@ def test_a_run_continues_from_the_weights_of_another_through_the_commands(tiny, 
     assert again["lineage"]["started_from"] == json.loads(json.dumps(told["lineage"]))
 
 
-def test_what_has_no_weights_to_keep_is_named(tmp_path):
+def test_a_detector_has_no_weights_to_save(tmp_path):
     result, text = run("weights", "smoke-detector", "--runs", tmp_path)
     assert (result.exit_code, "'smoke-detector' is not an embedder" in text) == (1, True)
     result, text = run("fit", "smoke-detector", "--from", "embedder", "--runs", tmp_path)

@@ -13,7 +13,7 @@ SIZE = "\n[[sizes]]\npx = {}\nuntil_images = {}\n"
 
 
 @pytest.mark.parametrize("path", sorted(EXPERIMENTS_DIR.glob("*.toml")), ids=lambda path: path.stem)
-def test_every_shipped_experiment_holds_and_is_named_as_its_file(path):
+def test_every_shipped_experiment_is_valid_and_named_as_its_file(path):
     experiment = load_experiment(path.stem)
     assert experiment.name == path.stem
     assert experiment == load_experiment(str(path))
@@ -22,7 +22,7 @@ def test_every_shipped_experiment_holds_and_is_named_as_its_file(path):
 @pytest.mark.parametrize(
     ("name", "parameters", "macs"), [("embedder", 1.7e6, 0.25e9), ("embedder-lite", 1.7e6, 0.08e9)]
 )
-def test_the_shipped_networks_stay_within_what_the_devices_can_do(name, parameters, macs):
+def test_the_shipped_networks_stay_within_the_budget_of_the_devices(name, parameters, macs):
     config = load_experiment(name).backbone
     backbone = Backbone(config)
     assert count_parameters(backbone) <= parameters
@@ -68,7 +68,7 @@ def test_macs_are_counted_as_by_hand(tiny):
         (("held_out_fraction = 0.25", "held_out_fraction = 2.5"), r"Expected `float` <= 1\.0"),
     ],
 )
-def test_what_does_not_hold_is_named_with_the_file(tmp_path, change, complaint):
+def test_an_invalid_value_is_named_with_the_file(tmp_path, change, complaint):
     path = tmp_path / "smoke.toml"
     assert change[0] in GOOD
     path.write_text(GOOD.replace(*change))
@@ -76,7 +76,7 @@ def test_what_does_not_hold_is_named_with_the_file(tmp_path, change, complaint):
         load_experiment(str(path))
 
 
-def test_an_unknown_experiment_is_answered_with_those_there_are():
+def test_an_unknown_experiment_is_refused_with_the_known_ones():
     with pytest.raises(
         ExperimentError,
         match=r"no experiment 'embeder'.*known experiments: detector, detector-first, embedder, embedder-lite, .*smoke",

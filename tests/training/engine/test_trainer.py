@@ -71,7 +71,7 @@ def test_a_killed_run_resumes_and_ends_as_if_nothing_had_happened(recipe, tiny, 
         assert torch.allclose(weights.float(), ends[1][name].float(), atol=1e-5), name
 
 
-def test_two_processes_learn_what_one_does(tiny, tmp_path):
+def test_two_processes_train_what_one_does(tiny, tmp_path):
     # Each process normalises over its own half of the batch: large halves, so that this costs only noise.
     large = msgspec.structs.replace(
         tiny, sampler=SamplerConfig(kind="uniform", batch_size=128), optimizer=OptimizerConfig(images=128 * 60)

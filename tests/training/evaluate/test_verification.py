@@ -18,7 +18,7 @@ def split(pairs):
 
 
 @given(measured)
-def test_no_threshold_judges_more_pairs_right_than_the_best_tau(pairs):
+def test_no_threshold_decides_more_pairs_correctly_than_the_best_tau(pairs):
     distances, same = split(pairs)
     tries = [-1.0, *distances.tolist(), 4.0]
     most = max(((distances <= tau) == same).sum() for tau in tries)

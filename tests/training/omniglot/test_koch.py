@@ -13,14 +13,14 @@ def test_the_published_size_has_the_published_number_of_parameters():
     assert count_parameters(network) + count_parameters(loss) == 38_951_745  # as Koch et al. 2015 count them
 
 
-def test_the_small_one_answers_numbers_between_0_and_1():
+def test_the_small_network_encodes_between_0_and_1():
     config = load_experiment("omniglot-koch").backbone
     answers = KochNetwork(config)(torch.zeros(2, 1, config.input_px, config.input_px))
     assert answers.shape == (2, config.units)
     assert ((answers > 0) & (answers < 1)).all()
 
 
-def test_pairs_are_judged_as_by_hand():
+def test_the_pair_loss_is_that_of_a_plain_loop():
     torch.manual_seed(0)
     loss = PairLoss(3)
     encodings = torch.rand(6, 3)
@@ -39,7 +39,7 @@ def test_pairs_are_judged_as_by_hand():
         (("crops_per_person = 2", "crops_per_person = 4"), "pairs need sampler.kind"),
     ],
 )
-def test_what_does_not_hold_is_named(tmp_path, change, complaint):
+def test_an_invalid_shape_or_sampler_is_refused(tmp_path, change, complaint):
     from training.engine.experiment_files import EXPERIMENTS_DIR
 
     text = (EXPERIMENTS_DIR / "omniglot-koch.toml").read_text()

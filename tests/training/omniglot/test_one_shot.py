@@ -18,7 +18,7 @@ def drawings():
 
 @pytest.mark.parametrize("within", [True, False])
 @pytest.mark.parametrize("shots", [1, 3])
-def test_a_trial_asks_for_the_first_character_by_somebody_else(drawings, within, shots):
+def test_the_query_of_a_trial_is_the_first_character_by_another_drawer(drawings, within, shots):
     trials = drawn_trials(drawings, 200, ways=20, shots=shots, within_alphabet=within, seed=1)
     shown, asked = drawings.characters[trials.support], drawings.characters[trials.query]
     assert shown.shape == (200, 20, shots)
@@ -33,7 +33,7 @@ def test_a_trial_asks_for_the_first_character_by_somebody_else(drawings, within,
     assert (set(alphabets) == {1}) == within
 
 
-def test_what_cannot_be_asked_is_said(drawings):
+def test_impossible_trials_are_refused(drawings):
     with pytest.raises(DataError, match="21-way trials need 21 characters; there are 20"):
         drawn_trials(drawings, 1, ways=21)
     with pytest.raises(DataError, match="6-shot trials need 7 drawings of each character; there are 6"):
@@ -42,7 +42,7 @@ def test_what_cannot_be_asked_is_said(drawings):
         drawn_trials(drawings.only(np.arange(len(drawings)) > 0), 1, ways=20)
 
 
-def test_found_is_what_a_plain_loop_finds(drawings):
+def test_correct_is_what_a_plain_loop_finds(drawings):
     encodings = np.random.default_rng(0).standard_normal((len(drawings), 5)).astype(np.float32)
     trials = drawn_trials(drawings, 60, ways=4, shots=2, seed=3)
     expected = []
@@ -55,12 +55,12 @@ def test_found_is_what_a_plain_loop_finds(drawings):
     assert correct(encodings, trials).tolist() == expected
 
 
-def test_who_says_the_same_of_everything_finds_nothing():
+def test_an_encoder_that_encodes_everything_alike_is_never_correct():
     trials = Trials(np.arange(8).reshape(2, 4, 1), np.array([8, 9]))
     assert not correct(np.ones((10, 3), dtype=np.float32), trials).any()
 
 
-def test_a_run_of_lakes_is_scored_by_its_answers():
+def test_lakes_runs_are_scored_by_their_answers():
     rng = np.random.default_rng(1)
     training = rng.integers(0, 256, (20, 4, 4, 1), dtype=np.uint8)
     answers = rng.permutation(20)
@@ -73,7 +73,7 @@ def test_a_run_of_lakes_is_scored_by_its_answers():
     assert np.flatnonzero(~right).tolist() == [23, 27]
 
 
-def test_pixels_alone_answer_better_than_chance_and_worse_than_perfect(drawings):
+def test_pixels_are_better_than_chance_and_worse_than_perfect(drawings):
     run = LakeRun(drawings.images[:120:6], drawings.images[1:120:6], np.arange(20))
     questions = OneShotTest(drawings, [run], count=300)
     encoder = Encoder(lambda images: images.reshape(len(images), -1).astype(np.float32), squared_distance)
