@@ -24,6 +24,12 @@ COMPLETE_SHARE = 0.8  # of its claimed duration; a file with less is reported as
 ROUNDING = 1e-6
 
 
+def is_live(location: str) -> bool:
+    """Whether a location is a stream or a device, which has no end, and no file."""
+    location = resolved(location)
+    return "://" in location or location.startswith(DEVICES)
+
+
 class VideoFrames:
     """Reads a video. A file ends, or begins again with loop; a stream or device that fails is opened again, for ever.
 
@@ -36,7 +42,7 @@ class VideoFrames:
 
     def __init__(self, location: str, fps_max: float, *, loop: bool = False) -> None:
         self.location, self.fps_max, self.loop = resolved(location), fps_max, loop
-        self.live = "://" in self.location or self.location.startswith(DEVICES)
+        self.live = is_live(self.location)
         self.dropped = 0
         self.ended = False
         self._warned = False

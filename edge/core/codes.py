@@ -39,7 +39,7 @@ class Code(StrEnum):
     NO_IMAGE = "no_image", "The request has no picture, or too many."
     NOT_BASE64 = "not_base64", "A picture or a gallery is not base64."
     NOT_AN_IMAGE = "not_an_image", "The bytes are no picture of a known format."
-    IMAGE_TOO_LARGE = "image_too_large", "The pictures have more pixels than are decoded for one request."
+    IMAGE_TOO_LARGE = "image_too_large", "The pictures have more pixels or scans than are decoded for one request."
     IMAGE_BROKEN = "image_broken", "The picture cannot be decoded, or was cut off."
     # about faces; these are also the reasons of a live enrollment's progress
     NO_FACE = "no_face", "No face is visible."

@@ -104,7 +104,7 @@ class DeviceLoop:
             self._process(frame)
         elif source.ended:
             return False
-        elif not self.running.camera_ok:
+        elif self.running.camera_silent:
             self._flush()  # nobody is present for ever before a camera that gives no frames
         self._publish_health()
         return True

@@ -1,11 +1,14 @@
 """A device that runs: what handlers may use of it beside its disk, and its health."""
 
+import logging
 import shutil
 import time
 from contextlib import suppress
 
 from edge.api.messages import Health, ReplicationHealth
 from edge.api.requests import Limits
+from edge.capture.health import FrameHealth
+from edge.capture.video import is_live
 from edge.config import Config
 from edge.core.codes import Code
 from edge.core.events import Event
@@ -19,6 +22,8 @@ from edge.runtime.publisher import EventPublisher
 from edge.runtime.replication import Replication
 from edge.storage.outbox import Outbox
 from edge.system.metrics import Stopwatch, rss_mb, temp_c, throttled
+
+log = logging.getLogger("limen")
 
 CAMERA_SILENT_SECONDS = 10.0
 
@@ -48,16 +53,26 @@ class RunningDevice(DeviceContext):
         self.newest: Frame | None = None
         self.newest_at = float("-inf")
         self.watch = Stopwatch()
+        self._live = config.camera.kind == "picamera" or is_live(config.camera.location)
+        self._frame_health = FrameHealth()
         self._published_at, self._published_frames = time.monotonic(), 0
 
     def see(self, frame: Frame) -> None:
         """Note a frame as the newest."""
         self.newest, self.newest_at = frame, time.monotonic()
+        before = self._frame_health.problem
+        if self._live and (problem := self._frame_health.update(frame)) != before:
+            log.warning("the camera gives %s", "good frames again" if problem is None else f"{problem} frames")
 
     @property
-    def camera_ok(self) -> bool:
-        """Whether the camera gave a frame lately."""
-        return time.monotonic() - self.newest_at < CAMERA_SILENT_SECONDS
+    def camera_silent(self) -> bool:
+        """Whether the camera gave no frame lately."""
+        return time.monotonic() - self.newest_at >= CAMERA_SILENT_SECONDS
+
+    @property
+    def camera_problem(self) -> str | None:
+        """What is wrong with the camera: "silent", "black", "single_colour" or "frozen"; None where nothing is."""
+        return "silent" if self.camera_silent else self._frame_health.problem
 
     def event(self, event_id: str) -> Event:
         """See DeviceContext."""
@@ -83,7 +98,8 @@ class RunningDevice(DeviceContext):
             rss_mb=rss_mb(),
             temp_c=temp_c(),
             throttled=throttled(),
-            camera_ok=self.camera_ok,
+            camera_ok=self.camera_problem is None,
+            camera_problem=self.camera_problem,
             clock_set=self._clock_set(),
             disk_free_mb=shutil.disk_usage(self.config.gallery.path.parent).free // 1_000_000,
             dropped_frames=0 if self.source is None else self.source.dropped,

@@ -170,6 +170,19 @@ def test_whoever_was_there_when_the_camera_stalled_is_not_there_for_ever(config,
         until(lambda: json.loads(household.newest("health"))["camera_ok"] is False)
 
 
+def test_a_camera_that_gives_black_frames_is_a_named_problem_until_it_gives_others(config, household, caplog):
+    config = replace(config, camera=replace(config.camera, kind="video", location="rtsp://camera.lan/1"))
+    frames = [Frame(np.zeros((240, 320, 3), np.uint8), float(second)) for second in range(12)]
+    source = Stalling(frames)
+    with running(config, lambda: source):
+        until(lambda: json.loads(household.newest("health") or "{}").get("camera_problem") == "black")
+        assert json.loads(household.newest("health"))["camera_ok"] is False
+        source._frames.append(Frame(porch_without_people(), 13.0))
+        until(lambda: json.loads(household.newest("health"))["camera_problem"] is None)
+    assert caplog.text.count("the camera gives black frames") == 1
+    assert caplog.text.count("the camera gives good frames again") == 1
+
+
 def test_home_assistant_is_told_of_the_device_and_again_when_it_starts(porch, household):
     topic = discovery_topic("homeassistant", "porch")
     told = []
