@@ -11,6 +11,8 @@ from edge.inference.embedder import Embedder
 from edge.inference.model_card import read_card
 from training.data.generated import generated_people
 
+pytestmark = pytest.mark.slow  # a training
+
 
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory):

@@ -12,6 +12,8 @@ from edge.inference.detector import Detector
 from edge.inference.model_card import DetectorCard, read_card
 from training.data.generated_scenes import drawn_scenery
 
+pytestmark = pytest.mark.slow  # a training
+
 
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory):

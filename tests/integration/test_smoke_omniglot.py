@@ -18,6 +18,8 @@ from training.omniglot.protocols import PROTOCOLS
 
 ROWS = {"smoke-omniglot-koch", "smoke-omniglot-softmax", "smoke-omniglot-best"}
 
+pytestmark = pytest.mark.slow  # a training
+
 
 def run_ladder(runs, *options):
     command = [sys.executable, "-m", "training", "omniglot", "smoke-omniglot", "--runs", str(runs), *options]

@@ -37,6 +37,7 @@ def test_an_unknown_experiment(command):
     one_line(run(command, "embeder"), "no experiment 'embeder'", "embedder-lite")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("package", "arguments"),
     [("tqdm", ["fit", "smoke"]), ("torch", ["run", "smoke"]), ("scipy", ["omniglot", "smoke-omniglot", "--as-is"])],

@@ -13,6 +13,7 @@ from training.data.lfw import read_lfw_photos
 from training.data.yunet import YuNet, tile_starts
 
 
+@pytest.mark.slow
 def test_it_detects_what_opencv_detects(shared):
     photos = read_lfw_photos(shared).images[:10]
     teacher = YuNet("yunet_n", 320, shared / "teachers", score_min=0.5)

@@ -106,6 +106,7 @@ def test_the_teacher_reproduces_its_stored_embeddings(shared, cache_dir):
     assert (asked * teacher.embed_pack(pack)[:8]).sum(axis=1).min() > 0.999
 
 
+@pytest.mark.slow
 def test_the_photographs_of_lfw_come_with_their_pairs(shared):
     photos = read_lfw_photos(shared)
     assert photos.images.shape == (1583, 250, 250, 3)

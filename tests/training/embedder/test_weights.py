@@ -95,6 +95,7 @@ def run(*arguments):
     return result, " ".join(result.output.split())
 
 
+@pytest.mark.slow
 def test_a_run_continues_from_the_weights_of_another_through_the_commands(tiny, tmp_path):
     first, mine = tmp_path / "tiny.toml", tmp_path / "mine.toml"
     short = msgspec.structs.replace(tiny, optimizer=OptimizerConfig(images=32 * 20, warmup_images=32))

@@ -44,6 +44,7 @@ def fit(experiment_file, runs, *options):
     return [line for line in read_log(runs / "tiny" / LOG) if "total" in line]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["adamw", "muon, pictures of growing size"])
 def test_a_killed_run_resumes_and_ends_as_if_nothing_had_happened(recipe, tiny, tmp_path):
     whole, torn = tmp_path / "whole", tmp_path / "torn"
@@ -71,6 +72,7 @@ def test_a_killed_run_resumes_and_ends_as_if_nothing_had_happened(recipe, tiny, 
         assert torch.allclose(weights.float(), ends[1][name].float(), atol=1e-5), name
 
 
+@pytest.mark.slow
 def test_two_processes_train_what_one_does(tiny, tmp_path):
     # Each process normalises over its own half of the batch: large halves, so that this costs only noise.
     large = msgspec.structs.replace(
@@ -86,6 +88,7 @@ def test_two_processes_train_what_one_does(tiny, tmp_path):
     assert trained_backbone(large, tmp_path / "two").state_dict().keys() == Backbone(large.backbone).state_dict().keys()
 
 
+@pytest.mark.slow
 def test_the_processor_seconds_of_a_run_are_counted_over_its_resumes(experiment_file, tiny, tmp_path):
     fit(experiment_file, tmp_path)
     path = tmp_path / "tiny" / CHECKPOINT
@@ -106,6 +109,7 @@ def test_the_processor_seconds_of_a_run_are_counted_over_its_resumes(experiment_
     assert {name.split(".")[0] for name in checkpoint["module"]} == {"backbone", "loss"}
 
 
+@pytest.mark.slow
 def test_another_experiments_checkpoint_is_refused_by_name(experiment_file, tiny, tmp_path):
     fit(experiment_file, tmp_path)
     other = msgspec.structs.replace(tiny, seed=1)
@@ -127,6 +131,7 @@ def test_a_checkpoint_of_other_pictures_is_refused(tiny, tmp_path):
         load_checkpoint(tmp_path / "tiny", tiny, module=None, optimizers=[], data_digest="bbb")
 
 
+@pytest.mark.slow
 def test_a_launcher_that_started_another_number_of_processes_is_refused(experiment_file, tmp_path, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     refused = subprocess.run(fit_command(experiment_file, tmp_path), capture_output=True, text=True, check=False)
