@@ -19,6 +19,31 @@ settings.load_profile("limen")
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
 
+# Files and folders of tests that take longer than a second or two each: a device with a broker, a training, a process.
+SLOW = (
+    "deploy/test_models.py",
+    "edge/commands/test_bench.py",
+    "edge/demo",
+    "edge/mqtt",
+    "edge/runtime",
+    "faults",
+    "integration",
+    "story",
+    "test_release_1.py",
+    "training/data/test_scenes.py",
+    "training/detector/test_overlap.py",
+    "training/engine/test_trainer.py",
+    "training/test_cli.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Mark the slow ones; single tests elsewhere carry the marker themselves."""
+    for item in items:
+        path = item.path.relative_to(Path(__file__).parent)
+        if any(path.is_relative_to(slow) for slow in SLOW):
+            item.add_marker(pytest.mark.slow)
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
