@@ -162,9 +162,10 @@ class GalleryMessage(Message, frozen=True):
 
 
 class Settings(Message, frozen=True):
-    """What can be set while the device runs."""
+    """What can be set while the device runs; and fpir, how often a stranger may be named at tau."""
 
     recognition: bool
+    fpir: float
 
 
 class Seen(Message, frozen=True):

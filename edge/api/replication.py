@@ -2,7 +2,7 @@
 
 import msgspec
 
-from edge.core.replication import Revision, TemplateRecord
+from edge.core.replication import ID_MAX, Revision, TemplateRecord, check, within
 from edge.errors import CipherError
 
 
@@ -19,8 +19,15 @@ class RevisionMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_revision_message(payload: bytes) -> RevisionMessage:
-    """The message in a decrypted payload. Raises CipherError where there is none: it is of another version of limen."""
+    """The message in a decrypted payload.
+
+    Raises CipherError where there is none, as of another version of limen, or where it breaks a limit of
+    edge.core.replication.check.
+    """
     try:
-        return msgspec.msgpack.decode(payload, type=RevisionMessage)
+        message = msgspec.msgpack.decode(payload, type=RevisionMessage)
+        within("the length of a device's name", len(message.device), 1, ID_MAX)
+        check(message.revision, message.records)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise CipherError(f"a revision cannot be read: {error}") from error
+    return message

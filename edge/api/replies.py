@@ -129,6 +129,7 @@ class RebuiltReply(Reply, frozen=True, kw_only=True):
 
 
 class ConfigReply(Reply, frozen=True, kw_only=True):
-    """What can be set while the device runs."""
+    """What can be set while the device runs; and fpir, how often a stranger may be named at tau."""
 
     recognition: bool
+    fpir: float

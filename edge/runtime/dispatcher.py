@@ -176,7 +176,7 @@ class Dispatcher:
 
     def _keep(self, answer: Answer, key: RequestKey) -> None:
         """Keep an answer without its transaction, which is as the asker pleases: a name may be in it."""
-        self._store.answers.keep(key.transaction, key.digest, answer.to(None).json(), time.time())
+        self._store.answers.keep(key.transaction, key.digest, answer.to(None).json())
 
     def _start_live(self, request: StartEnrollment, key: RequestKey, address: Address) -> Answer:
         """Begin a live enrollment: it is answered when it ends, and until then with its progress."""

@@ -163,7 +163,7 @@ class EventPublisher:
             runtime=interpreter_class().__module__.split(".")[0],
         )
         self._link.publish_state("info", info.json())
-        self._link.publish_state("config", Settings(recognition=recognizer.recognizing).json())
+        self._link.publish_state("config", Settings(recognition=recognizer.recognizing, fpir=self._device.fpir).json())
         self.publish_discovery()
         gallery = GalleryMessage(people=recognizer.people.summaries(), model=self._device.model)
         self._link.publish_state("gallery", gallery.json())

@@ -100,7 +100,7 @@ class Replication:
         )
 
     def _note_local_changes(self) -> None:
-        news = self._db.notice()
+        news = self._db.record_local_changes()
         self._due |= dict.fromkeys(news, 0.0)
         self._checkpoint(self._db.revisions[person_id] for person_id in news)
 
@@ -157,9 +157,9 @@ class Replication:
         """Join revisions, and write the gallery that follows, in one transaction; answer cameras that are behind."""
         with self._device.store.transaction():
             self._note_local_changes()  # what another process wrote just now must not be overwritten
-            received = [self._db.take(one.revision, one.records, self._usable) for one in messages]
+            received = [self._db.receive(one.revision, one.records, self._usable) for one in messages]
             with self._device.store.audit.on_behalf_of("camera " + ", ".join(sorted({one.device for one in messages}))):
-                changed = self._db.show()
+                changed = self._db.apply()
         self._changed |= changed
         self._checkpoint(one.revision for one in messages)
         for one, usable in zip(messages, received, strict=True):
@@ -168,7 +168,10 @@ class Replication:
 
     def _compare(self, message: RevisionMessage, received: Revision) -> None:
         person_id = received.person_id
-        own = self._db.revisions[person_id]
+        own = self._db.revisions.get(person_id)
+        if own is None:  # the household has too many people
+            self._dropped += 1
+            return
         crops = self._crop_bytes(own).keys() - {
             record.template_id for record in message.records if record.crop is not None
         }
@@ -225,7 +228,7 @@ class Replication:
 
     def _publish(self, revision: Revision) -> None:
         crops = bool(self._crop_bytes(revision))
-        message = RevisionMessage(device=self._name, revision=revision, records=self._db.looks(revision, crops=crops))
+        message = RevisionMessage(device=self._name, revision=revision, records=self._db.records(revision, crops=crops))
         topic = self._topic(revision.person_id)
         encrypted = self._cipher.encrypt(message.bytes(), topic)
         if len(encrypted) > self._bytes_max:

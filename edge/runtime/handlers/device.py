@@ -34,11 +34,11 @@ def check_health(_request: CheckHealth, device: DeviceContext) -> Health:
 @handles(GetConfig)
 def get_config(_request: GetConfig, device: DeviceContext) -> ConfigReply:
     """Whether recognition is on."""
-    return ConfigReply(recognition=device.recognizer.recognizing)
+    return ConfigReply(recognition=device.recognizer.recognizing, fpir=device.device.fpir)
 
 
 @handles(SetConfig)
 def set_config(request: SetConfig, device: DeviceContext) -> ConfigReply:
     """Turn recognition on or off."""
     device.recognizer.switch(on=request.recognition)
-    return ConfigReply(recognition=device.recognizer.recognizing)
+    return ConfigReply(recognition=device.recognizer.recognizing, fpir=device.device.fpir)

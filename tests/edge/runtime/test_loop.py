@@ -215,16 +215,29 @@ def test_recognition_is_switched_off_and_stays_off_over_a_restart(config, househ
         assert Detector().detect(cv2.imdecode(np.frombuffer(household.newest("image/last"), np.uint8), 1)[..., ::-1])
         assert len(household.newest("image/last")) <= 64 * 1024
         off = household.ask("config/set", {"transaction": "off", "recognition": False})
-        assert off["data"] == {"recognition": False}
+        assert off["data"]["recognition"] is False
         household.next_event(0, event_type="unknown", phase="end", track=first["track"])
-        until(lambda: json.loads(household.newest("config")) == {"recognition": False})
+        until(lambda: json.loads(household.newest("config"))["recognition"] is False)
         until(lambda: json.loads(household.newest("presence"))["state"] == "nobody")
     until(lambda: household.newest("status") == b"offline")
     before = len(household.events())
     with running(config, lambda: open_source(config.camera, loop=True)):
         until(lambda: household.newest("status") == b"online")
-        assert household.ask("config/get", {"transaction": "get"})["data"] == {"recognition": False}
+        assert household.ask("config/get", {"transaction": "get"})["data"]["recognition"] is False
         time.sleep(2)  # the footage shows somebody within it
         assert len(household.events()) == before
-        assert household.ask("config/set", {"transaction": "on", "recognition": True})["data"] == {"recognition": True}
+        assert household.ask("config/set", {"transaction": "on", "recognition": True})["data"]["recognition"]
         household.next_event(before, event_type="unknown", phase="new")
+
+
+def test_the_rate_that_holds_is_reported_where_tau_is_not_measured_lower(config):
+    """Tau is measured down to one false match in 100,000: with 20 people, a stranger is named 20 times as often."""
+    with Device.open(config) as device:
+        lowest = device.embedder.card.fmr_min
+        assert device.fpir == config.decision.fpir == lowest
+        embeddings = np.eye(20, 128, dtype=np.float32)
+        for number, embedding in enumerate(embeddings):
+            device.store.add(f"Person {number}", [embedding], [np.zeros((112, 112, 3), np.uint8)])
+        device.recognizer.reload()
+        assert device.recognizer.gallery.tau == pytest.approx(device.embedder.card.tau(lowest))
+        assert device.fpir == pytest.approx(1 - (1 - lowest) ** 20)
