@@ -1,43 +1,37 @@
 """The household's side of the broker: asks a device and waits for its answer. What `limen ... --broker` uses.
 
-In MQTT 3.1.1, which every broker has: the answer is known by its transaction.
+An answer is known by its transaction, with every version of MQTT.
 """
 
 import threading
+import time
 import uuid
+from collections import deque
 from collections.abc import Callable
 from typing import Self
 
 import msgspec
-from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
-from paho.mqtt.properties import Properties
-from paho.mqtt.reasoncodes import ReasonCode
 
+from edge.api.answers import Answer
 from edge.api.signing import sign
 from edge.api.topics import Topics
 from edge.config import MqttConfig
 from edge.errors import BrokerError, RefusedError
-from edge.mqtt.client import client_of
+from edge.mqtt.blame import LARGE_BYTES, Seen, not_connected
+from edge.mqtt.limits import packet_bytes
+from edge.mqtt.network import Network
+from edge.mqtt.reports import Connected, Lost, Message, Publication, Receipt, Session, Subscribed, Subscription
 
 CONNECT_SECONDS = 5.0
-LARGE_BYTES = 100_000
+CLOSE_SECONDS = 2.0
+STEP_SECONDS = 0.1  # between two looks at what keeps an answer from coming
+LIST_SECONDS = 0.3  # in which the broker sends the status that it keeps of every device
 SETTLE_SECONDS = 0.5
 SIGNED_AGAIN_MAX = 3
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """What a device answers; see edge.api.messages.answer_json."""
-
-    status: str
-    data: dict[str, object] | None = None
-    code: str | None = None
-    error: str | None = None
-    transaction: str | None = None
-
-    @property
-    def too_large(self) -> bool:
-        """It is about a request that was not read."""
-        return self.transaction is None and self.code in {"too_large", "busy"}
+ANSWERS_MAX, RETAINED_MAX, DEVICES_MAX, LISTED_MAX = 1000, 10_000, 1000, 20
+ANSWERS = "response/#"
+HEARD = (ANSWERS, "+", "event/+", "person/+", "image/+")  # all but requests: nobody needs to hear their own
+STATUSES = "limen/+/status"
 
 
 def read_answer(payload: bytes) -> Answer | None:
@@ -48,42 +42,45 @@ def read_answer(payload: bytes) -> Answer | None:
         return None
 
 
+def is_unread(answer: Answer) -> bool:
+    """Whether it is about a request that was too large to be read: then the device cannot say about which one."""
+    return answer.transaction is None and answer.code in {"too_large", "busy"}
+
+
 class Controller:
     """A connection that asks one device; use it in `with`.
 
-    hear: called with the topic below `limen/<device>` and the payload of everything the device says, on a thread of
-    its own.
+    hear: called with the topic below `limen/<device>` and the payload of everything that the device publishes, by a
+    thread of its own
 
-    Where the configuration has a signing key, what it asks is signed by it.
+    Where the configuration has a signing key, requests are signed with it.
 
-    Raises BrokerError where the broker cannot be reached or refuses.
+    Raises BrokerError where the broker cannot be reached or refuses, ConfigError where a file cannot be used.
     """
 
     def __init__(self, config: MqttConfig, device: str, hear: Callable[[str, bytes], None] | None = None) -> None:
-        self.topics, self._hear = Topics(device), hear
+        self.config, self.topics, self._hear = config, Topics(device), hear
         self._broker = f"{config.host}:{config.port}"
-        self._changed = threading.Condition()
-        self._answers: dict[str, list[Answer]] = {}
-        self._status: str | None = None
-        self._retained: set[str] = set()  # topics of what the broker kept from before
-        self._settled = False
-        self._last_error: str | None = "it did not answer in time"
-        if config.ca_file is None:
-            self._last_error += "; does it want TLS (mqtt.ca_file)?"
+        self._changed = threading.Condition()  # everything below changes under it
+        self._answers: deque[tuple[str, Answer]] = deque(maxlen=ANSWERS_MAX)  # with the verb
+        self._statuses: dict[str, str] = {}  # by device
+        self._retained: dict[str, None] = {}  # topics that the broker keeps
+        self._receipts: dict[int, Receipt] = {}
+        self._refusals: dict[str, str | None] = {}  # by filter that the broker answered: why it refused it
+        self._heard = False  # anything of the device
+        self._connected: Connected | None = None
+        self._lost: Lost | None = None
         self._key = config.signing_key()
-        self._client = client_of(config)
-        self._client.on_connect, self._client.on_subscribe = self._on_connect, self._on_subscribe
-        self._client.on_message = self._on_message
-        try:
-            self._client.connect(config.host, config.port)
-        except OSError as error:
-            raise BrokerError(f"the broker {self._broker} cannot be reached: {error}") from error
-        self._client.loop_start()
-        with self._changed:
-            self._changed.wait_for(lambda: self._settled, CONNECT_SECONDS)
-        if self._last_error is not None:
+        session = Session("", self._receive, tuple(Subscription(self.topics.of(name)) for name in HEARD))
+        silence_seconds = CONNECT_SECONDS / 2  # of the broker, for each version of MQTT
+        self._network = Network(config, session, retry=False, connack_seconds=silence_seconds, notify=self._notify)
+        self._network.start()
+        needed = self.topics.of(ANSWERS)
+        self._wait(lambda: self._lost is not None or needed in self._refusals, CONNECT_SECONDS + STEP_SECONDS)
+        problem = not_connected(self._lost, self._refusals, needed, tls=config.ca_file is not None)
+        if problem is not None:
             self.close()
-            raise BrokerError(f"the broker {self._broker} does not let us in: {self._last_error}")
+            raise BrokerError(f"the broker {self._broker} {problem}")
 
     def __enter__(self) -> Self:
         return self
@@ -92,9 +89,8 @@ class Controller:
         self.close()
 
     def close(self) -> None:
-        """Say goodbye."""
-        self._client.disconnect()
-        self._client.loop_stop()
+        """Disconnect."""
+        self._network.stop(CLOSE_SECONDS)
 
     def ask(
         self,
@@ -103,20 +99,47 @@ class Controller:
         timeout_seconds: float = 20.0,
         hear_progress: Callable[[dict[str, object]], None] = lambda _progress: None,
     ) -> dict[str, object]:
-        """What the device answers. hear_progress: called with what it says until then of how far it has come.
+        """The data of the device's answer. hear_progress: called with the data of what it reports until then.
 
-        Signed again where somebody else's request, signed later, came first.
-        Raises RefusedError with its code and reason where it refuses, BrokerError where it does not answer in time.
+        A request is signed again where another one, signed later, came first. Raises RefusedError with its code and
+        reason where the device refuses; BrokerError, within a second, where the request or an answer cannot get
+        through, and after timeout_seconds where there is no answer.
         """
         for _ in range(SIGNED_AGAIN_MAX):
             try:
-                return self._asked(verb, fields, timeout_seconds, hear_progress)
+                return self._ask_once(verb, fields, timeout_seconds, hear_progress)
             except RefusedError as refusal:
                 if refusal.code != "out_of_order":
                     raise
-        return self._asked(verb, fields, timeout_seconds, hear_progress)
+        return self._ask_once(verb, fields, timeout_seconds, hear_progress)
 
-    def _asked(
+    def clear(self) -> None:
+        """Remove from the broker all that it keeps of the device.
+
+        What it keeps comes after the subscription was answered, and nothing says when that is all: a pause does.
+        """
+        everything = f"{self.topics.base}/#"
+        self._network.subscribe(everything)
+        self._wait(lambda: everything in self._refusals or self._lost is not None, CONNECT_SECONDS)
+        count = -1
+        while count < len(self._retained):
+            count = len(self._retained)
+            self._wait(lambda: False, SETTLE_SECONDS)
+        for topic in list(self._retained):
+            self._receipts.clear()
+            self._network.publish(Publication(topic, b"", 1, retain=True))
+            self._wait(lambda: bool(self._receipts) or self._lost is not None, CONNECT_SECONDS)
+
+    def wait_until_online(self, timeout_seconds: float) -> None:
+        """Raise BrokerError where the device is not online by then."""
+        device = self.topics.device
+        self._wait(lambda: self._statuses.get(device) == "online" or self._lost is not None, timeout_seconds)
+        if self._lost is not None:
+            raise BrokerError(f"the broker {self._broker}: {self._lost.text}")
+        if self._statuses.get(device) != "online":
+            raise BrokerError(f"device '{device}' did not come online in {timeout_seconds:g} s")
+
+    def _ask_once(
         self,
         verb: str,
         fields: dict[str, object],
@@ -127,90 +150,106 @@ class Controller:
         payload = msgspec.json.encode({"transaction": transaction, **fields})
         if self._key is not None:
             payload = sign(self._key, topic, payload)
+        self._check_size(topic, payload)
         large = len(payload) > LARGE_BYTES
-        answer: Answer | None = None
+        self._answers.clear()
+        self._receipts.clear()
+        began, ticket = time.monotonic(), self._network.publish(Publication(topic, payload, 1))
+        while True:
+            self._wait(lambda: bool(self._answers), STEP_SECONDS)
+            while self._answers:
+                about, answer = self._answers.popleft()
+                ours = about == verb and answer.transaction == transaction
+                if ours and answer.status == "progress":
+                    hear_progress(answer.data or {})
+                elif ours or (about == verb and large and is_unread(answer)):
+                    if answer.status != "ok":
+                        raise RefusedError(answer.code or "error", f"{answer.code}: {answer.error}")
+                    return answer.data or {}
+            self._check_way(topic, len(payload), ticket, time.monotonic() - began)
+            if time.monotonic() - began > timeout_seconds:
+                self._check_way(topic, len(payload), ticket, float("inf"))
+                raise BrokerError(
+                    f"device '{self.topics.device}' gave no answer to {verb} in {timeout_seconds:g} s at "
+                    f"{self._broker}; it is {self._statuses.get(self.topics.device, 'of unknown status')}"
+                )
 
-        def answered() -> bool:
-            nonlocal answer
-            heard = self._answers.get(verb, [])
-            for progress in [one for one in heard if one.status == "progress" and one.transaction == transaction]:
-                heard.remove(progress)
-                hear_progress(progress.data or {})
-            # Of a request that is too large to be read, the device cannot say which one it was.
-            answer = next((one for one in heard if one.transaction == transaction or (large and one.too_large)), None)
-            return answer is not None
+    def _check_size(self, topic: str, payload: bytes) -> None:
+        """Raise BrokerError for a request that the broker does not take."""
+        limit = None if self._connected is None else self._connected.limits.packet_bytes
+        size = packet_bytes(topic, payload)
+        if limit is not None and size > limit:
+            raise BrokerError(f"the request has {size} bytes; the broker {self._broker} takes {limit}")
 
+    def _check_way(self, topic: str, size: int, ticket: int, waited_seconds: float) -> None:
+        """Raise BrokerError where no answer will come."""
+        seen = Seen(
+            device=self.topics.device,
+            broker=self._broker,
+            username=self.config.username,
+            topic=topic,
+            size=size,
+            waited_seconds=waited_seconds,
+            heard=self._heard,
+            status=self._statuses.get(self.topics.device),
+            receipt=self._receipts.get(ticket),
+            lost=self._lost,
+        )
+        obstacle = seen.obstacle()
+        if obstacle is not None:
+            raise BrokerError(f"{obstacle}; {self._others()}" if seen.absent and seen.lost is None else obstacle)
+
+    def _others(self) -> str:
+        """Which devices are online."""
+        self._network.subscribe(STATUSES)
+        self._wait(lambda: STATUSES in self._refusals or self._lost is not None, CONNECT_SECONDS)
+        self._wait(lambda: False, LIST_SECONDS)
+        online = sorted(device for device, status in self._statuses.items() if status == "online")
+        return f"online are {', '.join(online[:LISTED_MAX])}" if online else "no device is online"
+
+    def _wait(self, done: Callable[[], bool], seconds: float) -> None:
+        """Wait until that, at most so long; note what the network thread reports meanwhile."""
+        until = time.monotonic() + seconds
         with self._changed:
-            self._answers.pop(verb, None)
-        self._client.publish(topic, payload, qos=1)
+            while True:
+                self._note_reports()
+                remaining = until - time.monotonic()
+                if done() or remaining <= 0:
+                    return
+                self._changed.wait(remaining)
+
+    def _note_reports(self) -> None:
+        for report in self._network.reports():
+            match report:
+                case Connected():
+                    self._connected = report
+                case Lost():
+                    self._lost = None if report.next_try else report
+                case Receipt():
+                    self._receipts[report.ticket] = report
+                case Subscribed():
+                    self._refusals |= {one: report.refused.get(one) for one in report.filters}
+
+    def _notify(self) -> None:
         with self._changed:
-            self._changed.wait_for(answered, timeout_seconds)
-            status = self._status or "never seen at this broker: another name, or this user may not hear it"
-        if answer is None:
-            raise BrokerError(
-                f"device '{self.topics.device}' gave no answer to {verb} in {timeout_seconds:g} s at {self._broker}; "
-                f"it is {status}"
-            )
-        if answer.status != "ok":
-            raise RefusedError(answer.code or "error", f"{answer.code}: {answer.error}")
-        return answer.data or {}
-
-    def clear(self) -> None:
-        """Have the broker forget all that it keeps of the device.
-
-        What it keeps comes after the subscription was answered, and nothing says when that is all: a pause does.
-        """
-        count = -1
-        with self._changed:
-            while count < len(self._retained):
-                count = len(self._retained)
-                self._changed.wait(SETTLE_SECONDS)
-            topics = list(self._retained)
-        for topic in topics:
-            self._client.publish(topic, b"", qos=1, retain=True).wait_for_publish(CONNECT_SECONDS)
-
-    def wait_until_online(self, timeout_seconds: float) -> None:
-        """Raise BrokerError where the device is not there by then."""
-        with self._changed:
-            if not self._changed.wait_for(lambda: self._status == "online", timeout_seconds):
-                raise BrokerError(f"device '{self.topics.device}' did not come online in {timeout_seconds:g} s")
-
-    def _on_connect(
-        self,
-        client: Client,
-        _userdata: object,
-        _flags: ConnectFlags,
-        reason: ReasonCode,
-        _properties: Properties | None,
-    ) -> None:
-        if reason.is_failure:
-            with self._changed:
-                self._settled, self._last_error = True, str(reason)
-                self._changed.notify_all()
-        else:
-            client.subscribe(f"{self.topics.base}/#", qos=1)
-
-    def _on_subscribe(
-        self, _client: Client, _userdata: object, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
-    ) -> None:
-        refused = next((reason for reason in reasons if reason.is_failure), None)
-        with self._changed:
-            self._settled, self._last_error = True, None if refused is None else f"{self.topics.base}/#: {refused}"
             self._changed.notify_all()
 
-    def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
-        name = message.topic.removeprefix(f"{self.topics.base}/")
+    def _receive(self, message: Message) -> None:
+        """Take a message in, for the network thread."""
+        device, _, name = message.topic.removeprefix("limen/").partition("/")
         with self._changed:
-            if message.retain:
-                self._retained.add(message.topic)
-            if name == "status":
-                self._status = message.payload.decode("ascii", "replace")
-            elif name.startswith("response/"):
-                verb = name.removeprefix("response/")
+            if name == "status" and (device in self._statuses or len(self._statuses) < DEVICES_MAX):
+                self._statuses[device] = message.payload[:100].decode("ascii", "replace")
+            if device != self.topics.device:
+                return
+            if message.retain and message.payload and len(self._retained) < RETAINED_MAX:
+                self._retained[message.topic] = None
+            self._heard |= not name.startswith("request/")
+            if name.startswith("response/"):
                 answer = read_answer(message.payload)
                 if answer is None:
                     return  # somebody else's
-                self._answers.setdefault(verb, []).append(answer)
+                self._answers.append((name.removeprefix("response/"), answer))
             self._changed.notify_all()
         if self._hear is not None and not name.startswith("request/"):
             self._hear(name, message.payload)

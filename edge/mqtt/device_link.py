@@ -1,316 +1,279 @@
-"""All of paho: one connection that mends itself, a bounded queue out, an inbox in. Nothing here blocks the door.
+"""The device's side of the broker: bounded queues out, an inbox in, states that outlive a connection.
 
-paho's network thread runs the callbacks, some of them under its own locks. They only append to deques, which need no
-lock of ours: publishing happens on the door's thread alone, whatever can fail (JSON, pictures) is read there, and an
-exception cannot end the network thread.
+Which thread may call what: everything is for one thread, the owner's, which runs the frame loop, but for `receive`,
+which the network thread calls. Nothing waits but `stop`: here it is decided what is sent, and the network thread
+(edge.mqtt.network) does whatever needs the network. What came of it is noted in `pending`, which is to be called again
+and again.
 """
 
 import logging
-import sys
 import time
 from collections import deque
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, topic_matches_sub
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
-from paho.mqtt.reasoncodes import ReasonCode
-from paho.mqtt.subscribeoptions import SubscribeOptions
+import msgspec
 
 from edge.api.topics import Topics
 from edge.config import MqttConfig
-from edge.mqtt.client import client_of
+from edge.mqtt.backoff import Backoff
+from edge.mqtt.client import limits_of, topic_matches_sub
 from edge.mqtt.inbox import COUNT_MAX, Inbox, Incoming
+from edge.mqtt.journal import Journal
+from edge.mqtt.limits import BadTopic, Refusal, TooLarge, topic_problem
+from edge.mqtt.network import Network
+from edge.mqtt.outbound import INFLIGHT_MAX, Outbound, Outgoing
+from edge.mqtt.reports import (
+    Cause,
+    Connected,
+    Lost,
+    Message,
+    Presence,
+    Receipt,
+    Report,
+    Session,
+    Subscribed,
+    Subscription,
+)
+from edge.mqtt.states import State
+
+__all__ = ["INFLIGHT_MAX", "BadTopic", "DeviceLink", "Incoming", "Outgoing", "Refusal", "TooLarge", "topic_problem"]
 
 log = logging.getLogger("limen")
 
-INFLIGHT_MAX = 16
 SHARED_COUNT_MAX = 10_000
-RECONNECT_SECONDS = (1, 30)
-CONNACK_SECONDS = 5.0
-NO_VERSION_5 = {1, 0x84}  # "unacceptable protocol version": as a broker of 3.1.1 says it, and as one of 5 does
+INFO_BYTES_MAX = 10_000
+CLOSES_MAX = 3
+REMEDY = "give each device its own `device` name"
 
 
-@dataclass
-class Outgoing:
-    """A message that waits to be delivered.
+class Instance(msgspec.Struct):
+    """What tells one run of a device from another, in `info`."""
 
-    expires_at: on the monotonic clock; later it goes to late_topic; token: by which the sender knows it when delivered
-    retain: the broker keeps it; with a lost connection it is lost too, and whoever sent it has a newer one by then
-    """
-
-    topic: str
-    payload: bytes
-    expires_at: float | None = None
-    late_topic: str | None = None
-    correlation: bytes | None = None
-    token: int | None = None
-    retain: bool = False
+    instance: str | None = None
 
 
 class DeviceLink:
-    """The device's side of the broker; every method is for the thread that owns the door.
+    """The link of a device to the broker; see the module for which thread may call what.
 
-    also_hear: topics of others
-    share: filter of what is shared with others; it waits apart, in `shared`, and one's own words come back there too
-    dropped: how many messages the full queue lost, oldest first
-    packet_bytes_max: what the broker takes at most, where it says so
-    delivered: tokens of messages that the broker acknowledged, for the sender to take out
+    also_hear: further topics; share: the filter of what is shared with others: it waits apart, in `shared`, and what
+    this device sends there comes back; backoff, make_network: for tests
+
+    connections: how many there were; last_error: why there is none now, None while there is one
+    delivered: tokens of messages that are done with, acknowledged or set aside, for the sender to take out
     """
 
     def __init__(
-        self, config: MqttConfig, topics: Topics, also_hear: tuple[str, ...] = (), share: str | None = None
+        self,
+        config: MqttConfig,
+        topics: Topics,
+        also_hear: tuple[str, ...] = (),
+        share: str | None = None,
+        *,
+        backoff: Backoff | None = None,
+        make_network: Callable[..., Network] = Network,
     ) -> None:
         self.config, self.topics, self.also_hear, self.share = config, topics, also_hear, share
-        self.dropped = self.connections = 0
-        self.packet_bytes_max: int | None = None
+        self.connections = 0
         self.shared = Inbox(config.request_bytes_max, SHARED_COUNT_MAX)
         self.last_error: str | None = "not connected yet"
-        self.version_5 = config.version != "3.1.1"
-        self.delivered: deque[int] = deque()
-        self._waiting: deque[Outgoing] = deque()
-        self._inflight: dict[int, Outgoing] = {}
-        self._states: dict[str, tuple[bytes, int]] = {}
-        self._connected = False
-        # Filled by the network thread, emptied by ours.
         self._inbox = Inbox(config.request_bytes_max)
-        self._acknowledged: deque[tuple[int, str | None]] = deque()  # which, and why the broker refused it
-        self._changes: deque[str | None] = deque()  # connected (None), or why not any more
-        self._opened_at: float | None = None  # when a connection was made that the broker has not answered yet
-        self._other_version = self._refused = False
-        self._shares = () if share is None else (share,)
-        self._client = self._make_client()
+        self._info = topics.of("info")
+        self._infos: deque[bytes] = deque(maxlen=8)  # heard on that topic
+        backoff = backoff or Backoff()
+        self._lasting_seconds, self._settles_at = backoff.lasting_seconds, 0.0
+        self._closes = 0  # in a row, by the broker, soon and with nothing under way
+        self._journal = Journal(f"{config.host}:{config.port}")
+        presence = Presence(topics.of("status"), b"online", b"offline")
+        session = Session(f"limen-{topics.device}", self.receive, self._subscriptions(), presence)
+        self._network = make_network(config, session, backoff=backoff)
+        self._out = Outbound(
+            self._network.publish, config.queue_answers_max, limits_of(None, config), self._journal.complain
+        )
+        self._waiting, self._states, self.delivered = self._out.waiting, self._out.states, self._out.delivered
 
     def start(self) -> None:
-        """Connect, now or when the broker is there."""
-        clean = {"clean_start": True} if self.version_5 else {}
-        self._client.connect_async(self.config.host, self.config.port, self.config.keepalive_seconds, **clean)
-        self._client.loop_start()
+        """Begin to connect; the broker need not be there yet."""
+        self._network.start()
 
     def stop(self, timeout_seconds: float = 2.0) -> None:
-        """Deliver what can still be delivered, say offline and disconnect."""
+        """Deliver what can still be delivered, publish `offline` and disconnect; wait at most so long."""
         give_up_at = time.monotonic() + timeout_seconds
-        while self._connected and self.depth and time.monotonic() < give_up_at:
-            self.pending()
-            time.sleep(0.01)
-        self.pending()  # the broker may have gone meanwhile
-        if self._connected:
-            last = self._client.publish(self.topics.of("status"), b"offline", qos=1, retain=True)
-            with suppress(RuntimeError, ValueError):  # it went just now: its Last Will says offline
-                last.wait_for_publish(timeout=max(0.1, give_up_at - time.monotonic()))
-        self._client.disconnect()
-        self._client.loop_stop()
-        self._connected = False
+        self._drain(give_up_at)
+        self._out.send_last(self.topics.of("status"), b"offline")
+        self._drain(give_up_at)
+        self._network.stop(max(0.1, give_up_at - time.monotonic()))
+        self._advance()
+        self._out.closed(by_broker=False)
 
     @property
     def connected(self) -> bool:
-        """The broker has said yes."""
-        return self._connected
+        """Whether the broker has accepted the connection."""
+        return self._out.open
+
+    @property
+    def version_5(self) -> bool:
+        """Whether MQTT 5 is spoken, or tried."""
+        return self._network.version_5
+
+    @property
+    def packet_bytes_max(self) -> int | None:
+        """Bytes of a packet that the broker takes; None where that is not known."""
+        return self._out.limits.packet_bytes
+
+    @property
+    def depth(self) -> int:
+        """Messages that wait or are not acknowledged yet; states do not count."""
+        return self._out.depth
+
+    @property
+    def dropped(self) -> int:
+        """Messages that the full queue lost, oldest first, or that the broker refused."""
+        return self._out.dropped
+
+    @property
+    def set_aside(self) -> int:
+        """Messages that were not sent because the broker takes none like them."""
+        return self._out.set_aside
 
     @property
     def refused(self) -> int:
         """Requests that did not fit the inbox."""
         return self._inbox.refused
 
-    @property
-    def depth(self) -> int:
-        """Messages that wait or were not acknowledged yet."""
-        return len(self._waiting) + len(self._inflight)
+    def receive(self, message: Message) -> None:
+        """Take a message in, for the network thread."""
+        if message.topic == self._info:
+            self._infos.append(message.payload[:INFO_BYTES_MAX])
+        elif self.share is not None and topic_matches_sub(self.share, message.topic):
+            self.shared.put(message)
+        else:
+            self._inbox.put(message)
 
     def pending(self, count: int = COUNT_MAX) -> list[Incoming]:
-        """What came in since the last call, at most so many. To be called again and again: it also sends what waits."""
-        while self._changes:
-            before, self.last_error = self.last_error, self._changes.popleft()
-            if self.last_error != before:
-                log.info("%s:%d %s", self.config.host, self.config.port, self.last_error or "is connected")
-            if self._connected and self.last_error is not None:
-                self._begin_again()
-                break
-            self._connected = self.last_error is None
-            if self._connected:
-                self.connections += 1
-                for topic, (payload, qos) in self._states.items():
-                    self._client.publish(topic, payload, qos=qos, retain=True)
-        now = time.monotonic()
-        if self._other_version or (self._opened_at or now) + CONNACK_SECONDS < now:
-            self._try_the_other_version()  # after what came of the last one was noted and logged
-        self._note_acknowledged()
-        self._pump()
+        """What came in since the last call, at most so many. Also sends what waits and notes what was acknowledged."""
+        self._advance()
         return self._inbox.take(count)
 
-    def publish_state(self, name: str, payload: bytes, qos: int = 1) -> None:
-        """A state: retained, the newest alone counts, said again at every connect."""
-        self.publish_retained(self.topics.of(name), payload, qos)
+    def publish_state(self, name: str, payload: bytes, qos: int = 1) -> Refusal | None:
+        """Publish a state on a topic of the device; see publish_retained."""
+        return self.publish_retained(self.topics.of(name), payload, qos)
 
-    def publish_retained(self, topic: str, payload: bytes, qos: int = 1, *, again: bool = False) -> None:
-        """As say, on a topic that need not be the device's own. again: also if it was the last that was said there."""
-        if again or self._states.get(topic) != (payload, qos):
-            self._states[topic] = payload, qos
-            if self._connected:
-                self._client.publish(topic, payload, qos=qos, retain=True)
+    def publish_retained(self, topic: str, payload: bytes, qos: int = 1, *, again: bool = False) -> Refusal | None:
+        """Publish a retained state: of each topic the newest, and over every connection anew.
+
+        again: also where it equals the last one. Returns why the broker does not take it, where that is known.
+        """
+        self._out.states.put(State(topic, payload, qos), again=again)
+        self._out.pump()
+        return self._out.refusal(topic, payload)
 
     def publish_transient(self, name: str, payload: bytes) -> None:
-        """What is worth something now alone: not retained, QoS 0, lost where there is no broker."""
-        if self._connected:
-            self._client.publish(self.topics.of(name), payload, qos=0)
+        """Publish what matters now alone: not retained, QoS 0; lost without a broker, or behind a slow one."""
+        self._out.send_transient(self.topics.of(name), payload)
 
     def clear_state(self, name: str) -> None:
         """Take a state back: an empty retained message removes it from the broker."""
         self.publish_state(name, b"")
 
     def clear_retained(self, name: str) -> None:
-        """Remove from the broker what was not said here, once."""
-        if self._connected:
-            self._client.publish(self.topics.of(name), b"", qos=1, retain=True)
+        """Remove from the broker, to which there is a connection, what this device did not publish; once."""
+        if self.connected:
+            self._out.removals.put(State(self.topics.of(name), b"", 1))
+            self._out.pump()
 
     def refetch(self, topic: str) -> None:
-        """Have the broker, to which there is a connection, say once more what it keeps of one of the shared topics."""
-        self._client.subscribe(topic, qos=1)
-        self._client.unsubscribe(topic)  # the filter of them all stays: or all that comes would come twice
+        """Have the broker, to which there is a connection, send again what it keeps of one of the shared topics."""
+        self._network.subscribe(topic)
+        self._network.unsubscribe(topic)  # the filter of them all stays: or all that comes would come twice
 
-    def send(self, message: Outgoing) -> None:
-        """Delivered in order, at least once, when there is a broker; QoS 1."""
-        if len(self._waiting) >= self.config.queue_answers_max:
-            self._waiting.popleft()
-            self.dropped += 1
-        self._waiting.append(message)
-        self._pump()
+    def send(self, message: Outgoing) -> Refusal | None:
+        """Deliver a message at QoS 1, in order, at least once, when there is a broker.
 
-    def _note_acknowledged(self) -> None:
-        while self._acknowledged:
-            number, refusal = self._acknowledged.popleft()
-            message = self._inflight.pop(number, None)
-            if message is None:
-                continue
-            if refusal is not None:  # who sent it still has it, and may send it again over the next connection
-                self.dropped += message.token is None
-                log.error("%s: the broker refused it: %s", message.topic, refusal)
-            elif message.token is not None:
-                self.delivered.append(message.token)
-
-    def _begin_again(self) -> None:
-        """The connection is lost: make a new one.
-
-        Left to itself paho would send again what was under way, as it was: an event that is stale by then would be
-        sent as if it were fresh. Of what has a token, whoever sent it decides what becomes of it.
+        Returns why it is not sent, where that is known already and the message has no `instead` that can be.
         """
-        self._client.disconnect()
-        self._client.loop_stop()
-        self._note_acknowledged()
-        waiting = [*self._inflight.values(), *self._waiting]
-        self._waiting = deque(message for message in waiting if message.token is None and not message.retain)
-        self._inflight.clear()
-        self._changes.clear()
-        self._other_version, self._opened_at, self._refused, self._connected = False, None, False, False
-        self._client = self._make_client()
-        self.start()
+        return self._out.send(message)
 
-    def _pump(self) -> None:
-        """Hand paho as much as may be under way at once; the rest waits here, where it can be counted."""
-        while self._connected and self._waiting and len(self._inflight) < INFLIGHT_MAX:
-            message = self._waiting.popleft()
-            topic, properties = self._addressed(message)
-            info = self._client.publish(topic, message.payload, qos=1, retain=message.retain, properties=properties)
-            self._inflight[info.mid] = message
+    def foreign_instance(self, instance_id: str) -> None:
+        """Another device of this name published this instance id on `info` since this one began.
 
-    def _addressed(self, message: Outgoing) -> tuple[str, Properties | None]:
-        remaining = None if message.expires_at is None else message.expires_at - time.monotonic()
-        topic = message.topic
-        if remaining is not None and remaining <= 0 and message.late_topic:
-            topic, remaining = message.late_topic, None
-        if not self.version_5:
-            return topic, None
-        properties = Properties(PacketTypes.PUBLISH)
-        if remaining is not None:
-            properties.MessageExpiryInterval = max(1, round(remaining))
-        if message.correlation is not None:
-            properties.CorrelationData = message.correlation
-        return topic, properties
-
-    def _make_client(self) -> Client:
-        client = client_of(self.config, f"limen-{self.topics.device}", version_5=self.version_5)
-        client.will_set(self.topics.of("status"), b"offline", qos=1, retain=True)
-        client.reconnect_delay_set(*RECONNECT_SECONDS)
-        client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
-        client.on_connect_fail = self._on_connect_fail
-        client.on_message, client.on_publish = self._on_message, self._on_publish
-        client.on_socket_open, client.on_subscribe = self._on_socket_open, self._on_subscribe
-        return client
-
-    def _try_the_other_version(self) -> None:
-        """The broker has no MQTT 5, or says nothing to it, as some do that have not: begin again with 3.1.1.
-
-        Or back to 5 where 3.1.1 was met with silence too: then it was not the version.
+        With MQTT 3.1.1, and with brokers that do not say so in MQTT 5, nothing else shows who took the connection over.
         """
-        self._other_version, self._opened_at = False, None
-        if self.config.version == "auto" and not self.connections:
-            self.version_5 = not self.version_5
-            self._begin_again()
+        self._network.contended = True
+        log.debug("another instance is %s", instance_id)
 
-    def _on_connect_fail(self, *_: object) -> None:
-        self._changes.append(f"cannot be reached: {sys.exc_info()[1]}")  # paho calls this where it caught the reason
+    def _drain(self, give_up_at: float) -> None:
+        """Wait until everything is delivered, but not longer than that."""
+        self._advance()
+        while self.connected and not self._out.idle and time.monotonic() < give_up_at:
+            time.sleep(0.01)
+            self._advance()
 
-    def _on_socket_open(self, *_: object) -> None:
-        self._opened_at = time.monotonic()
+    def _advance(self) -> None:
+        for report in self._network.reports():
+            self._note(report)
+        if self.connected and time.monotonic() >= self._settles_at:  # the connection has lasted
+            self._settles_at, self._closes, self._network.contended = float("inf"), 0, False
+            self._journal.settle()
+        while self._infos:
+            self._compare_instance(self._infos.popleft())
+        self._out.pump()
 
-    def _on_connect(
-        self,
-        client: Client,
-        _userdata: object,
-        _flags: ConnectFlags,
-        reason: ReasonCode,
-        properties: Properties | None,
-    ) -> None:
-        self._opened_at = None
-        self.packet_bytes_max = getattr(properties, "MaximumPacketSize", None)
-        if reason.is_failure:  # never "connected" on a refusal
-            self._other_version = self.version_5 and reason.value in NO_VERSION_5
-            self._refused = True
-            self._changes.append(f"the broker refused: {reason}")
+    def _note(self, report: Report) -> None:
+        match report:
+            case Receipt():
+                self._out.note(report)
+            case Connected():
+                self.connections, self.last_error = report.number, None
+                self._settles_at = time.monotonic() + self._lasting_seconds
+                self._journal.say("is connected")
+                self._out.opened(report.limits)
+            case Lost():
+                self._closes += report.cause is Cause.BROKER and self._out.idle
+                self.last_error = self._reason(report)
+                if report.cause is not Cause.STOPPED:
+                    self._journal.say(self.last_error)
+                self._out.closed(by_broker=report.cause is Cause.BROKER and not self._network.contended)
+            case Subscribed():
+                for topic, reason in report.refused.items():
+                    if topic != self._info:
+                        self._journal.complain(f"{topic}: the broker does not let us hear it: {reason}")
+
+    def _reason(self, lost: Lost) -> str:
+        if lost.cause is Cause.TAKEN_OVER or (lost.cause is Cause.BROKER and self._network.contended):
+            return f"another device is connected as '{self.topics.device}': {REMEDY}"
+        if lost.cause is Cause.BROKER and self._closes >= CLOSES_MAX:
+            device = self.topics.device
+            return f"{lost.text} soon, again and again: if another device is connected as '{device}', {REMEDY}"
+        return f"{lost.text}; {lost.next_try}" if lost.next_try else lost.text
+
+    def _compare_instance(self, payload: bytes) -> None:
+        """See whether another run of a device of this name published `info` since this one did.
+
+        What the broker keeps of an earlier run is not that: this one must have published before, over an earlier
+        connection, and the broker must have acknowledged it.
+        """
+        own = self._states.get(self._info)
+        if own is None or not self._states.had(self._info) or self.connections < 2:
             return
-        # retainAsPublished keeps the flag by which a retained request is known; retainHandling 2 asks for none at all.
-        # What the broker keeps of people is heard too: somebody may have been forgotten while it was not there.
-        people = self.topics.of("person/+")
-        if self.version_5:
-            options = SubscribeOptions(qos=1, retainAsPublished=True, retainHandling=2)
-            others = [(topic, SubscribeOptions(qos=1, noLocal=True)) for topic in (people, *self.also_hear)]
-            shared = [(topic, SubscribeOptions(qos=1)) for topic in self._shares]
-            client.subscribe([(self.topics.requests, options), *others, *shared])
-        else:
-            client.subscribe([(topic, 1) for topic in (self.topics.requests, people, *self.also_hear, *self._shares)])
-        client.publish(self.topics.of("status"), b"online", qos=1, retain=True)
-        self._changes.append(None)
+        theirs, ours = instance_of(payload), instance_of(own.payload)
+        if theirs is not None and ours is not None and theirs != ours:
+            self.foreign_instance(theirs)
 
-    def _on_disconnect(
-        self,
-        client: Client,
-        _userdata: object,
-        _flags: DisconnectFlags,
-        reason: ReasonCode,
-        _properties: Properties | None,
-    ) -> None:
-        if self._refused:  # it has said why
-            self._refused = False
-            return
-        self._other_version = self._opened_at is not None  # it hung up on us without a word
-        if not self._other_version:
-            client.loop_stop()  # another takes its place; or its thread would sleep a second, and the door wait for it
-        self._changes.append(f"disconnected: {reason}")
+    def _subscriptions(self) -> tuple[Subscription, ...]:
+        """What the device hears.
 
-    def _on_publish(
-        self, _client: Client, _userdata: object, mid: int, reason: ReasonCode, _properties: Properties | None
-    ) -> None:
-        self._acknowledged.append((mid, str(reason) if reason.is_failure else None))
+        The topics of people too: somebody may have been removed while there was no connection. And its own `info`: many
+        brokers (mosquitto 2.0) do not say that they close a connection because another client has the same client id.
+        """
+        requests = Subscription(self.topics.requests, fresh=True)
+        others = (self.topics.of("person/+"), self._info, *self.also_hear)
+        shared = () if self.share is None else (Subscription(self.share),)
+        return (requests, *(Subscription(topic, own=False) for topic in others), *shared)
 
-    def _on_subscribe(
-        self, _client: Client, _userdata: object, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
-    ) -> None:
-        filters = self.topics.requests, self.topics.of("person/+"), *self.also_hear, *self._shares
-        for topic, reason in zip(filters if len(reasons) > 1 else (), reasons, strict=False):
-            if reason.is_failure:
-                log.error("%s: the broker does not let us hear it: %s", topic, reason)
 
-    def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
-        shared = self.share is not None and topic_matches_sub(self.share, message.topic)
-        (self.shared if shared else self._inbox).put(message)
+def instance_of(payload: bytes) -> str | None:
+    """The instance id in an `info`; None where there is none."""
+    try:
+        return msgspec.json.decode(payload, type=Instance).instance
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None

@@ -1,18 +1,19 @@
-"""What came in and was not read yet: the network thread fills it, the door's empties it; it holds so much, no more."""
+"""Messages that arrived and were not read yet: the network thread fills it, the owner empties it; it is bounded."""
 
 from collections import deque
 from typing import NamedTuple
 
-from paho.mqtt.client import MQTTMessage
+from edge.mqtt.reports import Message
 
 COUNT_MAX = 256
 BYTES_MAX = 16_000_000
 
 
 class Incoming(NamedTuple):
-    """A message as it came, not read yet.
+    """A message as it arrived, not read yet.
 
-    size: of the payload; one that is too large to be read is not kept; busy: nor is one for which there was no room
+    size: bytes of the payload; the payload of a message that is too large, or busy, is not kept
+    busy: there was no room for it
     """
 
     topic: str
@@ -25,40 +26,48 @@ class Incoming(NamedTuple):
 
 
 class Inbox:
-    """Messages in the order in which they came. Needs no lock: a deque has its own, and each count has one writer.
+    """Messages in the order of arrival. Needs no lock: a deque has its own, and each count has one writer.
 
-    message_bytes_max: of what is kept of one
-    refused: how many did not fit at all
+    message_bytes_max: a longer payload is not kept; count_max: messages; bytes_max: of all payloads, and again of all
+    topics and properties
+    refused: how many messages did not fit at all
     """
 
     def __init__(self, message_bytes_max: int, count_max: int = COUNT_MAX, bytes_max: int = BYTES_MAX) -> None:
         self.message_bytes_max, self.count_max, self.bytes_max = message_bytes_max, count_max, bytes_max
         self.refused = 0
         self._messages: deque[Incoming] = deque()
-        self._bytes_in = self._bytes_out = 0
+        self._bytes_in = self._bytes_out = self._heads_in = self._heads_out = 0
 
     def __len__(self) -> int:
         return len(self._messages)
 
-    def put(self, message: MQTTMessage) -> None:
-        """For the network thread."""
-        if len(self._messages) >= self.count_max:
+    def put(self, message: Message) -> None:
+        """Add a message, for the network thread."""
+        head = head_bytes(message)
+        if len(self._messages) >= self.count_max or self._heads_in - self._heads_out + head > self.bytes_max:
             self.refused += 1
             return
+        self._heads_in += head
         size = len(message.payload)
         kept = message.payload if size <= self.message_bytes_max else b""
         busy = self._bytes_in - self._bytes_out + len(kept) > self.bytes_max
         if busy:
             kept = b""
         self._bytes_in += len(kept)
-        properties = message.properties
-        answer_to = getattr(properties, "ResponseTopic", None), getattr(properties, "CorrelationData", None)
+        answer_to = message.response_topic, message.correlation
         self._messages.append(Incoming(message.topic, kept, size, message.retain, *answer_to, busy=busy))
 
     def take(self, count: int) -> list[Incoming]:
-        """For the door's thread: the oldest, at most so many."""
+        """The oldest messages, at most so many, for the owner's thread."""
         taken: list[Incoming] = []
         while self._messages and len(taken) < count:
             taken.append(self._messages.popleft())
             self._bytes_out += len(taken[-1].payload)
+            self._heads_out += head_bytes(taken[-1])
         return taken
+
+
+def head_bytes(message: Message | Incoming) -> int:
+    """The size of a message beside its payload; characters are taken for bytes."""
+    return len(message.topic) + len(message.response_topic or "") + len(message.correlation or b"")

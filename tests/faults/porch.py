@@ -4,15 +4,14 @@ import base64
 import json
 from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
 
 import cv2
 import numpy as np
-from paho.mqtt.client import MQTTMessage
 
 from edge.config import Config, GalleryConfig, MqttConfig, StrangersConfig
 from edge.core.types import Frame
 from edge.demo.story import portrait
+from edge.mqtt.reports import Message
 from edge.runtime.assembly import Device
 from edge.runtime.loop import DeviceLoop
 
@@ -68,10 +67,7 @@ class Porch:
         """What it answers to a message. Raises AssertionError where that is not one answer, and the gallery whole."""
         link, dispatcher = self.service.link, self.service.dispatcher
         live = dispatcher._live is not None
-        message = MQTTMessage(topic=topic.encode())
-        message.payload, message.retain = payload, retain
-        message.properties = SimpleNamespace(ResponseTopic=answer_to, CorrelationData=b"\x07")
-        link._on_message(None, None, message)
+        link.receive(Message(topic, payload, retain, answer_to, b"\x07"))
         while len(link._inbox):
             self.service.process_requests()
         answers = [json.loads(message.payload) for message in link._waiting]

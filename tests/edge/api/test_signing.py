@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 
-import paho.mqtt.client as paho
 import pytest
 from click.testing import CliRunner
 from hypothesis import given
@@ -180,7 +179,7 @@ def test_the_commands_sign_with_the_key_they_have(porch, household, tmp_path, mo
 def test_in_mqtt_3_1_1_too(config):
     config = replace(config, mqtt=replace(config.mqtt, version="3.1.1"))
     with running(config, Nothing), Controller(config.mqtt, "porch") as controller:
-        assert controller._client.protocol == paho.MQTTv311
+        assert not controller._network.version_5
         controller.wait_until_online(10)
         assert controller.ask("person/list", {})["people"] == []
         enroll = {"name": "Eileen", "images": [portrait_jpeg() + "A" * 4_000_000]}
