@@ -85,7 +85,7 @@ PROGRAMS = {
 FIRST_EVENT, HOUSEHOLD, PICTURES = (
     (README, "/dev/video0"),
     (README, "limen forget"),
-    (README, "limen --gallery people.db identify"),
+    (EDGE, "limen --gallery people.db identify"),
 )
 LISTEN, VERBS, DOCTOR, BENCH = (
     (README, "mosquitto_sub"),
@@ -242,7 +242,7 @@ def test_the_commands_of_a_household_run_one_after_the_other(page, text, tmp_pat
         assert forgotten.startswith("Alice: forgotten; 1 template and 1 picture overwritten")
 
 
-@pytest.mark.parametrize(("page", "text"), [PICTURES, DOCTOR], ids=["README", "CONFIGURATION"])
+@pytest.mark.parametrize(("page", "text"), [PICTURES, DOCTOR], ids=["edge", "CONFIGURATION"])
 def test_the_commands_of_one_machine_run_one_after_the_other(page, text, tmp_path):
     draw_pictures(tmp_path)
     (tmp_path / "limen.toml").write_text(CONFIGURATION.blocks_of("toml")[0])
@@ -312,11 +312,11 @@ def test_the_accuracy_in_the_readme_is_that_on_the_cards():
         *(f"{100 * one['accuracy']:.2f} % ± {100 * one['accuracy_std']:.2f}" for one in lfw),
         f"{lfw[0]['pairs']:,} pairs of crops",
     ]
-    assert README.row("TAR at FAR 0.1 %, at that tau")[:2] == [
+    assert README.row("LFW pairs of one person that match where 0.1 % of the others do (TAR at FAR 0.1 %)")[:2] == [
         f"{100 * one['tar_at_far']['0.001']:.2f} %" for one in lfw
     ]
     impostors = cards[0].impostors
-    assert README.row("different people match (FMR)") == [
+    assert README.row("different people match (FMR, false match rate)") == [
         *(f"{100 * card.fmr_min:g} %" for card in cards),
         f"{impostors.pairs:,} comparisons of {impostors.people} people held out from training",
     ]
