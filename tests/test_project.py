@@ -1,4 +1,4 @@
-"""The one check command: `pytest` also runs the linter, the formatter and the layer contracts."""
+"""The one check command: `pytest` also runs the linter, the formatter, the layer contracts and the type checker."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ BIN = Path(sys.executable).parent
 
 
 @pytest.mark.parametrize(
-    "command", [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["lint-imports"]], ids=" ".join
+    "command", [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["lint-imports"], ["mypy"]], ids=" ".join
 )
 def test_the_sources_hold_to_their_rules(command):
     done = subprocess.run([BIN / command[0], *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False)

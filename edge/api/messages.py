@@ -132,6 +132,7 @@ class Health(Message, frozen=True):
     outbox_problem: why events wait in memory alone, or null
     dropped_events: events that the full outbox lost, ever
     dropped_answers: answers that the full queue lost, or that the broker refused
+    set_aside: messages that were not sent because the broker takes none like them
     refused_requests: requests for which there was no room
     fleet: null where the gallery is not shared
     """
@@ -150,6 +151,7 @@ class Health(Message, frozen=True):
     outbox_problem: str | None
     dropped_events: int
     dropped_answers: int
+    set_aside: int
     refused_requests: int
     fleet: ReplicationHealth | None
 

@@ -24,7 +24,7 @@ from edge.api.requests import (
 from edge.api.signing import Signatures, Stamp, signed_text
 from edge.core.codes import Code
 from edge.errors import GalleryError, RefusedError
-from edge.mqtt.device_link import DeviceLink, Outgoing
+from edge.mqtt.device_link import DeviceLink, Outgoing, topic_problem
 from edge.mqtt.inbox import Incoming
 from edge.runtime import executor
 from edge.runtime.context import DeviceContext
@@ -100,12 +100,17 @@ class Dispatcher:
     def _address(self, verb: str, incoming: Incoming) -> Address:
         topic = incoming.response_topic
         prefix = self._device.config.mqtt.response_prefix
-        if topic is not None and topic.startswith(prefix) and not set("+#") & set(topic):
+        if topic is not None and topic.startswith(prefix) and topic_problem(topic) is None:
             return Address(topic, incoming.correlation)
         return Address(self._link.topics.response(verb), None)
 
     def _send(self, answer: Answer, address: Address) -> None:
-        self._link.send(Outgoing(address.topic, answer.json(), correlation=address.correlation))
+        """Send an answer; where the broker does not take one so large, that is the answer."""
+        limit = self._link.packet_bytes_max
+        most = "" if limit is None else f"; it takes {limit} bytes"
+        refusal = RefusedError(Code.ANSWER_TOO_LARGE, f"the answer is too large for the broker{most}")
+        instead = refusal_answer(refusal, answer.transaction).json()
+        self._link.send(Outgoing(address.topic, answer.json(), correlation=address.correlation, instead=instead))
 
     def _answer(self, verb: str, incoming: Incoming, address: Address) -> Answer:
         value, malformed = decoded(verb, incoming.payload)

@@ -107,6 +107,7 @@ class RunningDevice(DeviceContext):
             outbox_problem=self.outbox.problem,
             dropped_events=self.outbox.dropped,
             dropped_answers=self.link.dropped,
+            set_aside=self.link.set_aside,
             refused_requests=self.link.refused,
             fleet=self._replication_health(),
         )
