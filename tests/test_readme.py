@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from contextlib import ExitStack, contextmanager
 
 import cv2
@@ -364,6 +365,15 @@ def test_every_path_of_the_map_is_there():
     assert len(paths) >= 8
     for path in paths:
         assert (ROOT / path).exists(), path
+
+
+def test_the_layers_of_edge_are_those_that_are_checked():
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (layers,) = [contract["layers"] for contract in contracts if contract.get("containers") == ["edge"]]
+    drawn = [f"( {layer} )" if "|" in layer else layer for layer in layers if layer != "__main__"]
+    assert f"    {' > '.join(drawn)}\n" in EDGE.text
+    rooms = {room.strip() for layer in layers for room in layer.split("|")} - {"__main__", "config", "errors"}
+    assert {f"`{room}`" for room in rooms} <= {row[0] for row in EDGE.rows}
 
 
 @pytest.mark.parametrize("page", LINKED, ids=lambda page: page.name)
