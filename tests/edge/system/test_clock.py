@@ -3,7 +3,6 @@
 import json
 import time
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 
@@ -17,10 +16,9 @@ NOW = 1_795_000_000.0
 
 @pytest.fixture
 def system(tmp_path, monkeypatch):
-    """A system that says nothing at all of its time, the kernel included."""
+    """A system that knows nothing of its time."""
     monkeypatch.setattr(clock, "TIMESYNCD", tmp_path / "synchronized")
     monkeypatch.setattr(clock, "HARDWARE_CLOCK", tmp_path / "since_epoch")
-    monkeypatch.setattr(clock, "kernel_says_so", lambda: False)
     monkeypatch.setattr(clock, "ASK_EVERY_SECONDS", 0.0)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(time, "time", lambda: NOW)
@@ -100,32 +98,6 @@ def test_a_year_before_limen_is_not_believed_whoever_says_it(system, monkeypatch
     monkeypatch.setattr(time, "time", lambda: 86_400.0)
     (system / "synchronized").touch()
     assert Clock(Kept(), trusted=True).now() is None
-
-
-@pytest.mark.parametrize(
-    ("state", "maxerror", "known"),
-    [
-        (0, clock.MAXERROR_US - 1, True),
-        (5, clock.MAXERROR_US - 1, True),  # STA_UNSYNC stays set under chrony without rtcsync
-        (0, clock.MAXERROR_US, False),
-        (-1, 0, False),  # it may not be asked
-    ],
-)
-def test_the_kernel_knows_the_time_where_its_error_is_small(monkeypatch, state, maxerror, known):
-    def adjtimex(timex):
-        assert timex._obj.modes == 0  # read, never set
-        timex._obj.maxerror = maxerror
-        return state
-
-    monkeypatch.setattr(clock.ctypes, "CDLL", lambda _name: SimpleNamespace(adjtimex=adjtimex))
-    assert clock.kernel_says_so() is known
-
-
-def test_the_kernel_is_asked_as_it_is():
-    timex = clock.Timex(maxerror=-1)
-    assert clock.ctypes.CDLL(None).adjtimex(clock.ctypes.byref(timex)) >= 0
-    assert 0 <= timex.maxerror <= clock.MAXERROR_US
-    assert clock.kernel_says_so() is (timex.maxerror < clock.MAXERROR_US)
 
 
 def test_until_the_time_is_known_guests_stay_and_nobody_is_made_one(config, household, monkeypatch):
