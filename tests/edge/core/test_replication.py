@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.core.replication import FIELDS, FieldWrite, Member, Revision, join, local_changes, members
+from edge.core.replication import (
+    FIELDS,
+    FieldWrite,
+    Member,
+    Revision,
+    join,
+    local_changes,
+    members,
+)
 from edge.core.types import Person
 
 NAMES = ["Alice", "ALICE", "Bob", "Zoe"]
@@ -69,12 +77,12 @@ class Camera:
             del self.gallery[one.person.person_id]
             self.put(Member(other.person, other.templates | new, other.negatives))
 
-    def notice(self):
+    def record(self):
         news = local_changes(self.revisions, self.gallery, self.device)
         self.revisions |= {revision.person_id: revision for revision in news}
         return news
 
-    def hear(self, revision):
+    def receive(self, revision):
         """Returns what is known better here."""
         own = self.revisions.get(revision.person_id, revision)
         self.revisions[revision.person_id] = joined = join(own, revision)
@@ -108,9 +116,9 @@ def test_all_end_with_the_same_and_nobody_comes_back(steps, random):
         camera = cameras[name]
         if isinstance(step, tuple):
             getattr(camera, step[0])(*step[1:])
-            said += camera.notice()
+            said += camera.record()
         elif said:
-            said += camera.hear(said[step % len(said)])
+            said += camera.receive(said[step % len(said)])
         forgotten[name] |= {who for who, revision in camera.revisions.items() if revision.forgotten}
         assert not forgotten[name] & {who for m in members(camera.revisions.values()).values() for who in m.revisions}
     last = [revision for camera in cameras.values() for revision in camera.revisions.values()]
@@ -118,8 +126,8 @@ def test_all_end_with_the_same_and_nobody_comes_back(steps, random):
         heard = [*said, *last, *random.sample(last, len(last) // 2)]
         random.shuffle(heard)
         for revision in heard:
-            camera.hear(revision)
-        assert camera.notice() == []  # what came from others is not said as if it were one's own
+            camera.receive(revision)
+        assert camera.record() == []  # what came from others is not said as if it were one's own
     back, garden, porch = cameras.values()
     assert back.revisions == garden.revisions == porch.revisions
     assert back.gallery == garden.gallery == porch.gallery
@@ -134,9 +142,9 @@ def test_a_join_asks_for_no_order_and_no_number(steps, first, second, third):
     for name, step in steps:
         if isinstance(step, tuple):
             getattr(cameras[name], step[0])(*step[1:])
-            said += cameras[name].notice()
+            said += cameras[name].record()
         elif said:
-            said += cameras[name].hear(said[step % len(said)])
+            said += cameras[name].receive(said[step % len(said)])
     if not said:
         return
     a = said[first % len(said)]
@@ -148,41 +156,41 @@ def test_a_join_asks_for_no_order_and_no_number(steps, first, second, third):
     assert join(a, join(a, b)) == join(a, b)
 
 
-def told(*cameras):
+def exchange(*cameras):
     for _ in range(2):
         for one in cameras:
             for other in cameras:
                 for revision in list(one.revisions.values()):
-                    other.hear(revision)
+                    other.receive(revision)
 
 
 def test_two_who_were_made_at_once_under_one_name_are_one_and_are_forgotten_as_one():
     porch, back = Camera("porch"), Camera("back")
     porch.enroll("Alice")
     back.enroll("ALICE")
-    porch.notice()
-    back.notice()
-    told(porch, back)
+    porch.record()
+    back.record()
+    exchange(porch, back)
     (alice,) = porch.gallery.values()
     assert porch.gallery == back.gallery
     assert len(alice.templates) == len(alice.revisions) == 2
     back.forget("alice")
-    assert {revision.forgotten for revision in back.notice()} == {True}
-    told(porch, back)
+    assert {revision.forgotten for revision in back.record()} == {True}
+    exchange(porch, back)
     assert porch.gallery == back.gallery == {}
 
 
 def test_who_is_enrolled_again_is_somebody_new_and_an_old_message_changes_nothing():
     porch, back = Camera("porch"), Camera("back")
     porch.enroll("Alice")
-    (old,) = porch.notice()
-    back.hear(old)
+    (old,) = porch.record()
+    back.receive(old)
     back.forget("Alice")
-    back.notice()
+    back.record()
     back.enroll("Alice")
-    back.notice()
-    told(porch, back)
-    porch.hear(old)
+    back.record()
+    exchange(porch, back)
+    porch.receive(old)
     (alice,) = porch.gallery.values()
     assert alice.person.person_id != old.person_id
     assert porch.gallery == back.gallery
@@ -192,28 +200,28 @@ def test_who_is_enrolled_again_is_somebody_new_and_an_old_message_changes_nothin
 def test_of_one_value_the_last_writer_counts_and_of_two_values_both():
     porch, back = Camera("porch"), Camera("back")
     porch.enroll("Alice")
-    porch.notice()
-    told(porch, back)
+    porch.record()
+    exchange(porch, back)
     porch.rename("Alice", "Alicia")
-    porch.notice()
+    porch.record()
     back.set("Alice", 0.5)
-    back.notice()
-    told(porch, back)
+    back.record()
+    exchange(porch, back)
     (person,) = (member.person for member in porch.gallery.values())
     assert (person.name, person.tau) == ("Alicia", 0.5)
     porch.set("Alicia", 0.6)
     porch.set("Alicia", 0.75)
-    porch.notice()
-    told(porch, back)
+    porch.record()
+    exchange(porch, back)
     assert [member.person.tau for member in back.gallery.values()] == [0.75]
 
 
 def test_a_tombstone_says_nothing_of_the_person():
     porch = Camera("porch")
     porch.enroll("Alice")
-    porch.notice()
+    porch.record()
     porch.forget("Alice")
-    (tombstone,) = porch.notice()
+    (tombstone,) = porch.record()
     assert tombstone == Revision(tombstone.person_id, 2, forgotten=True)
 
 
