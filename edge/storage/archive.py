@@ -1,43 +1,50 @@
-"""People carried from one device to another: a SQLite file of their own, in memory until somebody writes it."""
+"""Galleries carried from one device to another: a SQLite file, in memory until it is written somewhere."""
 
 import os
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
 from edge.core.names import slug_of
+from edge.core.replication import check_value
 from edge.errors import GalleryError, RefusedError
 from edge.storage.audit import Audit
-from edge.storage.blobs import is_embedding
+from edge.storage.blobs import is_crop, is_embedding
 from edge.storage.database import Database
 from edge.storage.migrations import migrate
+from edge.storage.unit_of_work import UnitOfWork
+from edge.storage.words import count_of
 
+VERSION = 6  # of the tables of an archive, which releases from 1 on read: see edge.storage.migrations.STEPS
 PERSON = "id, name, key, tau, added, expires, notify"
 TEMPLATE = "id, person, model, embedding, crop, added"
 OWNED = ("template", "negative")
 
 
 def export(db: Database, *, crops: bool = True) -> tuple[bytes, int]:
-    """Everybody, with templates of every model, and how many they are. Strangers stay where they were seen."""
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as other, db.reading():
-        migrate(other)
-        people = db.execute(f"SELECT {PERSON} FROM person").fetchall()  # noqa: S608 -- our names
-        other.executemany(f"INSERT INTO person ({PERSON}) VALUES (?, ?, ?, ?, ?, ?, ?)", people)  # noqa: S608 -- ours
-        columns = TEMPLATE if crops else TEMPLATE.replace("crop", "NULL")
-        for table in OWNED:
-            rows = db.execute(f"SELECT {columns} FROM {table}")  # noqa: S608 -- our names
-            other.executemany(f"INSERT INTO {table} ({TEMPLATE}) VALUES (?, ?, ?, ?, ?, ?)", rows)  # noqa: S608 -- ours
-        return other.serialize(), len(people)
+    """Everybody, with templates of every model, and how many people there are. No strangers, answers or records."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as memory, db.reading():
+        other = UnitOfWork(memory, "the archive")
+        migrate(other, VERSION)
+        with other.transaction():
+            people = db.rows(f"SELECT {PERSON} FROM person")  # noqa: S608 -- our names
+            other.executemany(f"INSERT INTO person ({PERSON}) VALUES (?, ?, ?, ?, ?, ?, ?)", people)  # noqa: S608 -- ours
+            columns = TEMPLATE if crops else TEMPLATE.replace("crop", "NULL")
+            for table in OWNED:
+                rows = db.rows(f"SELECT {columns} FROM {table}")  # noqa: S608 -- our names
+                other.executemany(f"INSERT INTO {table} ({TEMPLATE}) VALUES (?, ?, ?, ?, ?, ?)", rows)  # noqa: S608 -- ours
+        return memory.serialize(), len(people)
 
 
 def write_new(path: Path, data: bytes) -> None:
-    """An export as a file that its owner alone can read: all of it, or none.
+    """Write an archive, readable by its owner alone: all of it, or nothing.
 
-    Raises GalleryError where the file is there already or cannot be written.
+    Raises GalleryError where the file exists or cannot be written.
     """
     if path.exists():
-        raise GalleryError(f"{path} is there already and is not written over")
+        raise GalleryError(f"{path} is there already and is not overwritten")
     if not path.parent.is_dir():
         raise GalleryError(f"there is no folder {path.parent} to export to")
     partial = path.with_name(f".{path.name}.partial")
@@ -53,7 +60,7 @@ def write_new(path: Path, data: bytes) -> None:
 
 
 def read(path: Path) -> bytes:
-    """An export, or another gallery as it is now. Raises GalleryError where there is none."""
+    """An archive, or another gallery as it is now. Raises GalleryError where there is none."""
     if not path.is_file():
         raise GalleryError(f"there is no gallery {path}")
     try:
@@ -62,78 +69,95 @@ def read(path: Path) -> bytes:
             data = bytearray(file.serialize())
     except sqlite3.Error as error:
         raise GalleryError(f"{path} cannot be used as a gallery: {error}") from error
-    data[18:20] = b"\x01\x01"  # what is in memory has no log (https://www.sqlite.org/fileformat.html, 1.3.3)
+    data[18:20] = b"\x01\x01"  # a database in memory has no log (https://www.sqlite.org/fileformat.html, 1.3.3)
     return bytes(data)
 
 
 def check(data: bytes, what: str) -> None:
-    """Raise GalleryError, which says of what, where it is no export of this version."""
-    with closing(sqlite3.connect(":memory:")) as other:
-        open_in(other, data, what)
+    """Raise GalleryError, which names the archive as what, where it cannot be imported."""
+    with opened(data, what):
+        pass
 
 
 def import_(db: Database, audit: Audit, data: bytes, what: str) -> tuple[int, int]:
-    """Everybody of an export: who is known here gets their templates too; what is here stays.
+    """Add everybody of an archive; a person who is enrolled here gets the templates too, and keeps name and settings.
 
-    Returns how many people and templates are new. Raises GalleryError where it is no export of this version, and
-    RefusedError with name_taken where somebody new would be written in a topic like somebody who is here.
+    Returns how many people and templates are new. Raises GalleryError where the archive cannot be used, and
+    RefusedError with name_taken where a new person would have the topic of another one.
     """
-    with closing(sqlite3.connect(":memory:")) as other:
-        open_in(other, data, what)
-        with db.transaction():
-            _refuse_too_like(db, other)
-            return _taken_in(db, audit, other)
+    with opened(data, what) as other, db.transaction():
+        _refuse_similar_names(db, other)
+        return _add_all(db, audit, other)
 
 
-def open_in(other: sqlite3.Connection, data: bytes, what: str) -> None:
-    """Let a connection to no file read an export. Raises GalleryError, which says of what, where it is none."""
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as newest:
-        migrate(newest)
-        own = newest.execute("PRAGMA user_version").fetchone()[0]
-    try:
-        other.deserialize(data)
-        version = other.execute("PRAGMA user_version").fetchone()[0]
-        if version != own:
-            raise GalleryError(f"{what} is no gallery of version {own} but {version}; export it with this limen")
-        for table in OWNED:
-            for template_id, blob in other.execute(f"SELECT id, embedding FROM {table}"):  # noqa: S608 -- our names
-                if not is_embedding(blob):
-                    raise GalleryError(f"{what}: template {template_id} is damaged; nothing was taken in")
-    except sqlite3.Error as error:
-        raise GalleryError(f"{what} cannot be used as a gallery: {error}") from error
+@contextmanager
+def opened(data: bytes, what: str) -> Iterator[UnitOfWork]:
+    """An archive in memory, brought to the present version. Raises GalleryError, which names it as what."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as memory:
+        other = UnitOfWork(memory, what)
+        try:
+            memory.deserialize(data)
+            version = other.value("PRAGMA user_version")
+            migrate(other)
+            _check(other, what)
+        except (sqlite3.Error, TypeError, AttributeError, GalleryError) as error:
+            cause = error.__cause__ if isinstance(error.__cause__, sqlite3.Error) else error
+            if isinstance(cause, GalleryError):
+                raise
+            raise GalleryError(f"{what} cannot be used as a gallery: {cause}") from error
+        if version == 0:
+            raise GalleryError(f"{what} is no gallery")
+        yield other
 
 
-def _refuse_too_like(db: Database, other: sqlite3.Connection) -> None:
-    """Zoë, where Zoe is; as edge.core.people.Household.free_name does. Before anything is written."""
-    here = {slug_of(name): name for (name,) in db.execute("SELECT name FROM person")}
-    for person_id, name, key in other.execute("SELECT id, name, key FROM person"):
-        known = db.execute("SELECT 1 FROM person WHERE id = ? OR key = ?", (person_id, key)).fetchone()
+def _check(other: UnitOfWork, what: str) -> None:
+    """Raise GalleryError for what would stop a device that imported it."""
+    for person_id, name, key, tau, expires in other.rows("SELECT id, name, key, tau, expires FROM person"):
+        try:
+            for field, value in (("name", name), ("tau", tau), ("expires", expires)):
+                check_value(field, value)
+        except ValueError as error:
+            raise GalleryError(f"{what}: person {person_id[:64]} is damaged, {error}; nothing was imported") from error
+        if key != name.casefold():
+            raise GalleryError(f"{what}: person {person_id[:64]} is damaged; nothing was imported")
+    for table in OWNED:
+        for template_id, blob, crop in other.rows(f"SELECT id, embedding, crop FROM {table}"):  # noqa: S608 -- our names
+            if not is_embedding(blob) or not (crop is None or is_crop(crop)):
+                raise GalleryError(f"{what}: template {template_id[:64]} is damaged; nothing was imported")
+
+
+def _refuse_similar_names(db: Database, other: UnitOfWork) -> None:
+    """Refuse Zoë where Zoe is enrolled, as edge.core.people.People.free_name does, before anything is written."""
+    here = {slug_of(name): name for (name,) in db.rows("SELECT name FROM person")}
+    for person_id, name, key in other.rows("SELECT id, name, key FROM person"):
+        known = db.row("SELECT 1 FROM person WHERE id = ? OR key = ?", (person_id, key))
         if known is None and (slug := slug_of(name)) in here:
             raise RefusedError(
                 "name_taken",
-                f"{name} is too like {here[slug]}, who is known here: both would be person/{slug}; rename one of them "
-                "first; nothing was taken in",
+                f"{name} is too like {here[slug]}, who is enrolled here: both would be person/{slug}; rename one of "
+                "them first; nothing was imported",
             )
 
 
-def _taken_in(db: Database, audit: Audit, other: sqlite3.Connection) -> tuple[int, int]:
+def _add_all(db: Database, audit: Audit, other: UnitOfWork) -> tuple[int, int]:
     new_people = new_templates = 0
-    for person in other.execute(f"SELECT {PERSON} FROM person").fetchall():  # noqa: S608 -- our names
+    for person in other.rows(f"SELECT {PERSON} FROM person"):  # noqa: S608 -- our names
         person_id, _, key, *_ = person
-        known = db.execute("SELECT id FROM person WHERE id = ? OR key = ?", (person_id, key)).fetchone()
+        known = db.value("SELECT id FROM person WHERE id = ? OR key = ?", (person_id, key))
         if known is None:
             db.execute(f"INSERT INTO person ({PERSON}) VALUES (?, ?, ?, ?, ?, ?, ?)", person)  # noqa: S608 -- our names
             new_people += 1
-        added = 0
-        for table in OWNED:
-            rows = other.execute(f"SELECT {TEMPLATE} FROM {table} WHERE person = ?", (person_id,))  # noqa: S608 -- ours
-            for template_id, _, *rest in rows:
-                taken = db.execute(
-                    f"INSERT OR IGNORE INTO {table} ({TEMPLATE}) VALUES (?, ?, ?, ?, ?, ?)",  # noqa: S608 -- our names
-                    (template_id, known[0] if known else person_id, *rest),
-                ).rowcount
-                new_templates += taken if table == "template" else 0
-                added += taken
-        if added or known is None:
-            audit.note("import", known[0] if known else person_id, f"{added} template(s)")
+        added = {table: _add_templates(db, other, table, person_id, known or person_id) for table in OWNED}
+        new_templates += added["template"]
+        if known is None or any(added.values()):
+            audit.note("import", known or person_id, count_of(sum(added.values()), "template"))
     return new_people, new_templates
+
+
+def _add_templates(db: Database, other: UnitOfWork, table: str, person_id: str, owner: str) -> int:
+    """Add the templates of one person in one table. Returns how many are new."""
+    rows = other.rows(f"SELECT {TEMPLATE} FROM {table} WHERE person = ?", (person_id,))  # noqa: S608 -- ours
+    return db.executemany(
+        f"INSERT OR IGNORE INTO {table} ({TEMPLATE}) VALUES (?, ?, ?, ?, ?, ?)",  # noqa: S608 -- our names
+        [(template_id, owner, *rest) for template_id, _, *rest in rows],
+    )

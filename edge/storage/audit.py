@@ -1,17 +1,22 @@
-"""Who changed what is known of people, and when: a record that only grows."""
+"""The audit record: who changed what is kept of people, and when."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import NamedTuple
 
+import numpy as np
+
 from edge.storage.database import Database
-from edge.system.clock import Clock
+from edge.storage.migrations import AUDIT_MAX
+from edge.storage.words import count_of
+from edge.system.clock import Clock, rfc3339
+
+BLOCK = 1_000  # records that are dropped at once
 
 
 class Record(NamedTuple):
-    """One write."""
+    """One write. at: RFC 3339; clock_set: whether the time of day was set; who: on whose behalf."""
 
     at: str
     clock_set: bool
@@ -22,10 +27,12 @@ class Record(NamedTuple):
 
 
 class Audit:
-    """The record of one gallery. who: on whose behalf is written what is written now.
+    """The record of one gallery, of which triggers in the file forbid every change but one.
 
-    It is not cut short: a record has some 110 bytes, and whoever may write enough of them to matter may fill the disk
-    with templates.
+    The newest 200,000 records stay, whatever clients do. Of what is older, a thousand are dropped at a time, and a
+    record of the verb "prune" says how many were dropped since the first.
+
+    who: on whose behalf the next records are written
     """
 
     def __init__(self, db: Database, clock: Clock) -> None:
@@ -34,7 +41,7 @@ class Audit:
 
     @contextmanager
     def on_behalf_of(self, who: str) -> Iterator[None]:
-        """What is written in this block, they wrote."""
+        """Write the records of a block on somebody's behalf."""
         before, self.who = self.who, who
         try:
             yield
@@ -42,25 +49,31 @@ class Audit:
             self.who = before
 
     def note(self, verb: str, person_id: str | None = None, detail: str = "") -> None:
-        """To be called in the transaction of the write itself: neither is on the disk without the other.
+        """Add a record, in the transaction of the write that it is of: neither is on the disk without the other.
 
-        detail: counts and ids; no name, which would stay for ever
+        detail: counts and ids; never a name, which nobody could erase
         """
-        self._db.execute(
-            "INSERT INTO audit (at, clock_set, who, verb, person, detail) VALUES (?, ?, ?, ?, ?, ?)",
-            (utc(), self._clock.now() is not None, self.who, verb, person_id, detail),
-        )
+        self._add(verb, person_id, detail)
+        oldest, newest = (self._db.value(f"SELECT {which}(id) FROM audit") for which in ("min", "max"))  # noqa: S608 -- ours
+        if newest - oldest + 1 >= AUDIT_MAX + BLOCK:
+            self._db.execute("DELETE FROM audit WHERE id <= ?", (newest - AUDIT_MAX,))
+            self._add("prune", None, f"{count_of(newest - AUDIT_MAX, 'record')} dropped since the first")
 
     def records(self, last: int | None = None) -> list[Record]:
-        """Oldest first; the last so many, or all."""
+        """The newest records, at most so many, or all; the oldest of them first."""
         with self._db.reading():
-            rows = self._db.execute(
+            rows = self._db.rows(
                 "SELECT at, clock_set, who, verb, person, detail FROM audit ORDER BY id DESC LIMIT ?",
                 (-1 if last is None else last,),
-            ).fetchall()
+            )
         return [Record(at, bool(clock_set), *rest) for at, clock_set, *rest in reversed(rows)]
 
+    def erase_person(self, person_id: str, name: str, embeddings: np.ndarray) -> int:  # noqa: ARG002 -- see Store
+        """See edge.storage.erasure.Store. Returns 0: a record holds ids and counts, and none is ever changed."""
+        return 0
 
-def utc() -> str:
-    """Now, as RFC 3339."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    def _add(self, verb: str, person_id: str | None, detail: str) -> None:
+        self._db.execute(
+            "INSERT INTO audit (at, clock_set, who, verb, person, detail) VALUES (?, ?, ?, ?, ?, ?)",
+            (rfc3339(), self._clock.now() is not None, self.who, verb, person_id, detail),
+        )

@@ -1,9 +1,15 @@
 """Embeddings and crops as bytes."""
 
+import struct
+
 import cv2
 import numpy as np
 
+from edge.core.align import CROP_PX
+from edge.core.replication import CROP_BYTES_MAX
 from edge.errors import GalleryError
+
+CROP_HEADER = b"\x89PNG\r\n\x1a\n", struct.pack(">II", CROP_PX, CROP_PX)  # signature; width and height
 
 
 def blob_of(embedding: np.ndarray) -> bytes:
@@ -12,20 +18,27 @@ def blob_of(embedding: np.ndarray) -> bytes:
 
 
 def is_embedding(blob: bytes) -> bool:
-    """Numbers, and of unit length."""
+    """Whether these are the bytes of a vector of unit length."""
     if not blob or len(blob) % 4:
         return False
-    return bool(np.isclose(np.linalg.norm(np.frombuffer(blob, dtype="<f4")), 1.0, atol=0.01))
+    with np.errstate(all="ignore"):
+        return bool(np.isclose(np.linalg.norm(np.frombuffer(blob, dtype="<f4")), 1.0, atol=0.01))
+
+
+def is_crop(blob: bytes) -> bool:
+    """Whether this begins as a PNG of 112x112, and is no larger than one: a decoder allocates what the header says."""
+    signature, size = CROP_HEADER
+    return blob.startswith(signature) and blob[16:24] == size and len(blob) <= CROP_BYTES_MAX
 
 
 def encoded(crop: np.ndarray) -> bytes:
-    """(112, 112, 3) uint8 RGB as PNG: the very pixels, so that the same model answers the same again."""
+    """(112, 112, 3) uint8 RGB as PNG: without loss, so that the same model makes the same embedding again."""
     return cv2.imencode(".png", crop[..., ::-1])[1].tobytes()
 
 
 def decoded(blob: bytes, what: str) -> np.ndarray:
-    """The crop again. Raises GalleryError where it cannot be read."""
-    crop = cv2.imdecode(np.frombuffer(blob, dtype=np.uint8), cv2.IMREAD_COLOR_RGB)
+    """PNG as (112, 112, 3) uint8 RGB. Raises GalleryError where it cannot be read."""
+    crop = cv2.imdecode(np.frombuffer(blob, dtype=np.uint8), cv2.IMREAD_COLOR_RGB) if is_crop(blob) else None
     if crop is None:
         raise GalleryError(f"{what} is not a readable image")
     return crop

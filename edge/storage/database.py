@@ -1,117 +1,113 @@
-"""A SQLite file with one owner: what a transaction wrote is on the disk, what it deleted is overwritten."""
+"""SQLite files with one owner: what a transaction wrote is on the disk, what it erased is overwritten."""
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import quote
 
-from edge.errors import GalleryError
+from edge.errors import GalleryError, LimenError
 from edge.storage.migrations import migrate
+from edge.storage.unit_of_work import UnitOfWork, Values
+
+BUSY_SECONDS = 5.0
+PRAGMAS = (
+    "journal_mode = WAL",
+    "synchronous = FULL",  # a commit waits for the disk: what is acknowledged survives a power cut
+    "secure_delete = ON",  # deleted content is overwritten with zeros, not only unlinked
+    "foreign_keys = ON",
+)
 
 
-class Database:
-    """The gallery's file: transactions, and what is done with the file as a whole. One thread owns it.
+class SqliteFile(UnitOfWork):
+    """A SQLite file with a write-ahead log.
 
-    path: made, readable by its owner alone, if it is not there
+    path: created, readable by its owner alone, where it is missing
+    exclusive: no other process can open the file meanwhile
+    checkpoint_pending: the log may still hold what was erased, here or by another process
 
-    Raises GalleryError where the file cannot be opened or is no gallery.
+    Raises the class's error where the file cannot be opened.
     """
 
-    def __init__(self, path: Path) -> None:
+    kind: ClassVar[str] = "gallery"
+    error: ClassVar[type[LimenError]] = GalleryError
+
+    def __init__(self, path: Path, *, exclusive: bool = False, busy_seconds: float = BUSY_SECONDS) -> None:
         self.path = path
+        log = path.with_name(f"{path.name}-wal")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch(mode=0o600)
-            self._db = sqlite3.connect(f"file:{quote(str(path))}", uri=True, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")  # a commit waits for the disk: acknowledged is kept
-            self._db.execute("PRAGMA secure_delete = ON")  # what is forgotten is overwritten, not only unlinked
-            self._db.execute("PRAGMA foreign_keys = ON")
-            migrate(self._db)
-            self._version = self._data_version()
-            self.checkpoint_pending = False  # what was deleted may still be in the log of writes
+            self.checkpoint_pending = log.is_file() and log.stat().st_size > 0  # of a process that was killed
+            db = sqlite3.connect(f"file:{quote(str(path))}", uri=True, isolation_level=None, timeout=busy_seconds)
         except (OSError, sqlite3.Error) as error:
-            raise GalleryError(f"gallery {path} cannot be opened: {error}") from error
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._db.close()
-
-    def execute(self, statement: str, values: tuple = ()) -> sqlite3.Cursor:
-        """One statement, inside `transaction` or `reading`."""
-        return self._db.execute(statement, values)
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All of it is on disk when the outermost block ends, or none. Raises GalleryError."""
-        if self._db.in_transaction:
-            yield
-            return
+            raise self._cannot_open(error) from error
+        super().__init__(db, f"{self.kind} {path}", self.error)
         try:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise GalleryError(f"gallery {self.path} cannot be written: {error}") from error
+            for pragma in ("locking_mode = EXCLUSIVE", *PRAGMAS) if exclusive else PRAGMAS:
+                db.execute(f"PRAGMA {pragma}")
+            self._version = self._data_version()
+            self._prepare()
+        except (sqlite3.Error, LimenError) as error:
+            db.close()
+            raise self._cannot_open(error.__cause__ if isinstance(error.__cause__, sqlite3.Error) else error) from error
 
-    @contextmanager
-    def reading(self) -> Iterator[None]:
-        """What is read within is of one moment, whatever another process writes meanwhile. Raises GalleryError."""
-        with self._readable():
-            if self._db.in_transaction:
-                yield
-                return
-            self._db.execute("BEGIN")
-            try:
-                yield
-            finally:
-                if self._db.in_transaction:  # some errors end it
-                    self._db.execute("COMMIT")
+    def erase(self, statement: str, values: Values = ()) -> int:
+        """Run a statement that deletes or replaces something of a person. Returns how many rows it changed.
 
-    @contextmanager
-    def _readable(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise GalleryError(f"gallery {self.path} cannot be read: {error}") from error
+        The log of writes holds what was there until `checkpoint`.
+        """
+        rows = self.execute(statement, values)
+        self.checkpoint_pending |= rows > 0
+        return rows
 
     def checkpoint(self) -> bool:
-        """Fold the log of writes into the file and cut it off: until then it still holds what was deleted.
+        """Fold the log of writes into the file and truncate it, where something was erased since it was last done.
 
-        False, and `checkpoint_pending`, where that has to be tried again: somebody else reads the file and so keeps the log as
-        it is, or the disk cannot be written. What was committed is committed.
+        Returns False, and leaves checkpoint_pending set, where that has to be tried again: a block is open, another
+        process reads the file and so keeps the log, or the disk cannot be written. What was committed stays committed.
         """
-        try:
-            busy, *_ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        except sqlite3.Error:
-            busy = 1
-        self.checkpoint_pending = bool(busy)
-        return not busy
-
-    @property
-    def writing(self) -> bool:
-        """A transaction is open."""
-        return self._db.in_transaction
+        if self.checkpoint_pending and not self.writing:
+            try:
+                busy, *_ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            except sqlite3.Error:
+                return False
+            self.checkpoint_pending = bool(busy)
+        return not self.checkpoint_pending
 
     def checkpoint_unless_writing(self) -> bool:
-        """The same, where no transaction is open around this one; whoever opened one settles after it."""
+        """Checkpoint, where no block is open; whoever opened one checkpoints after it."""
         return self.writing or self.checkpoint()
 
     def changed_elsewhere(self) -> bool:
-        """Another process wrote to the file since this was last asked, or since it was opened."""
-        with self._readable():
-            before, self._version = self._version, self._data_version()
+        """Whether another process wrote to the file since this was last asked, or since it was opened."""
+        before, self._version = self._version, self._data_version()
+        self.checkpoint_pending |= before != self._version  # the other process may have erased something
         return before != self._version
 
     def change_token(self) -> tuple[int, int]:
-        """Another value after every write, by other processes (first) or here (second)."""
-        with self._readable():
-            return self._data_version(), self._db.total_changes
+        """A value that differs after every write, by other processes (first) or by this one (second)."""
+        return self._data_version(), self._db.total_changes
+
+    def _prepare(self) -> None:
+        """Create or migrate the tables."""
 
     def _data_version(self) -> int:
-        return self._db.execute("PRAGMA data_version").fetchone()[0]
+        return int(self.value("PRAGMA data_version"))
+
+    def _cannot_open(self, cause: object) -> LimenError:
+        return self.error(f"{self.kind} {self.path} cannot be opened: {cause}")
+
+
+class Database(SqliteFile):
+    """The gallery's file: people, templates, strangers, answers, nonces, settings, revisions and the audit record.
+
+    Raises GalleryError where the file cannot be opened, is no gallery, or was written by a newer limen.
+    """
+
+    def _prepare(self) -> None:
+        migrate(self)
+
+
+def tables(db: UnitOfWork) -> set[str]:
+    """The name of every table of a database, SQLite's own included."""
+    return {name for (name,) in db.rows("SELECT name FROM sqlite_master WHERE type = 'table'")}

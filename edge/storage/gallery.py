@@ -1,4 +1,4 @@
-"""People and templates in SQLite: what `add` returned is on disk, whatever happens next."""
+"""People and templates in SQLite: what `add` returned is on disk, also after a power cut."""
 
 import uuid
 from collections.abc import Iterable
@@ -10,26 +10,31 @@ import numpy as np
 from edge.core.types import Person, Removed, Template
 from edge.errors import GalleryError
 from edge.storage.archive import export, import_
-from edge.storage.audit import Audit, utc
+from edge.storage.audit import Audit
 from edge.storage.blobs import blob_of, decoded, encoded
 from edge.storage.database import Database
+from edge.storage.erasure import near
 from edge.storage.idempotency import Answers
 from edge.storage.nonces import Nonces
-from edge.system.clock import Clock
+from edge.storage.unit_of_work import Row
+from edge.storage.words import count_of
+from edge.system.clock import Clock, rfc3339
 
 NOT_OVERWRITTEN = "somebody else reads the gallery, or its disk is full: until then its log holds what was removed"
-TEMPLATES = ("template", "negative", "stranger_template")  # the tables of one shape but for whose they are
+OWNED = ("template", "negative")  # tables of templates with a column person
+TEMPLATES = (*OWNED, "stranger_template")
+ERASE_WITHIN = 1.27  # d; tau of the shipped model where a thousandth of non-mated comparisons pass
 
 
 class SqliteGallery(Database):
     """People and templates; see edge.core.ports.GalleryStore.
 
-    model: sha256 of the embedder; templates of others stay on disk but are not loaded, until they are rebuilt
+    model: sha256 of the embedder; templates of another one stay on disk and are not loaded, until they are rebuilt
     dimension: of its embeddings; a damaged template counts as another model's
     keep_crops: whether the aligned crop stays beside its template, so that another model can embed it again
     clock_trusted: the configuration vouches for the time of day; see edge.system.clock.Clock
-    clock, audit, answers, nonces: the time of day, and what is kept beside people: who changed them, what was answered
-    and which signed requests were seen
+    erase_within: d at or below which another person's negative template, or a stranger, is erased with a person
+    clock, audit, answers, nonces: the time of day, and what is kept beside people
 
     Raises GalleryError where the file cannot be opened or is no gallery.
     """
@@ -40,19 +45,25 @@ class SqliteGallery(Database):
         super().__init__(path)
         self.clock = Clock(self, trusted=clock_trusted)
         self.audit, self.answers, self.nonces = Audit(self, self.clock), Answers(self), Nonces(self)
-        self.model, self.keep_crops = model, keep_crops
+        self.model, self.keep_crops, self.erase_within = model, keep_crops, ERASE_WITHIN
         self.usable = f"model = '{model}' AND length(embedding) = {4 * dimension}"
 
     def load(self) -> tuple[list[Person], list[Template]]:
-        """Everybody, and every template of the present model; the negative ones too."""
+        """Everybody, and every template of the present model, negative ones too."""
         with self.reading():
-            rows = self.execute("SELECT id, name, tau, expires, notify FROM person ORDER BY added, id").fetchall()
-            templates = [*self.templates("template", "person"), *self.templates("negative", "person")]
-        return [Person(*row[:4], bool(row[4])) for row in rows], templates
+            return self.people(), [template for table in OWNED for template in self.templates(table, "person")]
+
+    def people(self) -> list[Person]:
+        """Everybody, in the order of enrollment."""
+        with self.reading():
+            return [
+                person_of(row)
+                for row in self.rows("SELECT id, name, tau, expires, notify FROM person ORDER BY added, id")
+            ]
 
     def templates(self, table: str, owner: str) -> list[Template]:
-        """Of one table, those of the present model. owner: the column that says whose each is."""
-        rows = self.execute(
+        """The templates of the present model in one table. owner: the column of the person's or stranger's id."""
+        rows = self.rows(
             f"SELECT id, {owner}, embedding FROM {table} WHERE {self.usable} ORDER BY added, id"  # noqa: S608 -- ours
         )
         return [
@@ -64,16 +75,16 @@ class SqliteGallery(Database):
         """How many templates were made by another model."""
         with self.reading():
             return sum(
-                self.execute(f"SELECT count(*) FROM {table} WHERE NOT ({self.usable})").fetchone()[0]  # noqa: S608 -- ours
-                for table in ("template", "negative")
+                self.value(f"SELECT count(*) FROM {table} WHERE NOT ({self.usable})")  # noqa: S608 -- ours
+                for table in OWNED
             )
 
     def add(
         self, name: str, embeddings: list[np.ndarray], crops: list[np.ndarray], expires: float | None = None
     ) -> Person:
-        """Templates, each with its crop, for the person of that name, who is made if there is none.
+        """Add templates, each with its crop, to the person of that name, who is added where there is none.
 
-        expires: seconds since 1970, of somebody who is known for a while; None leaves it as it is
+        expires: seconds since 1970, of a guest; None leaves it as it is
         """
         with self.transaction():
             person = self._called(name)
@@ -87,11 +98,11 @@ class SqliteGallery(Database):
                 self.put(person)
             for embedding, crop in zip(embeddings, crops, strict=True):
                 self.keep_template("template", "person", person.person_id, embedding, crop)
-            self.audit.note("enroll", person.person_id, f"{len(embeddings)} template(s)")
+            self.audit.note("enroll", person.person_id, count_of(len(embeddings), "template"))
         return person
 
     def keep_template(self, table: str, owner: str, whose: str, embedding: np.ndarray, crop: np.ndarray) -> None:
-        """One more template in one of the tables, within a transaction."""
+        """Add a template to one of the tables, within a transaction."""
         stored = encoded(crop) if self.keep_crops else None
         self.execute(
             f"INSERT INTO {table} (id, {owner}, model, embedding, crop) VALUES (?, ?, ?, ?, ?)",  # noqa: S608 -- ours
@@ -99,13 +110,13 @@ class SqliteGallery(Database):
         )
 
     def deny(self, person: Person, embedding: np.ndarray, crop: np.ndarray) -> None:
-        """Keep what is not them, although it looks like them."""
+        """Add a negative template: a sample that is near to the person and is of somebody else."""
         with self.transaction():
             self.keep_template("negative", "person", person.person_id, embedding, crop)
             self.audit.note("deny", person.person_id, "1 template")
 
     def update(self, person: Person) -> None:
-        """Keep somebody's name, tau, expiry and whether they are told of, as they are now."""
+        """Write a person's name, tau, expiry and notify."""
         with self.transaction():
             before = self._called(person.name)
             self.put(person)
@@ -116,47 +127,61 @@ class SqliteGallery(Database):
                 self.audit.note("set", person.person_id, particular)
 
     def drop(self, template_ids: list[str]) -> None:
-        """Forget these templates, negative ones too."""
+        """Delete these templates, negative ones too."""
         with self.transaction():
-            for table in ("template", "negative"):
-                for template_id in template_ids:
-                    self.execute(f"DELETE FROM {table} WHERE id = ?", (template_id,))  # noqa: S608 -- two names
-            self.audit.note("drop", detail=f"{len(template_ids)} template(s)")
+            for template_id in template_ids:
+                self._delete("id", template_id)
+            self.audit.note("drop", detail=count_of(len(template_ids), "template"))
         self.checkpoint_unless_writing()
 
     def merge(self, person: Person, into: Person) -> None:
-        """Give somebody another's templates; the other is no more."""
+        """Give a person's templates to another, and delete the person."""
         with self.transaction():
             self.hand_over(person.person_id, into.person_id)
-            self.execute("DELETE FROM person WHERE id = ?", (person.person_id,))
+            self.erase("DELETE FROM person WHERE id = ?", (person.person_id,))
             self.audit.note("merge", person.person_id, f"into {into.person_id}")
 
     def hand_over(self, person_id: str, to: str) -> None:
-        """Make all templates of one person another's, within a transaction. Their ids are new: each is of one alone."""
-        for table in ("template", "negative"):
+        """Give all templates of a person to another, within a transaction, under new ids: an id is of one person."""
+        for table in OWNED:
             self.execute(
-                f"UPDATE {table} SET id = 'e_' || lower(hex(randomblob(16))), person = ? WHERE person = ?",  # noqa: S608 -- two names
+                f"UPDATE {table} SET id = 'e_' || lower(hex(randomblob(16))), person = ? WHERE person = ?",  # noqa: S608 -- ours
                 (to, person_id),
             )
 
     def remove(self, person: Person) -> Removed:
-        """Forget somebody, so that nothing of them can be read from the disk, nor from answers that are kept.
+        """Delete a person, and the content of every kept answer: nothing of them can be read from the disk.
 
-        Raises GalleryError where the log of writes, which still holds them, cannot be cut off.
+        Raises GalleryError where no transaction is open around this and the log of writes, which holds them, cannot be
+        truncated.
         """
-        templates = crops = 0
         with self.transaction():
-            for table in ("template", "negative"):
-                count = f"SELECT count(*), count(crop) FROM {table} WHERE person = ?"  # noqa: S608 -- two names
-                own = self.execute(count, (person.person_id,)).fetchone()
-                templates, crops = templates + own[0], crops + own[1]
-                self.execute(f"DELETE FROM {table} WHERE person = ?", (person.person_id,))  # noqa: S608 -- two names
-            self.execute("DELETE FROM person WHERE id = ?", (person.person_id,))
+            templates, crops = (
+                sum(
+                    self.value(f"SELECT count({what}) FROM {table} WHERE person = ?", (person.person_id,))  # noqa: S608 -- ours
+                    for table in OWNED
+                )
+                for what in ("*", "crop")
+            )
+            self._delete("person", person.person_id)
+            self.erase("DELETE FROM person WHERE id = ?", (person.person_id,))
             self.answers.drop()
-            self.audit.note("remove", person.person_id, f"{templates} template(s), {crops} crop(s)")
+            detail = f"{count_of(templates, 'template')}, {count_of(crops, 'crop')}"
+            self.audit.note("remove", person.person_id, detail)
         if not self.checkpoint_unless_writing():
             raise GalleryError(f"removed, but {NOT_OVERWRITTEN}")
-        return Removed(templates, crops, utc())
+        return Removed(templates, crops, rfc3339())
+
+    def erase_person(self, person_id: str, name: str, embeddings: np.ndarray) -> int:  # noqa: ARG002 -- see Store
+        """See edge.storage.erasure.Store. Deletes negative templates of others too, within erase_within."""
+        with self.transaction():
+            templates = near(self.templates("negative", "person"), embeddings, self.erase_within)
+            rows = self._delete("person", person_id)
+            rows += sum(self._delete("id", template.template_id) for template in templates)
+            rows += self.erase("DELETE FROM person WHERE id = ?", (person_id,))
+            if rows:
+                self.audit.note("remove", person_id, count_of(rows, "row"))
+        return rows
 
     def crops(self) -> Iterable[tuple[str, np.ndarray]]:
         """The template id and the (112, 112, 3) uint8 RGB crop of every stored crop, strangers' too."""
@@ -164,24 +189,24 @@ class SqliteGallery(Database):
             rows = [
                 row
                 for table in TEMPLATES
-                for row in self.execute(f"SELECT id, crop FROM {table} WHERE crop IS NOT NULL ORDER BY added, id")  # noqa: S608 -- ours
+                for row in self.rows(f"SELECT id, crop FROM {table} WHERE crop IS NOT NULL ORDER BY added, id")  # noqa: S608 -- ours
             ]
         for template_id, blob in rows:
             yield template_id, decoded(blob, f"{self.path}: crop of {template_id}")
 
     def export(self, *, crops: bool = True) -> tuple[bytes, int]:
-        """Everybody, and how many they are; see edge.storage.archive. Nobody leaves without a record of it."""
+        """Everybody as an archive, and how many they are; see edge.storage.archive. The audit record says so."""
         with self.transaction():
             data, people = export(self, crops=crops)
-            self.audit.note("export", detail=f"{people} person(s)")
+            self.audit.note("export", detail=count_of(people, "person"))
         return data, people
 
     def import_(self, data: bytes) -> tuple[int, int]:
-        """Everybody of an export; see edge.storage.archive. Returns how many people and templates are new."""
+        """Add everybody of an archive; see edge.storage.archive. Returns how many people and templates are new."""
         return import_(self, self.audit, data, "the gallery")
 
     def rebuild(self, embeddings: dict[str, np.ndarray]) -> None:
-        """Put these embeddings, by template id, in the place of all others, in one transaction."""
+        """Replace the embeddings, (D,) float32 by template id, by those of the present model, in one transaction."""
         with self.transaction():
             for template_id, embedding in embeddings.items():
                 for table in TEMPLATES:
@@ -189,28 +214,36 @@ class SqliteGallery(Database):
                         f"UPDATE {table} SET embedding = ?, model = ? WHERE id = ?",  # noqa: S608 -- ours
                         (blob_of(embedding), self.model, template_id),
                     )
-            self.audit.note("rebuild", detail=f"{len(embeddings)} template(s)")
+            self.audit.note("rebuild", detail=count_of(len(embeddings), "template"))
 
     def setting(self, name: str) -> str | None:
-        """What was set, also before a restart; None where nothing was."""
+        """A setting, also from before a restart; None where there is none."""
         with self.reading():
-            row = self.execute("SELECT value FROM setting WHERE name = ?", (name,)).fetchone()
-        return row[0] if row else None
+            value: str | None = self.value("SELECT value FROM setting WHERE name = ?", (name,))
+        return value
 
     def set(self, name: str, value: str) -> None:
-        """Keep a setting."""
+        """Write a setting."""
         with self.transaction():
             self.execute("INSERT OR REPLACE INTO setting (name, value) VALUES (?, ?)", (name, value))
 
     def put(self, person: Person) -> None:
-        """Write how somebody is now, within a transaction that says on record who it is that writes."""
+        """Write a person's row, within a transaction that notes it in the audit record."""
         self.execute(
             "UPDATE person SET name = ?, key = ?, tau = ?, expires = ?, notify = ? WHERE id = ?",
             (person.name, person.name.casefold(), person.tau, person.expires, person.notify, person.person_id),
         )
 
+    def _delete(self, column: str, value: str) -> int:
+        """Delete the templates, negative ones too, of a person or of an id. Returns how many."""
+        return sum(self.erase(f"DELETE FROM {table} WHERE {column} = ?", (value,)) for table in OWNED)  # noqa: S608 -- ours
+
     def _called(self, name: str) -> Person | None:
-        row = self.execute(
-            "SELECT id, name, tau, expires, notify FROM person WHERE key = ?", (name.casefold(),)
-        ).fetchone()
-        return None if row is None else Person(*row[:4], bool(row[4]))
+        row = self.row("SELECT id, name, tau, expires, notify FROM person WHERE key = ?", (name.casefold(),))
+        return None if row is None else person_of(row)
+
+
+def person_of(row: Row) -> Person:
+    """A person from the columns id, name, tau, expires and notify."""
+    person_id, name, tau, expires, notify = row
+    return Person(person_id, name, tau, expires, bool(notify))

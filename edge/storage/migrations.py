@@ -1,18 +1,23 @@
-"""The database's shape, version by version; each step and its record share one transaction."""
+"""The tables of the gallery's file, version by version.
 
-import sqlite3
+An older limen can use a file of a newer version from OLDEST_READER on: a step after it only adds columns that have
+defaults, or tables of their own, and keeps every column that an older limen reads or writes.
+"""
 
 from edge.errors import GalleryError
+from edge.storage.unit_of_work import UnitOfWork
 
-# A REPLACE deletes without asking a trigger on DELETE, so it is refused where it would take a row's place.
+AUDIT_MAX = 200_000  # records, of some 110 bytes each: the newest that cannot be deleted
+
+# REPLACE deletes a row without running a trigger on DELETE, so an insert is refused where it would take a row's place.
 AUDIT = (
     """CREATE TABLE audit (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         at TEXT NOT NULL, -- UTC
-        clock_set INTEGER NOT NULL, -- whether the time of day could be believed
+        clock_set INTEGER NOT NULL, -- whether the time of day was set
         who TEXT NOT NULL,
         verb TEXT NOT NULL,
-        person TEXT, -- an id, never a name: it outlives whoever is forgotten
+        person TEXT, -- an id, never a name: the record outlives the person
         detail TEXT NOT NULL
     ) STRICT""",
     """CREATE TRIGGER audit_is_not_changed BEFORE UPDATE ON audit
@@ -50,19 +55,19 @@ STEPS = (
             added TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
         ) STRICT""",
         """CREATE TABLE answer (
-            request TEXT PRIMARY KEY, -- the transaction of whoever asked
+            request TEXT PRIMARY KEY, -- a hash of the request's transaction
             payload BLOB NOT NULL,
-            at REAL NOT NULL -- seconds since 1970
+            at REAL NOT NULL -- seconds, see edge.storage.idempotency
         ) STRICT""",
     ),
-    # Of what was asked: another request under the same transaction must not get its answer.
+    # Of the request: another one under the same transaction must not get its answer.
     ("ALTER TABLE answer ADD COLUMN digest TEXT NOT NULL DEFAULT ''",),
     ("CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT",),
     (
-        "ALTER TABLE person ADD COLUMN expires REAL",  # seconds since 1970; nothing: known until removed
+        "ALTER TABLE person ADD COLUMN expires REAL",  # seconds since 1970; NULL is never
         "ALTER TABLE person ADD COLUMN notify INTEGER NOT NULL DEFAULT 1",
         # Tables of their own: to an older limen a row in `template` speaks for somebody.
-        """CREATE TABLE negative ( -- what is not that person, although it looks like them
+        """CREATE TABLE negative ( -- near to that person, and of somebody else
             id TEXT PRIMARY KEY,
             person TEXT NOT NULL REFERENCES person (id) ON DELETE CASCADE,
             model TEXT NOT NULL,
@@ -90,8 +95,20 @@ STEPS = (
     (
         """CREATE TABLE revision ( -- what the household's cameras agree on; see edge.core.replication
             person TEXT PRIMARY KEY,
-            said BLOB NOT NULL -- MessagePack; of somebody who is forgotten, that alone
+            said BLOB NOT NULL -- MessagePack; of a person who was removed, a tombstone
         ) STRICT""",
+    ),
+    (
+        # The record is bounded: what is older than its newest records may go, and still nothing may be changed.
+        # An older limen never deletes a record, so it needs to know nothing of this.
+        "DROP TRIGGER audit_is_not_deleted",
+        f"""CREATE TRIGGER audit_is_not_deleted BEFORE DELETE ON audit
+            WHEN OLD.id > (SELECT max(id) FROM audit) - {AUDIT_MAX}
+            BEGIN SELECT RAISE(ABORT, 'the audit record is never deleted, but for its oldest part'); END""",  # noqa: S608 -- ours
+        # Whether last_seen is by a clock that was set. What an older limen writes counts as such: it purges by it.
+        "ALTER TABLE stranger ADD COLUMN clock_set INTEGER NOT NULL DEFAULT 1",
+        # Counts the sightings of all strangers: who was seen last, whatever the clock did.
+        "ALTER TABLE stranger ADD COLUMN turn INTEGER NOT NULL DEFAULT 0",
     ),
 )
 
@@ -99,22 +116,19 @@ STEPS = (
 OLDEST_READER = 3  # the first version whose limen can also use what the newest step makes: so one can go back
 
 
-def migrate(db: sqlite3.Connection) -> None:
-    """Bring a database to the newest version. Raises GalleryError where a newer limen made it."""
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    (oldest_reader,) = db.execute("PRAGMA application_id").fetchone()
+def migrate(db: UnitOfWork, to: int = len(STEPS)) -> None:
+    """Bring a database to a version; each step and its number are one transaction.
+
+    Raises GalleryError where a newer limen wrote it that says this one cannot use it.
+    """
+    version, oldest_reader = db.value("PRAGMA user_version"), db.value("PRAGMA application_id")
     if version > len(STEPS) and 0 < oldest_reader <= len(STEPS):
         return
     if version > len(STEPS):
         raise GalleryError(f"the gallery has version {version}; this limen knows versions up to {len(STEPS)}")
-    for number, step in enumerate(STEPS[version:], start=version + 1):
-        db.execute("BEGIN IMMEDIATE")
-        try:
+    for number, step in enumerate(STEPS[version:to], start=version + 1):
+        with db.transaction():
             for statement in step:
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {number}")
             db.execute(f"PRAGMA application_id = {OLDEST_READER}")
-        except sqlite3.Error:
-            db.execute("ROLLBACK")
-            raise
-        db.execute("COMMIT")

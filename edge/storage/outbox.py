@@ -1,33 +1,37 @@
-"""Events that wait to be delivered, in SQLite: what was seen is told, whatever happens to power, network and broker.
+"""Events that wait to be delivered, in a SQLite file: they outlive a power cut and a broker that is away.
 
-It numbers them. A disk that cannot be written (full, or read-only all of a sudden) does not stop the door: events wait
-in memory then, and go to the disk when it can be written again.
+The outbox numbers events. A disk that cannot be written (full, or read-only) does not stop the device: events wait in
+memory then, and go to the disk when it can be written again.
 """
 
-import sqlite3
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import quote
 
+import msgspec
+import numpy as np
+
+from edge.core.evidence import UNKNOWN
 from edge.errors import OutboxError
+from edge.storage.database import SqliteFile
 
-SHAPE = """
-CREATE TABLE IF NOT EXISTS event (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice, also after everything was delivered
-    id TEXT NOT NULL,
-    payload BLOB NOT NULL,
-    expires_at REAL NOT NULL -- seconds since 1970
-) STRICT;
-CREATE TABLE IF NOT EXISTS lost (events INTEGER NOT NULL) STRICT;
-INSERT INTO lost SELECT 0 WHERE NOT EXISTS (SELECT * FROM lost);
-"""
+SHAPE = (
+    """CREATE TABLE IF NOT EXISTS event (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice, also after everything was delivered
+        id TEXT NOT NULL,
+        payload BLOB NOT NULL,
+        expires_at REAL NOT NULL -- seconds since 1970
+    ) STRICT""",
+    "CREATE TABLE IF NOT EXISTS lost (events INTEGER NOT NULL) STRICT",
+    "INSERT INTO lost SELECT 0 WHERE NOT EXISTS (SELECT * FROM lost)",
+)
+BUSY_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
 class Entry:
-    """An event that waits. expires_at: seconds since 1970; later it is of no use any more."""
+    """An event that waits. expires_at: seconds since 1970; later the event is of no use."""
 
     seq: int
     event_id: str
@@ -35,10 +39,10 @@ class Entry:
     expires_at: float
 
 
-class Outbox:
-    """One process at a time has it.
+class Outbox(SqliteFile):
+    """The queue of events; one process at a time has it.
 
-    path:       made, readable by its owner alone, if it is not there
+    path:       created, readable by its owner alone, where it is missing
     events_max: more push the oldest out, which is counted
     problem:    why events wait in memory alone, or None
     dropped:    how many were pushed out, ever
@@ -46,48 +50,43 @@ class Outbox:
     Raises OutboxError where the file cannot be opened, or another process has it.
     """
 
+    kind = "outbox"
+    error = OutboxError
+
     def __init__(self, path: Path, events_max: int) -> None:
-        self.path, self.events_max = path, events_max
+        self.events_max = events_max
         self.problem: str | None = None
         self._unsaved: dict[int, Entry] = {}
         self._handed_out = self._pushed_out = 0
         self._closed = False
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch(mode=0o600)
-            self._db = sqlite3.connect(f"file:{quote(str(path))}", uri=True, isolation_level=None, timeout=0.5)
-            self._db.execute("PRAGMA locking_mode = EXCLUSIVE")  # two doors would send each other's events
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._db.execute("PRAGMA secure_delete = ON")  # events name people
-            self._db.executescript(SHAPE)
-            (self.dropped,) = self._db.execute("SELECT events FROM lost").fetchone()
-            row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'event'").fetchone()
-        except (OSError, sqlite3.Error) as error:
+            super().__init__(
+                path, exclusive=True, busy_seconds=BUSY_SECONDS
+            )  # two devices would send each other's events
+        except OutboxError as error:
             hint = "; another limen run has it" if "locked" in str(error) else ""
-            raise OutboxError(f"outbox {path} cannot be opened: {error}{hint}") from error
-        self._last_seq = row[0] if row else 0
+            raise OutboxError(f"{error}{hint}") from error
 
     def close(self) -> None:
-        """Let go of the file; what waits stays in it. Once more does nothing."""
+        """Close the file; what waits stays in it. A second call does nothing."""
         if self._closed:
             return
         self._closed = True
         self._save()
         self._write(lambda: None)
-        self._db.close()
+        super().close()
 
     @property
     def depth(self) -> int:
-        """How many wait or were not acknowledged yet."""
+        """How many events wait or were not acknowledged yet."""
         try:
-            (saved,) = self._db.execute("SELECT count(*) FROM event").fetchone()
-        except sqlite3.Error as error:
+            saved = int(self.value("SELECT count(*) FROM event"))
+        except OutboxError as error:
             self.problem, saved = str(error), 0
         return saved + len(self._unsaved)
 
     def put(self, make: Callable[[int, str], bytes], expires_at: float) -> Entry:
-        """Keep an event until it is delivered. make: from its seq and id to what is sent."""
+        """Keep an event until it is delivered. make: from its seq and id to the payload."""
         self._last_seq += 1
         event_id = uuid.uuid4().hex
         entry = Entry(self._last_seq, event_id, make(self._last_seq, event_id), expires_at)
@@ -96,16 +95,16 @@ class Outbox:
         return entry
 
     def take(self, count: int) -> list[Entry]:
-        """The oldest that were not handed out before, at most that many. After a restart all are handed out again."""
+        """The oldest events that were not handed out yet, at most so many. After a restart all are again."""
         self._save()
         if count <= 0:  # to SQLite a negative limit is none
             return []
         try:
-            rows = self._db.execute(
+            rows = self.rows(
                 "SELECT seq, id, payload, expires_at FROM event WHERE seq > ? ORDER BY seq LIMIT ?",
                 (self._handed_out, count),
-            ).fetchall()
-        except sqlite3.Error as error:
+            )
+        except OutboxError as error:
             self.problem = str(error)
             return []  # none of a later one before those that cannot be read now
         waiting = [entry for seq, entry in self._unsaved.items() if seq > self._handed_out]
@@ -115,42 +114,56 @@ class Outbox:
         return entries
 
     def rewind(self) -> None:
-        """Over a new connection, hand out again all that was not delivered."""
+        """Hand out again, over a new connection, all that was not delivered."""
         self._handed_out = 0
 
     def delivered(self, numbers: Iterable[int]) -> None:
-        """These were acknowledged by the broker."""
+        """Delete the events that the broker acknowledged."""
         gone = [(seq,) for seq in numbers]
         for (seq,) in gone:
             self._unsaved.pop(seq, None)
         if gone:
-            self._write(lambda: self._db.executemany("DELETE FROM event WHERE seq = ?", gone))
+            self._write(lambda: self.executemany("DELETE FROM event WHERE seq = ?", gone))
 
-    def revise(self, told: Callable[[bytes], bytes | None]) -> None:
-        """Have what waits told otherwise, or (None) not at all; of what it was, nothing is left on the disk.
+    def revise(self, redact: Callable[[bytes], bytes | None]) -> int:
+        """Replace the payload of every event that waits, or (None) delete it. Returns how many were changed.
 
-        On a disk that cannot be written, what is there stays as it is, and there is a problem.
+        Nothing of what it was is left on the disk; on a disk that cannot be written it stays, and there is a problem.
         """
+        redacted = {seq: redact(entry.payload) for seq, entry in self._unsaved.items()}
+        changed = sum(payload != self._unsaved[seq].payload for seq, payload in redacted.items())
         self._unsaved = {
-            seq: replace(entry, payload=payload)
-            for seq, entry in self._unsaved.items()
-            if (payload := told(entry.payload)) is not None
+            seq: replace(self._unsaved[seq], payload=payload)
+            for seq, payload in redacted.items()
+            if payload is not None
         }
 
         def rewrite() -> None:
-            for seq, before in self._db.execute("SELECT seq, payload FROM event").fetchall():
-                payload = told(before)
+            nonlocal changed
+            for seq, before in self.rows("SELECT seq, payload FROM event"):
+                payload = redact(before)
                 if payload is None:
-                    self._db.execute("DELETE FROM event WHERE seq = ?", (seq,))
+                    changed += self.erase("DELETE FROM event WHERE seq = ?", (seq,))
                 elif payload != before:
-                    self._db.execute("UPDATE event SET payload = ? WHERE seq = ?", (payload, seq))
+                    changed += self.erase("UPDATE event SET payload = ? WHERE seq = ?", (payload, seq))
 
         if self._write(rewrite):
-            try:
-                self._db.execute("VACUUM")  # an older limen left in free pages what had been delivered
-                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            except sqlite3.Error as error:
-                self.problem = str(error)
+            self._overwrite()
+        return changed
+
+    def erase_person(self, person_id: str, name: str, embeddings: np.ndarray) -> int:  # noqa: ARG002 -- see Store
+        """See edge.storage.erasure.Store. Raises OutboxError where the disk cannot be written."""
+        changed = self.revise(lambda payload: without_person(payload, person_id, name))
+        if self.problem is not None:
+            raise OutboxError(self.problem)
+        return changed
+
+    def _prepare(self) -> None:
+        with self.transaction():
+            for statement in SHAPE:
+                self.execute(statement)
+        self.dropped = int(self.value("SELECT events FROM lost"))
+        self._last_seq = int(self.value("SELECT seq FROM sqlite_sequence WHERE name = 'event'") or 0)
 
     def _save(self) -> None:
         """Bring what waits in memory to the disk, if that can be done, and push out what is too much."""
@@ -159,17 +172,17 @@ class Outbox:
         rows = [(entry.seq, entry.event_id, entry.payload, entry.expires_at) for entry in self._unsaved.values()]
 
         def save() -> None:
-            self._db.executemany("INSERT OR IGNORE INTO event VALUES (?, ?, ?, ?)", rows)
-            pushed_out = self._db.execute(
+            self.executemany("INSERT OR IGNORE INTO event VALUES (?, ?, ?, ?)", rows)
+            pushed_out = self.execute(
                 "DELETE FROM event WHERE seq NOT IN (SELECT seq FROM event ORDER BY seq DESC LIMIT ?)",
                 (self.events_max,),
-            ).rowcount
-            self._db.execute("UPDATE lost SET events = events + ?", (pushed_out + self._pushed_out,))
+            )
+            self.execute("UPDATE lost SET events = events + ?", (pushed_out + self._pushed_out,))
 
         if self._write(save):
             self._unsaved.clear()
             self._pushed_out = 0
-            (self.dropped,) = self._db.execute("SELECT events FROM lost").fetchone()
+            self.dropped = int(self.value("SELECT events FROM lost"))
         while len(self._unsaved) > self.events_max:
             self._unsaved.pop(next(iter(self._unsaved)))
             self._pushed_out += 1
@@ -178,16 +191,42 @@ class Outbox:
     def _write(self, change: Callable[[], object]) -> bool:
         """All of a change is on the disk, or none of it and there is a problem."""
         try:
-            self._db.execute("BEGIN IMMEDIATE")
-            change()
-            # Also of what was delivered without ever having been on the disk, no number is used twice.
-            self._db.execute("DELETE FROM sqlite_sequence WHERE name = 'event'")
-            self._db.execute("INSERT INTO sqlite_sequence VALUES ('event', ?)", (self._last_seq,))
-            self._db.execute("COMMIT")
-        except sqlite3.Error as error:
+            with self.transaction():
+                change()
+                # A number is not used twice either where its event was delivered and never was on the disk.
+                self.execute("DELETE FROM sqlite_sequence WHERE name = 'event'")
+                self.execute("INSERT INTO sqlite_sequence VALUES ('event', ?)", (self._last_seq,))
+        except OutboxError as error:
             self.problem = str(error)
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
             return False
         self.problem = None
         return True
+
+    def _overwrite(self) -> None:
+        """Leave nothing of what was deleted in free pages, as the first release did, and in the log."""
+        try:
+            self.execute("VACUUM")
+        except OutboxError as error:
+            self.problem = str(error)
+        self.checkpoint_pending = True
+        if not self.checkpoint():
+            self.problem = self.problem or f"outbox {self.path}: its log of writes cannot be truncated"
+
+
+def without_person(payload: bytes, person_id: str, name: str) -> bytes | None:
+    """An event without a person; None where it is about them.
+
+    Whom else the others compare the face with, and what single samples voted, goes too: it may be an earlier name. Read
+    as plain JSON: an event of another version of limen may wait as well, and is deleted where it holds the name.
+    """
+    try:
+        event = msgspec.json.decode(payload)
+        own, kind = {event["name"], UNKNOWN}, event["event_type"]
+        if kind != "forgotten" and (event["person_id"] == person_id or event["name"] == name):
+            return None
+        votes = {voted: count for voted, count in event["votes"].items() if voted in own}
+    except (msgspec.DecodeError, UnicodeDecodeError, TypeError, KeyError, AttributeError):
+        return None if name.encode() in payload else payload
+    if event["votes"] == votes and event.get("runner_up") is None:
+        return payload
+    return msgspec.json.encode({**event, "runner_up": None, "margin": None, "votes": votes})

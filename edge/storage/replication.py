@@ -3,48 +3,78 @@
 import json
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 
 import msgspec
+import numpy as np
 
-from edge.core.replication import Member, Revision, TemplateRecord, join, local_changes, members
-from edge.core.types import Person
+from edge.core.replication import (
+    Member,
+    Revision,
+    TemplateRecord,
+    bounded,
+    bounded_number,
+    join,
+    local_changes,
+    members,
+    tombstone,
+)
 from edge.errors import GalleryError
-from edge.storage.blobs import is_embedding
+from edge.storage.blobs import is_crop, is_embedding
 from edge.storage.gallery import SqliteGallery
+from edge.storage.unit_of_work import Row, Values
+from edge.storage.words import count_of
 
 TABLES = {"templates": "template", "negatives": "negative"}
+PEOPLE_MAX = 10_000  # revisions of people that other cameras can add
+TOMBSTONES_MAX = 10_000
 
 
 class SqliteReplication:
-    """Revisions beside the people and templates that they are of: either both are changed or neither.
+    """Revisions beside the people and templates that they are of: both are changed, or neither.
 
-    device: under whose name this camera writes
-    revisions: by person id; to be read only
+    A household with more than TOMBSTONES_MAX removed people drops the oldest tombstones: a camera that was switched off
+    since then may bring such a person back.
+
+    device: the name under which this camera writes
+    revisions: by person id, in the order in which they were written; to be read only
 
     Raises GalleryError where they cannot be read.
     """
 
-    def __init__(self, db: SqliteGallery, device: str) -> None:
-        self._db, self._device = db, device
+    def __init__(
+        self,
+        db: SqliteGallery,
+        device: str,
+        people_max: int = PEOPLE_MAX,
+        tombstones_max: int = TOMBSTONES_MAX,
+    ) -> None:
+        self._db, self._device, self._people_max, self._tombstones_max = db, device, people_max, tombstones_max
         self.revisions: dict[str, Revision] = {}
-        self._looks: dict[str, TemplateRecord] = {}  # of templates that are not in the gallery yet
+        self._records: dict[str, TemplateRecord] = {}  # of templates that are not in the gallery yet
+        self._erased: list[str] = []  # ids of tombstones that no other camera has heard of
         self._written: tuple[int, int] | None = None
         self.load()
 
     def load(self) -> None:
-        """Know what is on the disk, after something was not written."""
+        """Read the revisions from the disk, also after a transaction that was rolled back."""
         with self._db.reading():
-            rows = self._db.execute("SELECT said FROM revision").fetchall()
+            rows = self._db.rows("SELECT said FROM revision ORDER BY rowid")
         try:
-            revisions = [msgspec.msgpack.decode(said, type=Revision) for (said,) in rows]
+            # bounded: the first release kept whatever number it received
+            revisions = [bounded(msgspec.msgpack.decode(packed, type=Revision)) for (packed,) in rows]
         except msgspec.DecodeError as error:
             raise GalleryError(f"gallery {self._db.path}: a revision is damaged: {error}") from error
         self.revisions = {revision.person_id: revision for revision in revisions}
         self._written = None
-        self._looks.clear()
+        self._records.clear()
+        self._erased.clear()
 
-    def notice(self) -> list[str]:
-        """Ids of whoever was changed in the gallery, here or by another process, since this was last asked."""
+    def record_local_changes(self) -> list[str]:
+        """Write revisions of what was changed in the gallery, here or by another process, since the last call.
+
+        Returns the ids of the people who were changed.
+        """
         if self._db.change_token() == self._written:
             return []
         with self._db.transaction():
@@ -53,139 +83,148 @@ class SqliteReplication:
             for revision in news:
                 self._keep(revision)
         self._written = self._db.change_token()
-        return [revision.person_id for revision in news]
+        ids = [*self._erased, *(revision.person_id for revision in news)]
+        self._erased.clear()
+        return [person_id for person_id in ids if person_id in self.revisions]
 
-    def take(
-        self, heard: Revision, looks: list[TemplateRecord], ours: Callable[[TemplateRecord], TemplateRecord]
+    def receive(
+        self, received: Revision, records: list[TemplateRecord], convert: Callable[[TemplateRecord], TemplateRecord]
     ) -> Revision:
-        """Join what was heard with what is known, within a transaction after `notice` and before `show`.
+        """Join a revision with what is known, within a transaction, after record_local_changes and before apply.
 
-        Returns what was heard, but for templates without a look that can be used.
+        Returns it without the templates for which there is no usable record. Of a person who is not known it is ignored
+        where the household has PEOPLE_MAX people.
 
-        ours: what becomes of a look here, such as one that another model made
+        convert: makes of a record what is kept of it here, as where another model made it
         """
-        own = self.revisions.get(heard.person_id)
-        have, unusable = self._ids(), self.unusable()
-        new = {
-            look.template_id: look for look in looks if look.template_id in heard.ids and is_embedding(look.embedding)
+        received = join(received, received)  # of a tombstone, the id and the number alone
+        own = self.revisions.get(received.person_id)
+        kinds: dict[str, str] = dict(self._select("id, '{table}' FROM {table}"))
+        have, unusable = kinds.keys(), self.unusable()
+        elsewhere = {
+            one for kind, table in TABLES.items() for one in getattr(received, kind) if kinds.get(one, table) != table
         }
-        heard = heard.without(heard.ids - have - self._looks.keys() - new.keys())
-        joined = heard if own is None else join(own, heard)
-        for template_id, look in new.items():
-            if template_id in joined.ids - have - self._looks.keys():
-                self._looks[template_id] = ours(look)
+        new = {
+            record.template_id: without_unusable_crop(record)
+            for record in records
+            if record.template_id in received.ids and is_embedding(record.embedding)
+        }
+        received = received.without(received.ids - have - self._records.keys() - new.keys() | elsewhere)
+        if own is None and not received.forgotten and self._living() >= self._people_max:
+            return received
+        joined = received if own is None else join(own, received)
+        for template_id, record in new.items():
+            if template_id in joined.ids - have - self._records.keys():
+                self._records[template_id] = convert(record)
             elif template_id in unusable:
-                self._mend(ours(look))
+                self._repair(convert(record))
         if joined != own:
             self._keep(joined)
-        return heard
+        return received
 
-    def show(self) -> bool:
-        """Make the gallery what follows from the revisions, within a transaction. Returns whether it was another."""
+    def apply(self) -> bool:
+        """Make the gallery what follows from the revisions, within a transaction. Returns whether it was changed."""
         have, want = self.gallery(), members(self.revisions.values())
-        same = {who for who in have.keys() & want.keys() if have[who].person == want[who].person}
+        same = {one for one in have.keys() & want.keys() if have[one].person == want[one].person}
         for person_id in have.keys() - same:  # two may have each other's name: no two rows have one key meanwhile
             self._db.execute("UPDATE person SET key = char(1) || id WHERE id = ?", (person_id,))
         for person_id in want.keys() - same:
-            person = want[person_id].person
             self._db.execute(
-                "INSERT OR IGNORE INTO person (id, name, key) VALUES (?, '', char(1) || ?)", (person_id,) * 2
+                "INSERT OR IGNORE INTO person (id, name, key) VALUES (?, '', char(1) || ?)", (person_id, person_id)
             )
-            self._db.put(person)
-        moved = {person_id for kind in TABLES for person_id in self._show_templates(kind, have, want)}
+            self._db.put(want[person_id].person)
+        moved = {person_id for kind in TABLES for person_id in self._apply_templates(kind, have, want)}
         for person_id in have.keys() - want.keys():
             self._db.remove(have[person_id].person)
-        self._looks.clear()
+        self._records.clear()
         self._written = self._db.change_token()
         changed = (want.keys() - same) | moved
         for person_id in changed & want.keys():
-            self._db.audit.note("share", person_id, f"{len(want[person_id].templates)} template(s)")
+            self._db.audit.note("share", person_id, count_of(len(want[person_id].templates), "template"))
         return bool(changed) or have.keys() != want.keys()
 
     def gallery(self) -> dict[str, Member]:
-        """Who is known, as the gallery has them."""
+        """Everybody as the gallery has them, by person id."""
         with self._db.reading():
-            rows = self._db.execute("SELECT id, name, tau, expires, notify FROM person").fetchall()
+            people = self._db.people()
             owned = {kind: self._owned(table) for kind, table in TABLES.items()}
         return {
-            row[0]: Member(Person(*row[:4], bool(row[4])), *(owned[kind].get(row[0], frozenset()) for kind in TABLES))
-            for row in rows
+            person.person_id: Member(person, *(owned[kind].get(person.person_id, frozenset()) for kind in TABLES))
+            for person in people
         }
 
-    def looks(self, revision: Revision, *, crops: bool) -> list[TemplateRecord]:
-        """What there is of its templates."""
-        with self._db.reading():
-            rows = [
-                row
-                for table in TABLES.values()
-                for row in self._db.execute(
-                    f"SELECT id, model, embedding, iif(?, crop, NULL) FROM {table} "  # noqa: S608 -- ours
-                    "WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id",
-                    (crops, json.dumps(sorted(revision.ids))),
-                )
-            ]
-        return [TemplateRecord(*row) for row in rows]
+    def records(self, revision: Revision, *, crops: bool) -> list[TemplateRecord]:
+        """What there is of the templates of a revision."""
+        return [TemplateRecord(*row) for row in self._of(revision, f"id, model, embedding, iif({crops:d}, crop, NULL)")]
 
     def crop_bytes(self, revision: Revision) -> dict[str, int]:
-        """How many bytes the crops of its templates have, by template id, where there are any."""
-        with self._db.reading():
-            return {
-                template_id: size
-                for table in TABLES.values()
-                for template_id, size in self._db.execute(
-                    f"SELECT id, length(crop) FROM {table} "  # noqa: S608 -- ours
-                    "WHERE crop IS NOT NULL AND id IN (SELECT value FROM json_each(?))",
-                    (json.dumps(sorted(revision.ids)),),
-                )
-            }
+        """How many bytes each crop of a revision has, by template id, where there is one."""
+        sizes = self._of(revision, "id, length(crop)")
+        return {template_id: size for template_id, size in sizes if size is not None}
 
     def unusable(self) -> set[str]:
         """Ids of templates that another model made, or that are damaged."""
-        with self._db.reading():
-            return {
-                template_id
-                for table in TABLES.values()
-                for (template_id,) in self._db.execute(f"SELECT id FROM {table} WHERE NOT ({self._db.usable})")  # noqa: S608 -- ours
-            }
+        return {template_id for (template_id,) in self._select(f"id FROM {{table}} WHERE NOT ({self._db.usable})")}
+
+    def erase_person(self, person_id: str, name: str, embeddings: np.ndarray) -> int:  # noqa: ARG002 -- see Store
+        """See edge.storage.erasure.Store. Leaves tombstones, which record_local_changes returns to be published."""
+        known = members(self.revisions.values()).get(person_id)
+        ids = {person_id} if known is None else known.revisions
+        own = [self.revisions[one] for one in sorted(ids & self.revisions.keys()) if not self.revisions[one].forgotten]
+        with self._db.transaction():
+            for revision in own:
+                self._keep(tombstone(revision, bounded_number(1 + revision.number)))
+        self._erased += [revision.person_id for revision in own]
+        return len(own)
+
+    def _living(self) -> int:
+        return sum(not revision.forgotten for revision in self.revisions.values())
 
     def _keep(self, revision: Revision) -> None:
+        """Write a revision, within a transaction."""
+        self.revisions.pop(revision.person_id, None)
         self.revisions[revision.person_id] = revision
-        self._db.execute(
+        write = self._db.erase if revision.forgotten else self._db.execute
+        write(
             "INSERT OR REPLACE INTO revision (person, said) VALUES (?, ?)",
             (revision.person_id, msgspec.msgpack.encode(revision)),
         )
+        tombstones = [one.person_id for one in self.revisions.values() if one.forgotten] if revision.forgotten else []
+        for person_id in tombstones[: -self._tombstones_max]:
+            del self.revisions[person_id]
+            self._db.execute("DELETE FROM revision WHERE person = ?", (person_id,))
 
-    def _mend(self, look: TemplateRecord) -> None:
-        if look.model == self._db.model:
+    def _repair(self, record: TemplateRecord) -> None:
+        """Replace an embedding that cannot be used, where the record is of the present model."""
+        if record.model == self._db.model:
             for table in TABLES.values():
                 self._db.execute(
                     f"UPDATE {table} SET model = ?, embedding = ? WHERE id = ?",  # noqa: S608 -- ours
-                    (look.model, look.embedding, look.template_id),
+                    (record.model, record.embedding, record.template_id),
                 )
 
-    def _show_templates(self, kind: str, have: dict[str, Member], want: dict[str, Member]) -> set[str]:
-        """Of one table, with the owners that are wanted. Returns who has others now."""
+    def _apply_templates(self, kind: str, have: dict[str, Member], want: dict[str, Member]) -> set[str]:
+        """Give the templates of one table to the wanted owners. Returns the ids of people who have others now."""
         table = TABLES[kind]
         before, after = (
-            {template_id: who for who, member in people.items() for template_id in getattr(member, kind)}
+            {template_id: one for one, member in people.items() for template_id in getattr(member, kind)}
             for people in (have, want)
         )
         for template_id in {one for one in before.keys() - after.keys() if before[one] in want}:
-            self._db.execute(f"DELETE FROM {table} WHERE id = ?", (template_id,))  # noqa: S608 -- ours
-        for template_id, who in after.items():
-            if template_id not in before:
-                look = self._looks[template_id]
-                crop = look.crop if self._db.keep_crops else None
+            self._db.erase(f"DELETE FROM {table} WHERE id = ?", (template_id,))  # noqa: S608 -- ours
+        for template_id, person_id in after.items():
+            if template_id not in before and (record := self._records.get(template_id)) is not None:
+                crop = record.crop if self._db.keep_crops else None
                 self._db.execute(
                     f"INSERT INTO {table} (id, person, model, embedding, crop) VALUES (?, ?, ?, ?, ?)",  # noqa: S608 -- ours
-                    (template_id, who, look.model, look.embedding, crop),
+                    (template_id, person_id, record.model, record.embedding, crop),
                 )
-            elif before[template_id] != who:
-                self._db.execute(f"UPDATE {table} SET person = ? WHERE id = ?", (who, template_id))  # noqa: S608 -- ours
+            elif before.get(template_id, person_id) != person_id:
+                self._db.execute(f"UPDATE {table} SET person = ? WHERE id = ?", (person_id, template_id))  # noqa: S608 -- ours
         return {people[one] for one, _ in before.items() ^ after.items() for people in (before, after) if one in people}
 
     def _give_new_ids(self) -> None:
-        """To whom an import brought back: an id that is forgotten, or a part of somebody, is never shown again."""
+        """Give new ids to what an import brought back: an id that was removed, or is a part of a person, stays so."""
         shown = members(self.revisions.values())
         self._db.execute("PRAGMA defer_foreign_keys = ON")  # until the transaction ends
         for person_id, member in self.gallery().items():
@@ -194,7 +233,7 @@ class SqliteReplication:
                 self._db.execute("UPDATE person SET id = ? WHERE id = ?", (new_id, person_id))
                 self._db.hand_over(person_id, new_id)
             elif person_id in shown:
-                removed = frozenset[str]().union(*(self.revisions[who].removed for who in shown[person_id].revisions))
+                removed = frozenset[str]().union(*(self.revisions[one].removed for one in shown[person_id].revisions))
                 for template_id in (member.templates | member.negatives) & removed:
                     for table in TABLES.values():
                         self._db.execute(
@@ -203,15 +242,27 @@ class SqliteReplication:
                         )
 
     def _owned(self, table: str) -> dict[str, frozenset[str]]:
+        """The ids of templates in one table, by person id."""
         owned: dict[str, set[str]] = {}
-        for template_id, who in self._db.execute(f"SELECT id, person FROM {table}"):  # noqa: S608 -- ours
-            owned.setdefault(who, set()).add(template_id)
-        return {who: frozenset(ids) for who, ids in owned.items()}
+        for template_id, person_id in self._db.rows(f"SELECT id, person FROM {table}"):  # noqa: S608 -- ours
+            owned.setdefault(person_id, set()).add(template_id)
+        return {person_id: frozenset(ids) for person_id, ids in owned.items()}
 
-    def _ids(self) -> set[str]:
+    def _of(self, revision: Revision, columns: str) -> list[Row]:
+        """Columns of the templates of a revision, in the order of their ids."""
+        return self._select(
+            f"{columns} FROM {{table}} WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id",  # noqa: S608 -- ours
+            (json.dumps(sorted(revision.ids)),),
+        )
+
+    def _select(self, what: str, values: Values = ()) -> list[Row]:
+        """Rows of both tables of templates, of one moment."""
         with self._db.reading():
-            return {
-                template_id
-                for table in TABLES.values()
-                for (template_id,) in self._db.execute(f"SELECT id FROM {table}")  # noqa: S608 -- ours
-            }
+            return [
+                row for table in TABLES.values() for row in self._db.rows(f"SELECT {what.format(table=table)}", values)
+            ]
+
+
+def without_unusable_crop(record: TemplateRecord) -> TemplateRecord:
+    """The record, without its crop where that is no PNG of 112x112."""
+    return record if record.crop is None or is_crop(record.crop) else replace(record, crop=None)

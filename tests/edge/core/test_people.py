@@ -57,7 +57,7 @@ def left(path):
     """Rows on the disk that hold a look."""
     with closing(SqliteGallery(path, MODEL, 3)) as db:
         return {
-            table: db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608 -- our names
+            table: db.value(f"SELECT count(*) FROM {table}")  # noqa: S608 -- our names
             for table in ("template", "negative", "stranger_template")
         }
 

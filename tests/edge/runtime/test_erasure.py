@@ -15,7 +15,6 @@ from edge.core.events import Event, RunnerUp
 from edge.core.types import Person, Quality
 from edge.errors import GalleryError
 from edge.runtime.assembly import Device
-from edge.storage.gallery import SqliteGallery
 from edge.storage.outbox import Outbox
 from tests.edge.core.asking import EnrollImages, RemovePerson, handle
 from tests.household import Household, Nothing, portrait_jpeg, running, until
@@ -250,9 +249,9 @@ def test_who_was_removed_is_told_of_also_where_nothing_can_be_overwritten(config
 def test_the_command_on_the_devices_own_disk_says_so_too(config):
     device = Device.open(config)
     assert handle(device.recognizer, EnrollImages(NAME, [astronaut()[:300, 80:380]])).ok
-    reader = SqliteGallery(config.gallery.path, "a" * 64)
-    reader._db.execute("BEGIN")
-    reader.load()
+    reader = sqlite3.connect(config.gallery.path, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM person").fetchone()
     with pytest.raises(GalleryError, match="removed, but somebody else reads the gallery"):
         handle(device.recognizer, RemovePerson(NAME))
     reader.close()

@@ -419,7 +419,7 @@ def test_a_gallery_crosses_mqtt_sealed_and_not_without_a_key(broker, camera, fle
     assert len(small["gallery"]) < len(export["gallery"])
     with closing(sqlite3.connect(fleet.configs["porch"].gallery.path)) as raw:
         records = raw.execute("SELECT who, person, detail FROM audit WHERE verb = 'export'").fetchall()
-    assert records == [("mqtt gallery/export, unsigned", None, "1 person(s)")] * 2
+    assert records == [("mqtt gallery/export, unsigned", None, "1 person")] * 2
     assert alone.ask("gallery/import", {"transaction": "4", "gallery": export["gallery"]})["data"] == {
         "people": 1,
         "templates": 1,

@@ -10,7 +10,9 @@ import pytest
 from edge.core.types import Person
 from edge.errors import GalleryError
 from edge.storage.archive import read
+from edge.storage.audit import BLOCK
 from edge.storage.gallery import SqliteGallery
+from edge.storage.migrations import AUDIT_MAX
 from edge.storage.strangers import SqliteStrangers
 
 MODEL = "a" * 64
@@ -52,23 +54,23 @@ def test_every_write_is_in_it_and_no_name(db, tmp_path):
     a, b, c, d = alice.person_id, bob.person_id, carol.person_id, dave.person_id
     records = db.audit.records()
     assert [(record.verb, record.person_id, record.detail) for record in records] == [
-        ("enroll", a, "2 template(s)"),
-        ("enroll", b, "1 template(s)"),
+        ("enroll", a, "2 templates"),
+        ("enroll", b, "1 template"),
         ("rename", b, ""),
         ("rename", b, ""),
         ("set", a, "tau 0.5, expires None, notify True"),
-        ("enroll", a, "1 template(s)"),
+        ("enroll", a, "1 template"),
         ("deny", a, "1 template"),
         ("merge", b, f"into {a}"),
-        ("rebuild", None, "5 template(s)"),
+        ("rebuild", None, "5 templates"),
         ("ignore", first, ""),
-        ("purge", first, "1 stranger(s)"),
-        ("purge", None, "1 stranger(s)"),
-        ("enroll", d, "0 template(s)"),
+        ("purge", first, "1 stranger"),
+        ("purge", None, "1 stranger"),
+        ("enroll", d, "0 templates"),
         ("label", d, records[13].detail),
-        ("remove", a, "5 template(s), 5 crop(s)"),
-        ("import", c, "1 template(s)"),
-        ("export", None, "2 person(s)"),
+        ("remove", a, "5 templates, 5 crops"),
+        ("import", c, "1 template"),
+        ("export", None, "2 people"),
     ]
     me = f"command line, user {os.getuid()}"
     assert {record.who for record in records} == {me, "mqtt person/remove, unsigned"}
@@ -140,3 +142,36 @@ def test_a_gallery_of_before_gets_one(tmp_path):
     db.update(replace(db.load()[0][0], tau=0.5))
     assert len(db.audit.records()) == 1
     db.close()
+
+
+def grown(db, records):
+    """So many more records, as if a client had written them."""
+    db.execute(
+        "INSERT INTO audit (at, clock_set, who, verb, person, detail) WITH RECURSIVE number(n) AS "
+        "(SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < ?) SELECT '', 1, 'x', 'set', NULL, '' FROM number",
+        (records,),
+    )
+
+
+def test_it_is_bounded_and_says_how_much_was_dropped(db):
+    def count():
+        return db.value("SELECT count(*) FROM audit")
+
+    with db.transaction():
+        grown(db, AUDIT_MAX + BLOCK - 2)
+        db.audit.note("deny", "p_1")
+        assert count() == AUDIT_MAX + BLOCK - 1
+        db.audit.note("deny", "p_2")
+        assert count() == AUDIT_MAX + 1
+        assert [(record.verb, record.person_id, record.detail) for record in db.audit.records(2)] == [
+            ("deny", "p_2", ""),
+            ("prune", None, "1000 records dropped since the first"),
+        ]
+        grown(db, BLOCK)
+        db.audit.note("deny", "p_3")
+    assert AUDIT_MAX <= count() <= AUDIT_MAX + BLOCK
+    assert db.audit.records(1)[0].detail == "2002 records dropped since the first"
+    for statement in ("DELETE FROM audit WHERE id = 3000", "DELETE FROM audit", "UPDATE audit SET who = 'y'"):
+        with pytest.raises(GalleryError, match="the audit record is never"):
+            db.execute(statement)
+    assert AUDIT_MAX <= count() <= AUDIT_MAX + BLOCK

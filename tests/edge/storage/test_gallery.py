@@ -13,8 +13,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edge.errors import GalleryError, RefusedError
-from edge.storage.archive import export, import_, read, write_new
+from edge.errors import GalleryError
 from edge.storage.gallery import SqliteGallery
 from edge.storage.migrations import STEPS
 
@@ -151,101 +150,6 @@ def test_a_write_that_fails_leaves_all_as_it_was(db):
     assert len(templates) == 1
 
 
-def export_to(db, path):
-    data, people = export(db)
-    write_new(path, data)
-    return people
-
-
-def take_file(db, path):
-    return import_(db, db.audit, read(path), str(path))
-
-
-@pytest.fixture
-def other(tmp_path):
-    store = SqliteGallery(tmp_path / "other camera?" / "gallery.db", MODEL)
-    yield store
-    store.close()
-
-
-def test_everybody_goes_to_another_gallery_and_what_is_there_stays(db, other, tmp_path):
-    db.add("Alice", [embedding(), embedding()], [crop(), crop()])
-    db.add("Bob", [embedding()], [crop()])
-    db.answers.keep("t1", "digest", b"answer", 1.0)
-    here = other.add("ALICE", [embedding()], [crop()])
-    file = tmp_path / "people.limen"
-    assert export_to(db, file) == 2
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert [found.name for found in tmp_path.iterdir() if found.is_file()] == ["people.limen"]
-    assert take_file(other, file) == (1, 3)
-    assert take_file(other, file) == (0, 0)
-    people, templates = other.load()
-    assert {(person.name, person.person_id == here.person_id) for person in people} == {("ALICE", True), ("Bob", False)}
-    assert sum(template.person_id == here.person_id for template in templates) == 3
-    assert len(templates) == 4
-    assert {image.tobytes() for _, image in db.crops()} < {image.tobytes() for _, image in other.crops()}
-    assert other.answers.given("t1") is None
-
-
-def test_nobody_is_taken_in_where_one_would_be_written_like_somebody_here(db, other):
-    db.add("Bob", [embedding()], [crop()])
-    db.add("Zoë", [embedding()], [crop()])
-    other.add("Zoe", [embedding()], [crop()])
-    before, (data, _) = len(other.audit.records()), db.export()
-    with pytest.raises(RefusedError, match=r"Zoë is too like Zoe, .*person/zoe.*nothing was taken in") as refused:
-        other.import_(data)
-    assert refused.value.code == "name_taken"
-    people, templates = other.load()
-    assert [person.name for person in people] == ["Zoe"]
-    assert len(templates) == 1
-    assert len(other.audit.records()) == before
-    (zoe,) = people
-    other.update(replace(zoe, name="Zoe B"))
-    assert other.import_(data) == (2, 2)
-
-
-def test_an_export_is_never_written_over_anything(db, tmp_path):
-    (tmp_path / "people.limen").write_text("holiday pictures")
-    with pytest.raises(GalleryError, match=r"people\.limen is there already"):
-        export_to(db, tmp_path / "people.limen")
-    with pytest.raises(GalleryError, match=r"there is no folder .*people\.limen to export to"):
-        export_to(db, tmp_path / "people.limen" / "deeper")
-    assert (tmp_path / "people.limen").read_text() == "holiday pictures"
-
-
-def test_what_is_no_export_is_named_and_changes_nothing(db, tmp_path):
-    db.add("Alice", [embedding()], [crop()])
-    (tmp_path / "notes.txt").write_text("not a gallery at all " * 100)
-    with pytest.raises(GalleryError, match=r"notes\.txt cannot be used as a gallery: file is not a database"):
-        take_file(db, tmp_path / "notes.txt")
-    with pytest.raises(GalleryError, match="there is no gallery"):
-        take_file(db, tmp_path / "gone")
-    sqlite3.connect(tmp_path / "empty.db").execute("CREATE TABLE t (x)").connection.close()
-    with pytest.raises(GalleryError, match=f"no gallery of version {len(STEPS)} but 0"):
-        take_file(db, tmp_path / "empty.db")
-    assert len(db.load()[1]) == 1
-
-
-@pytest.mark.parametrize("damage", [b"", b"\x00\x00\x80?" * 127 + b"\x00", bytes(512), b"\xff" * 512])
-def test_a_damaged_template_is_not_taken_in_and_stops_nothing_where_it_is(db, other, tmp_path, damage):
-    db.add("Alice", [embedding()], [crop()])
-    db.add("Bob", [embedding()], [crop()])
-    db._db.execute("UPDATE template SET embedding = ? WHERE rowid = 1", (damage,))
-    file = tmp_path / "people.limen"
-    export_to(db, file)
-    with pytest.raises(GalleryError, match=r"template e_.* is damaged; nothing was taken in"):
-        take_file(other, file)
-    assert other.load() == ([], [])
-    if len(damage) != 512:  # it counts as another model's: its crop can be embedded again
-        assert len(db.load()[1]) == 1
-        assert db.foreign() == 1
-
-
-def test_a_gallery_in_use_is_taken_in_as_it_is_now(db, other):
-    db.add("Alice", [embedding()], [crop()])  # in the log of writes, not in the file yet
-    assert take_file(other, db.path) == (1, 1)
-
-
 def test_what_another_process_wrote_is_noticed(db, path):
     assert not db.changed_elsewhere()
     db.add("Alice", [embedding()], [crop()])
@@ -279,7 +183,7 @@ def test_people_and_templates_are_read_as_of_one_moment(db, path, monkeypatch):
 
 def test_what_cannot_be_read_leaves_no_transaction_open(db):
     with pytest.raises(GalleryError, match="cannot be read: no such table"), db.reading():
-        db.execute("SELECT id FROM nobody")
+        db.rows("SELECT id FROM nobody")
     assert not db.writing
     with pytest.raises(KeyError), db.reading(), db.reading():
         raise KeyError
@@ -288,7 +192,11 @@ def test_what_cannot_be_read_leaves_no_transaction_open(db):
 
 def test_what_cannot_be_overwritten_yet_is_known(db):
     """SQLite folds no log within a transaction."""
+    db.add("Alice", [], [])
+    assert not db.checkpoint_pending
+    assert db.checkpoint()
     with db.transaction():
+        db.remove(db.people()[0])
         assert not db.checkpoint()
         assert db.checkpoint_pending
     assert db.checkpoint()
