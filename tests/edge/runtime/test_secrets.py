@@ -92,7 +92,7 @@ def test_no_report_and_no_error_text_holds_a_secret(secretive, capfd, monkeypatc
 def test_a_stream_that_fails_is_logged_without_its_password(caplog):
     caplog.set_level(logging.DEBUG)
     source = open_source(CameraConfig("video", f"rtsp://user:{CAMERA}@127.0.0.1:1/stream"))
-    until(lambda: "trying again" in caplog.text)
+    until(lambda: "it is tried again" in caplog.text)
     source.close()
     assert CAMERA not in caplog.text
 
