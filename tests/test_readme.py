@@ -130,6 +130,7 @@ def test_every_block_of_limens_commands_is_run_by_a_test_below():
                 assert [where for where in RUN if where[0] == page and where[1] in block], block
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", sorted({command for page in PAGES for command in page.commands}))
 def test_a_program_that_does_not_run_here_takes_what_it_is_called_with(command):
     """Those of training: tests/training/test_readme.py."""
@@ -193,6 +194,7 @@ def block_with(page, text):
     return [shlex.split(line) for line in block.splitlines() if line.startswith("limen ")]
 
 
+@pytest.mark.slow
 def test_the_first_five_minutes_end_in_an_event(tmp_path):
     draw_pictures(tmp_path)
     (tmp_path / "alice.jpg").write_bytes(portrait(VISITOR, 2.0))
@@ -225,6 +227,7 @@ def a_porch(folder, port):
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("page", "text"), [HOUSEHOLD, VERBS], ids=["README", "MQTT"])
 def test_the_commands_of_a_household_run_one_after_the_other(page, text, tmp_path):
     draw_pictures(tmp_path)
@@ -243,6 +246,7 @@ def test_the_commands_of_a_household_run_one_after_the_other(page, text, tmp_pat
         assert forgotten.startswith("Alice: forgotten; 1 template and 1 picture overwritten")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("page", "text"), [PICTURES, DOCTOR], ids=["edge", "CONFIGURATION"])
 def test_the_commands_of_one_machine_run_one_after_the_other(page, text, tmp_path):
     draw_pictures(tmp_path)

@@ -84,6 +84,7 @@ def test_no_command_is_left_out(line):
     assert subprocess.run(["bash", "-nc", line], check=False).returncode == 0
 
 
+@pytest.mark.slow
 def test_every_command_of_limen_does_what_it_says(device):
     """In the page's order: what was exported is there to be imported."""
     said = {}
@@ -101,6 +102,7 @@ def test_every_command_of_limen_does_what_it_says(device):
     assert "  import  p_" in said["limen audit --last 20"]
 
 
+@pytest.mark.slow
 def test_an_export_comes_through_encryption_as_it_was(device):
     """As the page has it, with a passphrase that nobody types."""
     if shutil.which("gpg") is None:
