@@ -1,11 +1,17 @@
 """What other cameras can make a camera keep, and at what it must not stop."""
 
+import tempfile
+from contextlib import suppress
 from dataclasses import replace
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from edge.api.replication import read_revision_message
 from edge.core.replication import NUMBER_MAX, FieldWrite, Revision, TemplateRecord, check
+from edge.errors import CipherError
 from edge.storage.replication import SqliteReplication
 from tests.edge.storage.cameras import MODEL, Camera, embedding, files_of
 
@@ -151,3 +157,76 @@ def test_reading_what_is_to_be_published_writes_nothing(cameras):
     assert porch.replication.unusable() == set()
     assert porch.replication.gallery()
     assert (porch.store.change_token(), files_of(porch)) == before
+
+
+# "template", "negative" and "person" stand for what this camera has.
+IDS = st.sampled_from(["e_1", "e_2", "e_3", "\0", "template", "negative"])
+PEOPLE = st.sampled_from(["p_1", "p_2", "\0", "person"])
+WRITES = st.builds(
+    FieldWrite,
+    st.sampled_from(["Alice", "ALICE", "Bob", "Zoë", "", "a\0b", None, True, 0.5, -1.0, 1e300, 4e9]),
+    st.sampled_from([0, 1, 2**40, NUMBER_MAX]),
+    st.sampled_from(["porch", "back"]),
+)
+REVISIONS = st.fixed_dictionaries(
+    {
+        "person_id": PEOPLE,
+        "number": st.sampled_from([0, 1, 2, 2**40 - 1, 2**40, NUMBER_MAX]),
+        "forgotten": st.booleans(),
+        "fields": st.fixed_dictionaries(
+            {
+                "name": st.builds(
+                    FieldWrite, st.sampled_from(["Alice", "ALICE", "Bob"]), st.integers(0, 5), st.just("x")
+                ),
+                "tau": st.builds(FieldWrite, st.sampled_from([None, 0.5, 4.0]), st.integers(0, 5), st.just("x")),
+                "expires": st.builds(FieldWrite, st.sampled_from([None, 4e9]), st.integers(0, 5), st.just("x")),
+                "notify": st.builds(FieldWrite, st.booleans(), st.integers(0, 5), st.just("x")),
+            },
+            optional={"colour": WRITES, "level": WRITES},
+        ),
+        "templates": st.lists(IDS, max_size=3),
+        "negatives": st.lists(IDS, max_size=3),
+        "removed": st.lists(IDS, max_size=3),
+    }
+)
+BLOBS = st.sampled_from([embedding(1).tobytes(), embedding(2).tobytes(), bytes(512), b"", b"\xff" * 512])
+RECORDS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "template_id": IDS,
+            "model": st.sampled_from([MODEL, "b" * 64]),
+            "embedding": BLOBS,
+            "crop": st.sampled_from([None, b"", b"text"]),
+        }
+    ),
+    max_size=4,
+)
+
+
+@given(st.lists(st.tuples(REVISIONS, RECORDS, st.sampled_from(["", "forget", "enroll"])), max_size=8))
+@settings(max_examples=100)
+def test_whatever_comes_the_camera_goes_on_and_starts_again(messages):
+    with tempfile.TemporaryDirectory() as folder:
+        porch = Camera(folder, "porch")
+        porch.enroll("Alice")
+        porch.deny("Alice")
+        ((own, _),) = porch.record()
+        (template,), (negative,) = own.templates, own.negatives
+        for revision, records, then in messages:
+            packed = msgspec.json.encode({"device": "back", "revision": revision, "looks": []}).decode()
+            for name, own_id in (("template", template), ("negative", negative), ("person", own.person_id)):
+                packed = packed.replace(f'"{name}"', f'"{own_id}"')
+            packed = msgspec.msgpack.encode(msgspec.json.decode(packed) | {"looks": records})
+            with suppress(CipherError):
+                message = read_revision_message(packed)
+                porch.receive(message.revision, message.records)
+            if then:
+                getattr(porch, then)("Alice")
+            for one in porch.record():
+                check(*one)
+        porch.everything()
+        assert porch.record() == []
+        again = SqliteReplication(porch.store, "porch")
+        assert again.revisions == porch.replication.revisions
+        assert again.record_local_changes() == []
+        porch.store.close()
