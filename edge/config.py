@@ -160,6 +160,10 @@ class MqttConfig:
     snapshot: bool = False
     response_prefix: Annotated[str, msgspec.Meta(min_length=1)] = "limen/answers/"
 
+    def outbox_beside(self, gallery: Path) -> Path:
+        """The outbox of a device with that gallery."""
+        return self.outbox_path or gallery.with_name("outbox.db")
+
     def password(self) -> str | None:
         """From the environment, else from the file. Raises ConfigError where the file cannot be read."""
         return secret(PASSWORD_VARIABLE, "mqtt.password_file", self.password_file)

@@ -8,7 +8,8 @@ LimenError                 anything a user can cause; its text is one line that 
 +-- ConfigError            a configuration that cannot be read or is invalid
 +-- CameraError            a source of frames that cannot be opened, or fails
 +-- GalleryError           a gallery file that cannot be opened, read or written
-+-- OutboxError            an outbox that cannot be opened, or that another process has open
++-- OutboxError            an outbox that cannot be opened or written
+|   +-- OutboxInUseError   an outbox that another process has open
 +-- BrokerError            a broker that cannot be reached, or a device that does not answer through it
 +-- CipherError            data that was not encrypted under the household's key for this place, or was changed
 +-- RefusedError           a request that is refused, with a code of edge.core.codes
@@ -48,7 +49,11 @@ class GalleryError(LimenError):
 
 
 class OutboxError(LimenError):
-    """An outbox that cannot be opened, or that another process has open."""
+    """An outbox that cannot be opened or written."""
+
+
+class OutboxInUseError(OutboxError):
+    """An outbox that another process has open."""
 
 
 class BrokerError(LimenError):

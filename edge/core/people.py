@@ -9,7 +9,7 @@ from edge.core.enrollment import APART_MIN, refuse_conflict
 from edge.core.events import Event
 from edge.core.gallery import Gallery, stacked
 from edge.core.names import clean_name, slug_of
-from edge.core.ports import GalleryStore, StrangerStore
+from edge.core.ports import GalleryStore, PersonStore, StrangerStore
 from edge.core.strangers import Strangers
 from edge.core.types import Enrolled, Person, PersonSummary, Removed, Sample, Stranger, Template
 from edge.errors import GalleryError, RefusedError
@@ -28,6 +28,8 @@ class PersonChanges(TypedDict, total=False):
 class People:
     """The people of a gallery and their store; strangers too, where they are kept.
 
+    stores: everything on the disk that can hold something of a person, asked in turn when one is removed
+
     Every method that takes a name raises RefusedError with invalid for one that cannot be a name, and with
     no_such_person where nobody has it.
     """
@@ -35,11 +37,13 @@ class People:
     def __init__(self, gallery: Gallery, store: GalleryStore, strangers: StrangerStore | None) -> None:
         self.gallery, self.store = gallery, store
         self.strangers = None if strangers is None else Strangers(gallery.empty(), strangers)
+        self.stores: list[PersonStore] = [store] if strangers is None else [store, strangers]
 
     def reload(self) -> None:
         """Read the store again; of somebody removed here or elsewhere, nothing stays as a stranger."""
         before, people = self.gallery.templates, self.gallery.people
         self.gallery.fill(*self.store.load())
+        self.store.erase_within = self.gallery.tau
         if self.strangers is None:
             return
         self.strangers.reload()
@@ -210,10 +214,10 @@ class People:
 
     def _remove(self, person: Person) -> Removed:
         embeddings = self.gallery.embeddings_of(person.person_id)
-        self._drop([template for template in self.gallery.near(embeddings, self.gallery.tau) if template.negative])
-        if self.strangers is not None:
-            self.strangers.remove_like(embeddings)
-        return self.store.remove(person)
+        removed = self.store.remove(person)
+        for store in self.stores:
+            store.erase_person(person.person_id, person.name, embeddings)
+        return removed
 
     def _find(self, name: str) -> Person:
         person = self.gallery.find(clean_name(name))

@@ -48,8 +48,23 @@ class FrameSource(Protocol):
         """Release the camera."""
 
 
-class GalleryStore(Protocol):
-    """Keeps people and templates. What a method returned from is on disk."""
+class PersonStore(Protocol):
+    """Keeps something of people; asked in turn when somebody is removed, within the transaction that removes them."""
+
+    def erase_person(self, person_id: str, name: str, embeddings: np.ndarray) -> int:
+        """Erase everything kept of a person, also what is near to one of the embeddings, (L, D) float32.
+
+        Returns how many rows were deleted or changed.
+        """
+
+
+class GalleryStore(PersonStore, Protocol):
+    """Keeps people and templates. What a method returned from is on disk.
+
+    erase_within: d at or below which another person's negative template, or a stranger, is erased with a person
+    """
+
+    erase_within: float
 
     def load(self) -> tuple[list[Person], list[Template]]:
         """Everybody, and every template of the present model."""
@@ -93,7 +108,7 @@ class GalleryStore(Protocol):
         """Replace the embeddings, by template id, in one transaction."""
 
 
-class StrangerStore(Protocol):
+class StrangerStore(PersonStore, Protocol):
     """Keeps strangers. What a method returned from is on disk."""
 
     def load(self) -> tuple[list[Stranger], list[Template]]:

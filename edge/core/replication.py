@@ -182,7 +182,7 @@ def bounded_ids(ids: frozenset[str]) -> frozenset[str]:
 
 
 def join(one: Revision, other: Revision) -> Revision:
-    """What two revisions of one person say together."""
+    """The revision that follows from two of one person."""
     number = max(one.number, other.number)
     if one.forgotten or other.forgotten:
         return Revision(one.person_id, bounded_number(number), forgotten=True)
@@ -231,7 +231,7 @@ def person_of(person_id: str, values: Mapping[str, Value]) -> Person:
 
 
 def local_changes(revisions: Mapping[str, Revision], gallery: Mapping[str, Member], device: str) -> list[Revision]:
-    """The revisions that say what was changed in the gallery here; none where it says the same as they do."""
+    """The revisions that follow from what was changed in the gallery here; none where it agrees with them."""
     known = members(revisions.values())
     free = max((revision.number for revision in revisions.values() if revision.number < NUMBER_FREE), default=0)
 

@@ -74,6 +74,8 @@ class Device:
                 SqliteStrangers(store) if config.strangers.keep_days else None,
                 times,
             )
+            # Strangers are erased also where they are not kept now, but an earlier configuration kept them.
+            recognizer.people.stores = [store, SqliteStrangers(store), store.answers, store.audit, store.nonces]
             opened.pop_all()
         return cls(detector, embedder, store, recognizer, times)
 

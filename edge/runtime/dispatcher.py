@@ -102,7 +102,8 @@ class Dispatcher:
         prefix = self._device.config.mqtt.response_prefix
         if topic is not None and topic.startswith(prefix) and topic_problem(topic) is None:
             return Address(topic, incoming.correlation)
-        return Address(self._link.topics.response(verb), None)
+        twin = self._link.topics.response(verb)
+        return Address(twin if topic_problem(twin) is None else self._link.topics.response("unknown"), None)
 
     def _send(self, answer: Answer, address: Address) -> None:
         """Send an answer; where the broker does not take one so large, that is the answer."""

@@ -1,13 +1,19 @@
 """Erasure: every place that can hold something of a person, asked in turn when somebody is removed.
 
-Within the transaction that removes a person, edge.core.people asks the tables of the gallery's file. After the commit,
-and when another process or camera removed somebody, the running device asks the places outside of that file.
+Within the transaction that removes a person, edge.core.people asks the stores of the gallery's file. After the commit,
+and when another process or camera removed somebody, the places outside of that file are asked: by the running device,
+or by the command that removed somebody while none runs.
 """
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import closing
 
-from edge.errors import LimenError
+import numpy as np
+
+from edge.config import Config
+from edge.errors import LimenError, OutboxInUseError
+from edge.storage.outbox import Outbox
 
 log = logging.getLogger("limen")
 
@@ -46,3 +52,19 @@ class Erasure:
                 erase(removed, enrolled)
             except LimenError as error:
                 log.warning("%s may still hold something of %s: %s", name, ", ".join(removed), error)
+
+
+def erase_from_outbox(config: Config, removed: Mapping[str, str]) -> None:
+    """Erase removed people, names by person id, from the outbox of a device that does not run.
+
+    A device that runs has its outbox open, and erases by itself. Raises OutboxError where the disk cannot be written.
+    """
+    path = config.mqtt.outbox_beside(config.gallery.path)
+    if not removed or not path.is_file():
+        return
+    try:
+        with closing(Outbox(path, config.mqtt.outbox_events_max)) as outbox:
+            for person_id, name in removed.items():
+                outbox.erase_person(person_id, name, np.zeros((0, 0), np.float32))
+    except OutboxInUseError:
+        log.debug("the running device erases %s from its outbox", ", ".join(removed))

@@ -6,6 +6,7 @@ from edge.api.requests import Access, Request
 from edge.core.codes import Code
 from edge.errors import GalleryError, RefusedError
 from edge.runtime.context import DeviceContext
+from edge.runtime.erasure import erase_from_outbox
 from edge.runtime.handlers import HANDLERS
 from edge.storage.gallery import NOT_OVERWRITTEN
 
@@ -48,7 +49,15 @@ def carry_out(request: Request, device: DeviceContext, who: str) -> object:
     """
     if request.access is Access.READ:
         return read(request, device)
+    before = enrolled(device)
     with device.store.transaction(), device.store.audit.on_behalf_of(who):
         reply = write(request, device)
+    after = enrolled(device)
+    erase_from_outbox(device.config, {one: name for one, name in before.items() if one not in after})
     checkpoint(request, device)
     return reply
+
+
+def enrolled(device: DeviceContext) -> dict[str, str]:
+    """Names by person id."""
+    return {person_id: person.name for person_id, person in device.recognizer.gallery.people.items()}

@@ -50,7 +50,9 @@ class DeviceLoop:
         self.link = DeviceLink(mqtt, self.topics, heard, shared)
         cipher = None if key is None else HouseholdCipher(key, REVISIONS)
         self.replication = None if cipher is None else Replication(config, device, self.link, cipher)
-        self.outbox = Outbox(mqtt.outbox_path or config.gallery.path.with_name("outbox.db"), mqtt.outbox_events_max)
+        self.outbox = Outbox(mqtt.outbox_beside(config.gallery.path), mqtt.outbox_events_max)
+        if self.replication is not None:
+            device.recognizer.people.stores.append(self.replication.store)
         self.publisher = EventPublisher(config, device, self.link, self.topics, self.outbox)
         self.running = RunningDevice(config, device, self.link, self.outbox, self.publisher, self.replication)
         self.dispatcher = Dispatcher(self.running, self.link, self.publisher.publish_people)

@@ -45,7 +45,7 @@ class Replication:
         self._config, self._device, self._link, self._cipher = config.fleet, device, link, cipher
         self._name = config.device
         self._topics = HouseholdTopics(config.fleet.household)
-        self._db = SqliteReplication(device.store, config.device)
+        self.store = self._db = SqliteReplication(device.store, config.device)
         self._due: dict[str, float] = {}  # person ids of what is to be published, and when, monotonic; 0 is at once
         self._published_at: dict[str, float] = {}
         self._received: dict[str, bytes] = {}  # digests of the newest message by topic

@@ -41,7 +41,7 @@ class Audit:
 
     @contextmanager
     def on_behalf_of(self, who: str) -> Iterator[None]:
-        """Write the records of a block on somebody's behalf."""
+        """Set who for the records of a block."""
         before, self.who = self.who, who
         try:
             yield
@@ -51,7 +51,7 @@ class Audit:
     def note(self, verb: str, person_id: str | None = None, detail: str = "") -> None:
         """Add a record, in the transaction of the write that it is of: neither is on the disk without the other.
 
-        detail: counts and ids; never a name, which nobody could erase
+        detail: counts and ids; never a name, which could not be erased
         """
         self._add(verb, person_id, detail)
         oldest, newest = (self._db.value(f"SELECT {which}(id) FROM audit") for which in ("min", "max"))  # noqa: S608 -- ours

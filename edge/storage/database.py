@@ -75,7 +75,7 @@ class SqliteFile(UnitOfWork):
         return not self.checkpoint_pending
 
     def checkpoint_unless_writing(self) -> bool:
-        """Checkpoint, where no block is open; whoever opened one checkpoints after it."""
+        """Checkpoint, where no block is open; after an open one, the code that opened it checkpoints."""
         return self.writing or self.checkpoint()
 
     def changed_elsewhere(self) -> bool:

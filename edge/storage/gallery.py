@@ -176,12 +176,13 @@ class SqliteGallery(Database):
         """See edge.storage.erasure.Store. Deletes negative templates of others too, within erase_within."""
         with self.transaction():
             templates = near(self.templates("negative", "person"), embeddings, self.erase_within)
-            rows = self._delete("person", person_id)
-            rows += sum(self._delete("id", template.template_id) for template in templates)
-            rows += self.erase("DELETE FROM person WHERE id = ?", (person_id,))
-            if rows:
-                self.audit.note("remove", person_id, count_of(rows, "row"))
-        return rows
+            own = self._delete("person", person_id) + self.erase("DELETE FROM person WHERE id = ?", (person_id,))
+            if own:
+                self.audit.note("remove", person_id, count_of(own, "row"))
+            near_others = sum(self._delete("id", template.template_id) for template in templates)
+            if near_others:
+                self.audit.note("drop", detail=count_of(near_others, "template"))
+        return own + near_others
 
     def crops(self) -> Iterable[tuple[str, np.ndarray]]:
         """The template id and the (112, 112, 3) uint8 RGB crop of every stored crop, strangers' too."""

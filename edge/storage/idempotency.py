@@ -17,10 +17,9 @@ BYTES_COUNTED_EVERY = 100  # answers: counting reads the whole table, and an ans
 class Answers:
     """Answers by the transaction of the request, of which a hash is kept: a client may write a name into it.
 
-    An answer is dropped when it is a day older than the newest one, or when there are too many, the oldest first. Its
-    age is by a clock that nobody sets: seconds that a process with this file ran, which count on over a restart from
-    the newest answer. So no jump of the time of day, at boot or later, makes a request new again; and while the device
-    is off, nothing ages.
+    An answer is dropped after a day, or when there are too many, the oldest first. Its age is by a clock that is never
+    set: the seconds that a process with this file ran, which after a restart count on from the newest answer. So no
+    jump of the time of day, at boot or later, makes a request new again; and while the device is off, nothing ages.
 
     monotonic: seconds on a clock that never goes back
     """

@@ -66,8 +66,8 @@ STEPS = (
     (
         "ALTER TABLE person ADD COLUMN expires REAL",  # seconds since 1970; NULL is never
         "ALTER TABLE person ADD COLUMN notify INTEGER NOT NULL DEFAULT 1",
-        # Tables of their own: to an older limen a row in `template` speaks for somebody.
-        """CREATE TABLE negative ( -- near to that person, and of somebody else
+        # Tables of their own: to an older limen every row in `template` is a template of its person.
+        """CREATE TABLE negative ( -- near to that person, and of another one
             id TEXT PRIMARY KEY,
             person TEXT NOT NULL REFERENCES person (id) ON DELETE CASCADE,
             model TEXT NOT NULL,
@@ -107,7 +107,7 @@ STEPS = (
             BEGIN SELECT RAISE(ABORT, 'the audit record is never deleted, but for its oldest part'); END""",  # noqa: S608 -- ours
         # Whether last_seen is by a clock that was set. What an older limen writes counts as such: it purges by it.
         "ALTER TABLE stranger ADD COLUMN clock_set INTEGER NOT NULL DEFAULT 1",
-        # Counts the sightings of all strangers: who was seen last, whatever the clock did.
+        # Numbers the sightings of all strangers, so that their order does not depend on a clock.
         "ALTER TABLE stranger ADD COLUMN turn INTEGER NOT NULL DEFAULT 0",
     ),
 )
@@ -119,7 +119,7 @@ OLDEST_READER = 3  # the first version whose limen can also use what the newest 
 def migrate(db: UnitOfWork, to: int = len(STEPS)) -> None:
     """Bring a database to a version; each step and its number are one transaction.
 
-    Raises GalleryError where a newer limen wrote it that says this one cannot use it.
+    Raises GalleryError where a newer limen wrote it whose OLDEST_READER is newer than this one.
     """
     version, oldest_reader = db.value("PRAGMA user_version"), db.value("PRAGMA application_id")
     if version > len(STEPS) and 0 < oldest_reader <= len(STEPS):

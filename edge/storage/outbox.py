@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from edge.core.evidence import UNKNOWN
-from edge.errors import OutboxError
+from edge.errors import OutboxError, OutboxInUseError
 from edge.storage.database import SqliteFile
 
 SHAPE = (
@@ -64,8 +64,9 @@ class Outbox(SqliteFile):
                 path, exclusive=True, busy_seconds=BUSY_SECONDS
             )  # two devices would send each other's events
         except OutboxError as error:
-            hint = "; another limen run has it" if "locked" in str(error) else ""
-            raise OutboxError(f"{error}{hint}") from error
+            if "locked" in str(error):
+                raise OutboxInUseError(f"{error}; another limen run has it") from error
+            raise
 
     def close(self) -> None:
         """Close the file; what waits stays in it. A second call does nothing."""

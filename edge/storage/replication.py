@@ -52,7 +52,7 @@ class SqliteReplication:
         self._db, self._device, self._people_max, self._tombstones_max = db, device, people_max, tombstones_max
         self.revisions: dict[str, Revision] = {}
         self._records: dict[str, TemplateRecord] = {}  # of templates that are not in the gallery yet
-        self._erased: list[str] = []  # ids of tombstones that no other camera has heard of
+        self._erased: list[str] = []  # ids of tombstones that were not returned to be published
         self._written: tuple[int, int] | None = None
         self.load()
 
@@ -92,7 +92,7 @@ class SqliteReplication:
     ) -> Revision:
         """Join a revision with what is known, within a transaction, after record_local_changes and before apply.
 
-        Returns it without the templates for which there is no usable record. Of a person who is not known it is ignored
+        Returns it without the templates for which there is no usable record. The revision of a new person is ignored
         where the household has PEOPLE_MAX people.
 
         convert: makes of a record what is kept of it here, as where another model made it

@@ -16,14 +16,14 @@ STRANGERS_MAX = 200
 class SqliteStrangers:
     """See edge.core.ports.StrangerStore.
 
-    A stranger who was not seen for some days is purged by the time of day, but only while it is set, and a jump of the
-    time of day purges nobody:
+    A stranger who was not seen for some days is purged, by the time of day and only while it is set. A jump of the time
+    of day purges nobody:
 
     - The last sighting is the moment of the next purge where the time of day was not set at that sighting (a Pi without
       a network sees people in the wrong year), and where it lies in the future.
     - Where the time of day was set forward by an hour or more while this process ran, every last sighting moves with
       it, to the present at the most: what counts is the time that passed on a clock that nobody sets.
-    - A machine that was switched off for long counts that time: a wrong hardware clock is not told from it.
+    - The time that a machine was switched off counts. A hardware clock that is years ahead looks the same, and purges.
 
     strangers_max: a further stranger replaces the one whose last sighting is followed by most sightings of others
     """
@@ -128,7 +128,7 @@ class SqliteStrangers:
         return True
 
     def _push_out(self, newcomer: str) -> int:
-        """Delete whoever is too many, but never the newcomer. Returns how many."""
+        """Delete the strangers beyond strangers_max, but never the newcomer. Returns how many."""
         return self._db.erase(
             "DELETE FROM stranger WHERE id != ?1 AND id NOT IN "
             "(SELECT id FROM stranger WHERE id != ?1 ORDER BY turn DESC, last_seen DESC LIMIT ?2)",

@@ -31,7 +31,7 @@ class Settings(Protocol):
 
 
 def elapsed() -> float:
-    """Seconds on a clock that nobody sets and that counts while the machine sleeps, where the system has one."""
+    """Seconds on a clock that is never set, and that counts while the machine sleeps where the system has such a one."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
@@ -41,8 +41,8 @@ class Clock:
     It is set when the system has it from the network. Otherwise a hardware clock or (trusted) the configuration has to
     vouch for it, and it must not be before the last known time.
 
-    What is deleted after a while asks this clock: while it is not set, nothing is deleted by it, and `step` says by how
-    much a time that was noted before has to be moved.
+    What is deleted after a while is deleted by this clock: never while it is not set; and `step` gives the seconds by
+    which a time that was written before has to be moved.
     """
 
     def __init__(

@@ -127,7 +127,7 @@ def test_a_demo_that_goes_wrong_says_so(monkeypatch, tmp_path):
     monkeypatch.setattr(story, "portrait", lambda *_args, **_options: PORTRAIT_OF_ANOTHER)
     result = CliRunner().invoke(main, ["demo", "--picture", str(tmp_path / "seen.jpg")])
     assert result.exit_code == 1
-    assert "Error: the door said unknown new; expected was recognized new" in result.output
+    assert "Error: the event was unknown new; expected was recognized new" in result.output
 
 
 PORTRAIT_OF_ANOTHER = story.portrait(2, look=0.0)
@@ -149,7 +149,7 @@ def test_a_folder_that_this_user_may_not_write_into_is_refused_before_anything_e
             os.seteuid(65534)
         try:
             with pytest.raises(story.StoryError, match=r"seen\.jpg is not for this user to write"):
-                story.tell(Config(), Path(folder), Path(folder) / "seen.jpg", said.append)
+                story.play(Config(), Path(folder), Path(folder) / "seen.jpg", said.append)
         finally:
             os.seteuid(user)
         assert said == []
