@@ -1,1 +1,6 @@
-"""The MQTT contract: topics, messages, and the link to the broker."""
+"""MQTT: the device's side and the household's side of a broker.
+
+Device:     device_link (what the runtime uses) > outbound (queues, what is under way) > states, suspects | inbox, journal
+Household:  controller > blame (why there is no answer)
+Both:       network (the one thread, backoff) > client (all of paho) > reports, limits
+"""

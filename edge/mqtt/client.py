@@ -265,7 +265,7 @@ def tls_context(config: MqttConfig) -> ssl.SSLContext | None:
 def limits_of(properties: Properties | None, config: MqttConfig) -> Limits:
     """The limits in a CONNACK, and the configured one (mqtt.packet_bytes_max) for a broker that has MQTT 3.1.1."""
     announced = getattr(properties, "MaximumPacketSize", None)
-    known = [size for size in (announced, getattr(config, "packet_bytes_max", None)) if size is not None]
+    known = [size for size in (announced, config.packet_bytes_max) if size is not None]
     return Limits(
         packet_bytes=min(known, default=None),
         qos=getattr(properties, "MaximumQoS", 1),

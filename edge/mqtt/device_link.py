@@ -236,7 +236,7 @@ class DeviceLink:
             case Subscribed():
                 for topic, reason in report.refused.items():
                     if topic != self._info:
-                        self._journal.complain(f"{topic}: the broker does not let us hear it: {reason}")
+                        self._journal.complain(topic, f"the broker does not let us hear it: {reason}")
 
     def _reason(self, lost: Lost) -> str:
         if lost.cause is Cause.TAKEN_OVER or (lost.cause is Cause.BROKER and self._network.contended):

@@ -5,6 +5,7 @@ import logging
 log = logging.getLogger("limen")
 
 LINES_MAX = 100
+TOPIC_SHOWN_MAX = 100  # characters
 
 
 class Journal:
@@ -22,10 +23,11 @@ class Journal:
         else:
             self._hushed = True
 
-    def complain(self, text: str) -> None:
-        """Log a line about a message."""
-        if self._is_news(text):
-            log.error("%s", text)
+    def complain(self, topic: str, text: str) -> None:
+        """Log a line about the messages of a topic, which others may have chosen."""
+        line = f"{shown(topic)}: {text}"
+        if self._is_news(line):
+            log.error("%s", line)
 
     def settle(self) -> None:
         """The connection has lasted: say so where that is not what the log ends with."""
@@ -39,3 +41,9 @@ class Journal:
             return False
         self._logged.add(text)
         return True
+
+
+def shown(topic: str) -> str:
+    """A topic as one line of a log shows it: its beginning, without control characters."""
+    text = topic if len(topic) <= TOPIC_SHOWN_MAX else f"{topic[:TOPIC_SHOWN_MAX]}..."
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)

@@ -92,7 +92,9 @@ class Network:
         """Send what is queued, disconnect and end the network thread; wait for that at most so long."""
         self._stopping.set()
         self._wake()
-        if self._thread.ident is not None:
+        if self._thread.ident is None:
+            self._close()
+        else:
             self._thread.join(timeout_seconds)
 
     def reports(self) -> Iterator[Report]:
@@ -128,8 +130,18 @@ class Network:
         with suppress(OSError):  # the pair of sockets is full: the network thread is about to wake
             self._wake_write.send(b"\0")
 
+    def _close(self) -> None:
+        self._wake_read.close()
+        self._wake_write.close()
+
     def _run(self) -> None:
-        """Connect again and again until stopped."""
+        """Connect, and close what wakes this thread at the end."""
+        try:
+            self._connect_until_stopped()
+        finally:
+            self._close()
+
+    def _connect_until_stopped(self) -> None:
         while not self._stopping.is_set():
             lost, lasted_seconds = self._connection()
             other = self._other_attempt(lost)

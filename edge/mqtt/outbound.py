@@ -63,7 +63,7 @@ class Outbound:
     """The queues of a device's messages, for one thread.
 
     publish: hands a message to the network, and returns the ticket of its Receipt
-    queue_max: messages that wait; complain: takes a line for the log
+    queue_max: messages that wait; complain: called with a topic and what is wrong there
 
     dropped: messages that the full queue lost, oldest first, or that the broker refused
     set_aside: messages that are not sent because the broker takes none like them
@@ -71,7 +71,11 @@ class Outbound:
     """
 
     def __init__(
-        self, publish: Callable[[Publication], int], queue_max: int, limits: Limits, complain: Callable[[str], None]
+        self,
+        publish: Callable[[Publication], int],
+        queue_max: int,
+        limits: Limits,
+        complain: Callable[[str, str], None],
     ) -> None:
         self.limits, self.open = limits, False
         self.dropped = self.set_aside = 0
@@ -149,7 +153,7 @@ class Outbound:
         if not self.open or unwritten >= TRANSIENTS_MAX or self._alone or (suspected and self._inflight):
             return
         if (refusal := self.refusal(topic, payload)) is not None:
-            self._complain(f"{topic}: not sent: {refusal}")
+            self._complain(topic, f"not sent: {refusal}")
             self.set_aside += 1
         else:
             self._send(Sent(topic, packet_bytes(topic, payload), int(suspected)), topic, payload)
@@ -227,7 +231,7 @@ class Outbound:
         states.note_sent(state)
         refusal = self.refusal(state.topic, state.payload)
         if refusal is not None:
-            self._complain(f"{state.topic}: not sent: {refusal}")
+            self._complain(state.topic, f"not sent: {refusal}")
             self.set_aside += 1
         elif state.payload or self.limits.retain:
             qos = 1 if state.topic in self._suspects else state.qos
@@ -273,7 +277,7 @@ class Outbound:
                 self.waiting.appendleft(smaller)
             self.dropped += message.token is None
         self._suspects.acquit([sent.key])
-        self._complain(f"{topic}: the broker refused it: {receipt.text}")
+        self._complain(str(topic), f"the broker refused it: {receipt.text}")
 
     def _convict(self, sent: Sent) -> Outgoing | None:
         """Set a message aside for which the broker closed the connection. Returns what is sent in its place."""
@@ -282,13 +286,13 @@ class Outbound:
             self._suspects.set_aside(sent.key, sent.size)
         if sent.message is not None:
             return self._set_aside(sent.message, why, replaceable=True)
-        self._complain(f"{sent.key}: {why}")
+        self._complain(str(sent.key), why)
         self.set_aside += 1
         return None
 
     def _set_aside(self, message: Outgoing, why: str, *, replaceable: bool) -> Outgoing | None:
         """Count and log a message that is not sent. Returns what is sent in its place."""
-        self._complain(f"{message.topic}: {why}")
+        self._complain(message.topic, why)
         self.set_aside += 1
         if message.token is not None:
             self.delivered.append(message.token)

@@ -111,6 +111,7 @@ class FakePaho:
 
     def disconnect(self):
         self.on_disconnect(self, None, DisconnectFlags(False), self._code("DISCONNECT"), None)
+        self.ours = None
         return SUCCESS
 
     def tls_set_context(self, _context):

@@ -2,7 +2,6 @@
 
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 
 import pytest
@@ -22,13 +21,6 @@ from tests.household import Household, until
 TOPICS = Topics("porch")
 
 
-@dataclass(frozen=True)
-class LimitedConfig(MqttConfig):
-    """With the limit for a broker that does not say its own."""
-
-    packet_bytes_max: int | None = None
-
-
 def soon():
     return Backoff(0.01, 0.05)
 
@@ -37,7 +29,7 @@ def soon():
 def connected(broker, **changes):
     """A link that is connected, quick to connect again."""
     options = {"backoff": soon(), **{key: changes.pop(key) for key in ("backoff",) if key in changes}}
-    link = DeviceLink(LimitedConfig(host="127.0.0.1", port=broker.port, **changes), TOPICS, **options)
+    link = DeviceLink(MqttConfig(host="127.0.0.1", port=broker.port, **changes), TOPICS, **options)
     link.start()
     until(lambda: turned(link).connected)
     yield link
@@ -349,3 +341,13 @@ def test_a_connection_that_flaps_does_not_fill_the_log(broker, caplog):
         lose_network(link)
         until(lambda: turned(link).connections == 21)
         assert len(caplog.messages) == 5
+
+
+def test_a_topic_of_others_is_one_short_line_of_the_log(link, caplog):
+    link.send(Outgoing("limen/answers/\x1b[31m\nJan 1 00:00:00 sshd: accepted", b""))
+    link.send(Outgoing("limen/answers/" + "x" * 70_000, b""))
+    first, second = caplog.messages
+    assert first.startswith(
+        "limen/answers/\\x1b[31m\\nJan 1 00:00:00 sshd: accepted: not sent: the topic has a control"
+    )
+    assert len(second) < 200

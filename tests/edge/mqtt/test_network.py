@@ -260,6 +260,54 @@ def test_the_wait_grows_with_every_connection_that_does_not_last():
     assert set(asked) == {"mqtt"}
 
 
+@pytest.mark.parametrize(
+    ("reason", "expected", "wait_seconds"),
+    [
+        (0x8E, "another device is connected as 'porch': give each device its own `device` name", 60),
+        (0x8B, "disconnected: the broker says: Server shutting down", 2),
+        (0x95, "disconnected: the broker says: Packet too large", 2),
+    ],
+)
+def test_a_broker_that_says_why_it_closes_is_understood(reason, expected, wait_seconds):
+    """mosquitto says so from 2.1 on; others do."""
+    waits = []
+
+    def behave(connection):
+        connection.recv(1000)
+        connection.sendall(b"\x20\x03\x00\x00\x00" + b"\xe0\x02" + bytes([reason]) + b"\x00")
+        connection.recv(1000)
+
+    def uniform(_low, high):
+        waits.append(high)
+        return 60.0
+
+    with server(behave) as broker:
+        config = MqttConfig(host="127.0.0.1", port=broker.port)
+        link = DeviceLink(config, TOPICS, backoff=Backoff(uniform=uniform))
+        link.start()
+        until(lambda: waits and link.pending() == [])
+        assert link.last_error == expected
+        assert waits == [wait_seconds]
+        link.stop()
+
+
+def test_closes_that_nobody_explains_are_put_down_to_another_device_as_a_question():
+    """With an ACL under which a device does not hear its own `info`, nothing shows who takes its connection over."""
+
+    def behave(connection):
+        connection.recv(1000)
+        connection.sendall(b"\x20\x03\x00\x00\x00")
+        time.sleep(0.05)
+        connection.close()
+
+    with server(behave) as broker:
+        link = DeviceLink(MqttConfig(host="127.0.0.1", port=broker.port), TOPICS, backoff=soon())
+        link.start()
+        until(lambda: link.pending() == [] and "if another device is connected as 'porch'" in (link.last_error or ""))
+        assert link.connections >= 3
+        link.stop()
+
+
 def test_a_file_that_cannot_be_used_is_said_at_once(tmp_path):
     with pytest.raises(ConfigError, match=r"no\.crt cannot be used"):
         DeviceLink(MqttConfig(ca_file=tmp_path / "no.crt"), TOPICS)

@@ -17,7 +17,9 @@ class Wire:
 
     def __init__(self, queue_max=100, limits=None):
         self.sent, self.lines = {}, []
-        self.out = Outbound(self._publish, queue_max, Limits(), self.lines.append)
+        self.out = Outbound(
+            self._publish, queue_max, Limits(), lambda topic, text: self.lines.append(f"{topic}: {text}")
+        )
         self.limits = limits or Limits()
         self.connect()
 
