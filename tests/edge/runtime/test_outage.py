@@ -2,18 +2,24 @@
 
 import json
 import signal
+import socket
 import threading
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from edge.config import CameraConfig, Config, GalleryConfig, MqttConfig
 from edge.core.events import Event
+from edge.core.types import Frame
 from edge.errors import OutboxError
 from edge.runtime.assembly import Device
 from edge.runtime.loop import DeviceLoop
-from tests.household import Nothing, running, until
+from tests.edge.mqtt.brokers import mosquitto, server
+from tests.household import Household, Nothing, running, until
 
 
 @pytest.fixture
@@ -140,3 +146,85 @@ def test_a_disk_that_cannot_be_written_is_said_and_the_events_come_all_the_same(
 def test_two_doors_do_not_share_an_outbox(config):
     with running(config, Nothing), pytest.raises(OutboxError, match="another limen run has it"):
         DeviceLoop(config, Device.open(config))
+
+
+def snapshot_config(broker, tmp_path, **changes):
+    mqtt = MqttConfig(host="127.0.0.1", port=broker.port, snapshot=True, **changes)
+    return Config(device="porch", gallery=GalleryConfig(tmp_path / "gallery.db"), mqtt=mqtt)
+
+
+class Sharp(Nothing):
+    """Pictures that do not compress."""
+
+    def __init__(self):
+        self._picture = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
+
+    def read(self, timeout_seconds):
+        super().read(timeout_seconds)
+        return Frame(self._picture, time.monotonic())
+
+
+@pytest.mark.parametrize("kind", ["announced", "configured", "unknown"])
+def test_an_answer_that_is_too_large_for_the_broker_is_said_to_be_and_the_device_goes_on(tmp_path, kind):
+    """announced: MQTT 5; configured, unknown: 3.1.1, in which a broker cannot say its limit."""
+    version = "5" if kind == "announced" else "3.1.1"
+    limit = 20_000 if kind == "configured" else None
+    with mosquitto(tmp_path, "max_packet_size 20000") as broker, Household(broker.port) as household:
+        config = snapshot_config(broker, tmp_path, version=version, packet_bytes_max=limit)
+        with running(config, Sharp) as service:
+            until(lambda: service.running.newest is not None and household.newest("status") == b"online")
+            for number in range(3):
+                answer = household.ask("snapshot/get", {"transaction": f"s{number}"})
+                assert answer["code"] == "answer_too_large"
+                assert ("20000 bytes" in answer["error"]) == (kind != "unknown")
+                assert household.ask("person/list", {"transaction": f"p{number}"})["status"] == "ok"
+        assert service.link.connections == (4 if kind == "unknown" else 1)  # of what is larger, it knows by then
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+def test_a_response_topic_that_no_broker_takes_does_not_silence_the_device(broker, tmp_path, household, version):
+    """An attacker names it. mosquitto passes it on, and closes the connection of whoever answers there."""
+    properties = Properties(PacketTypes.PUBLISH)
+    properties.ResponseTopic, properties.CorrelationData = "limen/answers/" + "/".join("x" * 248), b"7"
+    with running(snapshot_config(broker, tmp_path, version=version), Nothing) as service:
+        until(lambda: household.newest("status") == b"online")
+        for number in range(3):
+            answer = household.ask("person/list", {"transaction": f"{number}"}, properties=properties)
+            assert answer["status"] == "ok"
+            household.send("x", b"garbage", properties=properties)
+        assert household.ask("person/list", {"transaction": "last"})["status"] == "ok"
+        assert service.link.connections == 1
+        assert len(household.on("status")) == 1
+
+
+@pytest.mark.parametrize("behave", ["closes", "silent"])
+def test_a_port_that_is_no_broker_does_not_hold_the_frame_loop(tmp_path, behave):
+    """Every call of the network is made by the network thread; the frame loop goes on meanwhile."""
+    callers = set()
+
+    def misbehave(connection):
+        if behave == "silent":
+            connection.recv(1000)
+            connection.recv(1000)
+        connection.close()
+
+    class Counting(Nothing):
+        frames = 0
+
+        def read(self, timeout_seconds):
+            self.frames += 1
+            super().read(timeout_seconds)
+
+    source, connect = Counting(), socket.create_connection
+
+    def noted(*arguments, **options):
+        callers.add(threading.current_thread().name)
+        return connect(*arguments, **options)
+
+    with server(misbehave) as port, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("socket.create_connection", noted)
+        config = snapshot_config(port, tmp_path)
+        with running(config, lambda: source) as service:
+            until(lambda: len(port.came) >= 2 and source.frames > 100)
+            assert not service.link.connected
+    assert callers == {"mqtt"}
