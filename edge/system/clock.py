@@ -31,7 +31,7 @@ class Settings(Protocol):
 
 
 def elapsed() -> float:
-    """Seconds on a clock that is never set, and that counts while the machine sleeps where the system has such a one."""
+    """Seconds on a clock that is never set, and that counts while the machine sleeps where there is such a one."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 

@@ -1,10 +1,10 @@
-"""A disk that is full, and one that the kernel makes read-only: the door goes on, says so, and loses nobody.
+"""A disk that is full, and one that the kernel makes read-only: the device goes on, reports it, and loses nobody.
 
     python -m tests.faults.disk [--times 10]
 
-The disks are real mounts, which root alone can make. Full is a small tmpfs, filled to the last byte and emptied again
-while the device runs. Read-only is ext4 in a file, after an error such as a worn SD card brings about: the kernel lets
-nobody write to it until it is mounted anew, and the device is started anew then.
+The disks are real mounts, which only root can make. Full is a small tmpfs, filled to the last byte and emptied again
+while the device runs. Read-only is ext4 in a file, after an error such as a worn SD card causes: the kernel refuses
+every write until it is mounted again, and the device is started again then.
 """
 
 import base64
@@ -49,13 +49,13 @@ class FullDisk:
         call("umount", self.place)
 
     def spoil(self) -> None:
-        """Not a byte is free."""
+        """Fill it to the last byte."""
         with self.filler.open("wb", buffering=0) as filler, suppress(OSError):
             while True:
                 filler.write(bytes(1024))
 
     def mend(self) -> None:
-        """As before."""
+        """Free it again."""
         self.filler.unlink()
 
 
@@ -78,13 +78,13 @@ class ReadOnlyDisk:
         call("umount", self.place)
 
     def spoil(self) -> None:
-        """An error, as the kernel would find one."""
+        """Have the kernel find an error."""
         number = self.place.stat().st_dev
         block = Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}").resolve().name
         Path("/sys/fs/ext4", block, "trigger_fs_error").write_text("1")
 
     def mend(self) -> None:
-        """Checked, and mounted anew."""
+        """Check it, and mount it again."""
         self.__exit__()
         subprocess.run(["fsck.ext4", "-p", self.image], stdout=subprocess.DEVNULL, check=False)  # 1: it had errors
         self.__enter__()
@@ -94,12 +94,12 @@ DISKS = {"full": FullDisk, "read-only": ReadOnlyDisk}
 
 
 def call(*words: object) -> None:
-    """A command that must work."""
+    """Run a command that must succeed."""
     subprocess.run([str(word) for word in words], check=True)
 
 
 def can_mount() -> bool:
-    """Only root can, and not in every container."""
+    """Whether this process can mount disks: only root can, and not in every container."""
     if os.geteuid() != 0:
         return False
     with TemporaryDirectory() as folder:
@@ -112,17 +112,17 @@ def can_mount() -> bool:
 
 @dataclass
 class Count:
-    """What happened. While it could not be written: refused, enrollments by code; events, how many were heard.
+    """What happened. While the disk could not be written: refused, enrollments by code; events, how many arrived.
 
-    told, mended: faults that health named, and that it said were over without a restart
-    lost: events that were not heard; gone: enrollments that were acknowledged and are not on the disk
+    reported, recovered: faults that health named, and that it reported as over without a restart
+    lost: events that did not arrive; gone: enrollments that were acknowledged and are not on the disk
     """
 
     faults: int = 0
     refused: Counter = field(default_factory=Counter)
     events: int = 0
-    told: int = 0
-    mended: int = 0
+    reported: int = 0
+    recovered: int = 0
     acknowledged: int = 0
     lost: int = 0
     gone: int = 0
@@ -144,14 +144,14 @@ def run(folder: Path, disk: FullDisk | ReadOnlyDisk, times: int) -> Count:
                 before, give_up_at = len(household.events()), time.monotonic() + FAULT_SECONDS
                 while time.monotonic() < give_up_at:
                     count.refused[porch.enroll()] += 1
-                count.told += until(porch.problem) is not None
+                count.reported += until(porch.problem) is not None
                 until(lambda before=before: len(household.events()) > before)
                 count.events += len(household.events()) - before
                 if disk.mends_at_work:
                     disk.mend()
                     until(lambda: porch.problem() is None)
                     assert porch.enroll() is None
-                    count.mended += 1
+                    count.recovered += 1
                 assert device.poll() is None
             until(lambda: household.newest("status") == b"offline")
             if not disk.mends_at_work:
@@ -170,7 +170,7 @@ def run(folder: Path, disk: FullDisk | ReadOnlyDisk, times: int) -> Count:
 
 
 class Porch:
-    """Somebody who enrolls whoever is there, again and again, and reads what the device says of itself."""
+    """A client that enrolls the same picture again and again, and reads the health of the device."""
 
     def __init__(self, household: Household) -> None:
         self.household, self.asked = household, 0
@@ -178,7 +178,7 @@ class Porch:
         self.picture = base64.b64encode(portrait(VISITOR, look=2.0)).decode()
 
     def enroll(self) -> str | None:
-        """The code of the refusal; None where it is on the disk."""
+        """Enroll once. Returns the code of the refusal; None where it is on the disk."""
         self.asked += 1
         request = {"transaction": f"t{self.asked}", "name": "Anna", "images": [self.picture]}
         answer = self.household.ask("enroll/image", request)
@@ -187,7 +187,7 @@ class Porch:
         return answer["code"]
 
     def problem(self) -> str | None:
-        """Why events are not written, as the next health says."""
+        """Why events are not written, by the next health."""
         before = len(self.household.on("health"))
         until(lambda: len(self.household.on("health")) > before)
         return json.loads(self.household.newest("health"))["outbox_problem"]
@@ -196,7 +196,7 @@ class Porch:
 @click.command()
 @click.option("--times", default=10, show_default=True)
 def main(times: int) -> None:
-    """Print what happened; status 1 if an event was not heard, or somebody is gone."""
+    """Print what happened; status 1 where an event did not arrive, or an enrollment is gone."""
     if not can_mount():
         raise click.ClickException("a disk cannot be mounted here: this is for root")
     failed = 0
@@ -204,7 +204,7 @@ def main(times: int) -> None:
         with TemporaryDirectory() as folder:
             count = run(Path(folder), disk(Path(folder)), times)
         click.echo(f"{name}: {count}")
-        failed += count.lost + count.gone + count.faults - count.told
+        failed += count.lost + count.gone + count.faults - count.reported
     if failed:
         raise click.exceptions.Exit(1)
 

@@ -36,8 +36,8 @@ def test_a_disk_that_cannot_be_written_is_said_and_nobody_is_gone(tmp_path, kind
     if not disk.can_mount():
         pytest.skip("a disk cannot be mounted here: this is for root")
     count = disk.run(tmp_path, disk.DISKS[kind](tmp_path), 1)
-    assert (count.faults, count.told, count.lost, count.gone) == (1, 1, 0, 0)
-    assert count.mended == disk.DISKS[kind].mends_at_work
+    assert (count.faults, count.reported, count.lost, count.gone) == (1, 1, 0, 0)
+    assert count.recovered == disk.DISKS[kind].mends_at_work
     assert set(count.refused) == {"storage"}
     assert count.events > 0
 
