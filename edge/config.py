@@ -44,7 +44,7 @@ class CameraConfig:
     kind: "picamera"; "video" for a file, an RTSP address or a V4L2 device; "images" for a folder or a glob
     location: the file, address, device (such as /dev/video0), folder or glob; empty for picamera
     fps_max: frames a second that are processed; more are dropped
-    full_width_px: of picamera's large picture, from which faces are cut
+    full_width_px: of the high-resolution stream of picamera, from which faces are cut
     full_height_px: of the same picture
     privacy_zones: left, top, width, height of each, as shares of the picture; black before any frame is processed
     """
@@ -118,7 +118,7 @@ class MqttConfig:
     host: name or address of the broker
     port: of the broker; 8883 is usual with TLS
     version: of MQTT; auto is 5, or 3.1.1 where the broker has no 5
-    username: as which the device logs in; by the shipped ACL, the device's name. Empty: without a user name
+    username: login name at the broker, by the shipped ACL the device's name; without a login where it is empty
     password_file: holds the password of that user
     signing_key_file: holds a key; with it, the device accepts signed requests only, and `limen ... --broker` signs
     ca_file: turns TLS on: the broker must show a certificate of this authority, and of no other, for its host

@@ -101,7 +101,7 @@ class ReplicationHealth(Message, frozen=True):
     """How the gallery is that the household's cameras share.
 
     people: how many are shared
-    unsaid: people whose newest revision the broker does not have yet
+    unsaid: people whose newest state is not at the broker yet
     refused: messages that did not authenticate or could not be kept
     too_large: messages that were not sent for their size
     unusable_templates: of another model, with no crop

@@ -30,6 +30,6 @@ def camera_frames(camera: CameraConfig, *, fast: bool = False, loop: bool = Fals
         return PicameraFrames(camera)
     if not camera.location:
         raise ConfigError(f"camera.location is empty: camera.kind '{camera.kind}' needs a file, folder or address")
-    kind = ImageFrames if camera.kind == "images" else VideoFrames
-    frames = kind(camera.location, camera.fps_max, loop=loop)
+    kinds: dict[str, type[ImageFrames | VideoFrames]] = {"images": ImageFrames, "video": VideoFrames}
+    frames = kinds[camera.kind](camera.location, camera.fps_max, loop=loop)
     return LatestFrame(frames) if frames.live or not fast else frames
