@@ -68,8 +68,8 @@ class Audit:
             )
         return [Record(at, bool(clock_set), *rest) for at, clock_set, *rest in reversed(rows)]
 
-    def erase_person(self, person_id: str, name: str, embeddings: np.ndarray) -> int:  # noqa: ARG002 -- see Store
-        """See edge.storage.erasure.Store. Returns 0: a record holds ids and counts, and none is ever changed."""
+    def erase_person(self, person_id: str, name: str, embeddings: np.ndarray) -> int:  # noqa: ARG002 -- see PersonStore
+        """See edge.core.ports.PersonStore. Returns 0: a record holds ids and counts, and none is ever changed."""
         return 0
 
     def _add(self, verb: str, person_id: str | None, detail: str) -> None:

@@ -7,20 +7,20 @@ from pathlib import Path
 
 import numpy as np
 
+from edge.core.gallery import stacked
 from edge.core.types import Person, Removed, Template
 from edge.errors import GalleryError
 from edge.storage.archive import export, import_
 from edge.storage.audit import Audit
 from edge.storage.blobs import blob_of, decoded, encoded
 from edge.storage.database import Database
-from edge.storage.erasure import near
 from edge.storage.idempotency import Answers
 from edge.storage.nonces import Nonces
 from edge.storage.unit_of_work import Row
 from edge.storage.words import count_of
 from edge.system.clock import Clock, rfc3339
 
-NOT_OVERWRITTEN = "somebody else reads the gallery, or its disk is full: until then its log holds what was removed"
+NOT_OVERWRITTEN = "another process reads the gallery, or its disk is full: until then its log holds what was removed"
 OWNED = ("template", "negative")  # tables of templates with a column person
 TEMPLATES = (*OWNED, "stranger_template")
 ERASE_WITHIN = 1.27  # d; tau of the shipped model where a thousandth of non-mated comparisons pass
@@ -70,6 +70,14 @@ class SqliteGallery(Database):
             Template(template_id, whose, np.frombuffer(blob, dtype="<f4"), self.model, negative=table == "negative")
             for template_id, whose, blob in rows
         ]
+
+    def near(self, table: str, owner: str, embeddings: np.ndarray) -> list[Template]:
+        """The templates of one table at most erase_within from one of the embeddings, (L, D) float32 of unit length."""
+        templates = self.templates(table, owner)
+        if not templates or not len(embeddings):
+            return []
+        nearest = (2 - 2 * stacked(templates) @ embeddings.T).min(axis=1)  # (N, D) @ (D, L) -> (N, L) -> (N,)
+        return [template for template, d in zip(templates, nearest, strict=True) if d <= self.erase_within]
 
     def foreign(self) -> int:
         """How many templates were made by another model."""
@@ -172,10 +180,10 @@ class SqliteGallery(Database):
             raise GalleryError(f"removed, but {NOT_OVERWRITTEN}")
         return Removed(templates, crops, rfc3339())
 
-    def erase_person(self, person_id: str, name: str, embeddings: np.ndarray) -> int:  # noqa: ARG002 -- see Store
-        """See edge.storage.erasure.Store. Deletes negative templates of others too, within erase_within."""
+    def erase_person(self, person_id: str, name: str, embeddings: np.ndarray) -> int:  # noqa: ARG002 -- see PersonStore
+        """See edge.core.ports.PersonStore. Deletes negative templates of others too, within erase_within."""
         with self.transaction():
-            templates = near(self.templates("negative", "person"), embeddings, self.erase_within)
+            templates = self.near("negative", "person", embeddings)
             own = self._delete("person", person_id) + self.erase("DELETE FROM person WHERE id = ?", (person_id,))
             if own:
                 self.audit.note("remove", person_id, count_of(own, "row"))

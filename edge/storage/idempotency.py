@@ -73,8 +73,8 @@ class Answers:
         """Erase the content of every answer: any may name a person, by an earlier name too. The request stays known."""
         self._empty()
 
-    def erase_person(self, person_id: str, name: str, embeddings: np.ndarray) -> int:  # noqa: ARG002 -- see Store
-        """See edge.storage.erasure.Store. Erases the content of every answer, as drop does."""
+    def erase_person(self, person_id: str, name: str, embeddings: np.ndarray) -> int:  # noqa: ARG002 -- see PersonStore
+        """See edge.core.ports.PersonStore. Erases the content of every answer, as drop does."""
         return self._empty()
 
     def _empty(self) -> int:

@@ -45,6 +45,6 @@ class Nonces:
                 (key_id, self._nonces_max),
             )
 
-    def erase_person(self, person_id: str, name: str, embeddings: np.ndarray) -> int:  # noqa: ARG002 -- see Store
-        """See edge.storage.erasure.Store. Returns 0: a nonce is a random value that a signer chose."""
+    def erase_person(self, person_id: str, name: str, embeddings: np.ndarray) -> int:  # noqa: ARG002 -- see PersonStore
+        """See edge.core.ports.PersonStore. Returns 0: a nonce is a random value that a signer chose."""
         return 0

@@ -152,8 +152,8 @@ class Outbox(SqliteFile):
             self._overwrite()
         return changed
 
-    def erase_person(self, person_id: str, name: str, embeddings: np.ndarray) -> int:  # noqa: ARG002 -- see Store
-        """See edge.storage.erasure.Store. Raises OutboxError where the disk cannot be written."""
+    def erase_person(self, person_id: str, name: str, embeddings: np.ndarray) -> int:  # noqa: ARG002 -- see PersonStore
+        """See edge.core.ports.PersonStore. Raises OutboxError where the disk cannot be written."""
         changed = self.revise(lambda payload: without_person(payload, person_id, name))
         if self.problem is not None:
             raise OutboxError(self.problem)
@@ -217,8 +217,9 @@ class Outbox(SqliteFile):
 def without_person(payload: bytes, person_id: str, name: str) -> bytes | None:
     """An event without a person; None where it is about them.
 
-    Whom else the others compare the face with, and what single samples voted, goes too: it may be an earlier name. Read
-    as plain JSON: an event of another version of limen may wait as well, and is deleted where it holds the name.
+    Of other events, the runner-up and the votes for other names go too: they may hold an earlier name of the person. An
+    event is read as plain JSON, for one of another version of limen may wait; such a one is deleted where it holds the
+    name.
     """
     try:
         event = msgspec.json.decode(payload)

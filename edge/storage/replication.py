@@ -166,8 +166,8 @@ class SqliteReplication:
         """Ids of templates that another model made, or that are damaged."""
         return {template_id for (template_id,) in self._select(f"id FROM {{table}} WHERE NOT ({self._db.usable})")}
 
-    def erase_person(self, person_id: str, name: str, embeddings: np.ndarray) -> int:  # noqa: ARG002 -- see Store
-        """See edge.storage.erasure.Store. Leaves tombstones, which record_local_changes returns to be published."""
+    def erase_person(self, person_id: str, name: str, embeddings: np.ndarray) -> int:  # noqa: ARG002 -- see PersonStore
+        """See edge.core.ports.PersonStore. Leaves tombstones, which record_local_changes returns to be published."""
         known = members(self.revisions.values()).get(person_id)
         ids = {person_id} if known is None else known.revisions
         own = [self.revisions[one] for one in sorted(ids & self.revisions.keys()) if not self.revisions[one].forgotten]

@@ -5,7 +5,6 @@ import uuid
 import numpy as np
 
 from edge.core.types import Person, Stranger, Template
-from edge.storage.erasure import near
 from edge.storage.gallery import SqliteGallery
 from edge.storage.words import count_of
 from edge.system.clock import rfc3339
@@ -102,10 +101,10 @@ class SqliteStrangers:
             self._db.checkpoint_unless_writing()
         return purged
 
-    def erase_person(self, person_id: str, name: str, embeddings: np.ndarray) -> int:  # noqa: ARG002 -- see Store
-        """See edge.storage.erasure.Store. Deletes every stranger with a template within SqliteGallery.erase_within."""
+    def erase_person(self, person_id: str, name: str, embeddings: np.ndarray) -> int:  # noqa: ARG002 -- see PersonStore
+        """See edge.core.ports.PersonStore. Deletes every stranger with a template within SqliteGallery.erase_within."""
         with self._db.transaction():
-            templates = near(self._db.templates("stranger_template", "stranger"), embeddings, self._db.erase_within)
+            templates = self._db.near("stranger_template", "stranger", embeddings)
             return sum(self.purge(stranger_id) for stranger_id in {template.person_id for template in templates})
 
     def _correct_last_seen(self) -> bool:

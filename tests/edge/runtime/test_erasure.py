@@ -219,7 +219,7 @@ def test_a_removal_whose_traces_cannot_be_overwritten_yet_says_so(config, househ
         reader.execute("SELECT * FROM person").fetchone()
         answer = household.ask("person/remove", {"transaction": "2", "name": NAME})
         assert answer["code"] == "not_overwritten"
-        assert "somebody else reads the gallery" in answer["error"]
+        assert "another process reads the gallery" in answer["error"]
         assert household.ask("person/remove", {"transaction": "2", "name": NAME}) == answer
         assert porch.device.recognizer.gallery.people == {}
         reader.close()
@@ -252,7 +252,7 @@ def test_the_command_on_the_devices_own_disk_says_so_too(config):
     reader = sqlite3.connect(config.gallery.path, isolation_level=None)
     reader.execute("BEGIN")
     reader.execute("SELECT * FROM person").fetchone()
-    with pytest.raises(GalleryError, match="removed, but somebody else reads the gallery"):
+    with pytest.raises(GalleryError, match="removed, but another process reads the gallery"):
         handle(device.recognizer, RemovePerson(NAME))
     reader.close()
     device.store.close()
