@@ -100,6 +100,29 @@ def test_a_year_before_limen_is_not_believed_whoever_says_it(system, monkeypatch
     assert Clock(Kept(), trusted=True).now() is None
 
 
+@pytest.mark.parametrize("seconds", [3600.0, 8 * 3600.0, 3 * 365 * 86_400.0])
+def test_a_step_is_measured_once_against_a_clock_that_is_never_set(system, monkeypatch, seconds):
+    (system / "synchronized").touch()
+    world = {"wall": NOW + 1e9, "passed": 0.0}
+    monkeypatch.setattr(time, "time", lambda: world["wall"])
+    clock_now = Clock(Kept(), elapsed_seconds=lambda: world["passed"])
+    assert clock_now.step() == 0.0
+    for passed in (60.0, 86_400.0):
+        world["wall"] += passed
+        world["passed"] += passed
+        assert clock_now.step() == 0.0
+    for step in (seconds, -seconds):
+        world["wall"] += step
+        assert clock_now.step() == pytest.approx(step)
+        assert clock_now.step() == 0.0
+    world["wall"] += 3500.0  # too small to matter, and not added to the next one
+    assert clock_now.step() == 0.0
+    world["wall"] = 0.0  # not set
+    assert clock_now.step() == 0.0
+    world["wall"] = NOW + 2e9
+    assert clock_now.step() == 0.0
+
+
 def test_until_the_time_is_known_guests_stay_and_nobody_is_made_one(config, household, monkeypatch):
     known = []
     monkeypatch.setattr(clock, "synchronized", lambda: bool(known))
