@@ -127,8 +127,8 @@ class Client:
                 retain=message.retain and self._limits.retain,
                 properties=properties_of(message) if self.attempt.version_5 else None,
             )
-        except ValueError as error:  # paho's own limits, wider than ours
-            self._report(Receipt(ticket, Outcome.NOT_SENT, text=str(error)))
+        except ValueError as error:  # paho's own limits, wider than ours: sent again, it would be refused again
+            self._report(Receipt(ticket, Outcome.REFUSED, text=f"paho does not take it: {error}"))
             return
         if info.rc != SUCCESS:
             self._report(Receipt(ticket, Outcome.NOT_SENT, text=error_string(info.rc)))
