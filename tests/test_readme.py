@@ -14,7 +14,7 @@ import cv2
 import pytest
 
 from edge.api.messages import event_message
-from edge.api.requests import convert_request
+from edge.api.verbs import convert_request
 from edge.capture import open_source
 from edge.config import CameraConfig, Config, GalleryConfig, MqttConfig, load_config
 from edge.core.events import Event

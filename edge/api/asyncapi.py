@@ -21,9 +21,10 @@ from edge.api.messages import (
     Settings,
 )
 from edge.api.replies import ProgressReply
-from edge.api.requests import ANY_CODES, VERBS, Access, Request
+from edge.api.requests import VERBS
 from edge.api.signing import Envelope
 from edge.api.topics import HouseholdTopics
+from edge.api.verbs import ANY_CODES, Access, Request
 
 SCHEMAS = "#/components/schemas/{name}"
 DEVICE = {"device": {"description": "The device's name: a to z, digits and dashes."}}

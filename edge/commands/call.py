@@ -26,7 +26,8 @@ def call(config: "Config", verb: str | None, fields: tuple[str, ...], broker: st
     """
     import msgspec
 
-    from edge.api.requests import VERBS, convert_request
+    from edge.api.requests import VERBS
+    from edge.api.verbs import convert_request
     from edge.runtime.clients import call as ask
     from edge.runtime.clients import print_refusal
 

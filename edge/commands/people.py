@@ -58,7 +58,8 @@ def enroll(
 ) -> None:
     """Enroll NAME from PICTURES with one face each; one is enough."""
     from edge.api.replies import EnrolledReply
-    from edge.api.requests import EnrollImages, Request, StartEnrollment
+    from edge.api.requests import EnrollImages, StartEnrollment
+    from edge.api.verbs import Request
     from edge.runtime.clients import call
 
     if live == bool(pictures):

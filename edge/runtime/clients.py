@@ -8,7 +8,8 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from edge.api.replies import ImportedReply, ProgressReply
-from edge.api.requests import Access, CancelEnrollment, Request, StartEnrollment
+from edge.api.requests import CancelEnrollment, StartEnrollment
+from edge.api.verbs import Access, Request
 from edge.config import Config
 from edge.errors import BrokerError, LimenError, RefusedError
 from edge.mqtt.controller import Controller

@@ -9,7 +9,8 @@ import numpy as np
 
 from edge.api.images import read_image
 from edge.api.messages import Health
-from edge.api.requests import DAY_SECONDS, Limits
+from edge.api.requests import DAY_SECONDS
+from edge.api.verbs import Limits
 from edge.config import Config
 from edge.core.codes import Code
 from edge.core.events import Event

@@ -11,17 +11,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from edge.api.answers import Answer, decode_answer, ok_answer, progress_answer, refusal_answer
-from edge.api.requests import (
-    Access,
-    CancelEnrollment,
-    Request,
-    StartEnrollment,
-    convert_request,
-    decode_json,
-    request_type,
-    transaction_of,
-)
+from edge.api.requests import CancelEnrollment, StartEnrollment
 from edge.api.signing import Signatures, Stamp, signed_text
+from edge.api.verbs import Access, Request, convert_request, decode_json, request_type, transaction_of
 from edge.core.codes import Code
 from edge.errors import GalleryError, RefusedError
 from edge.mqtt.device_link import DeviceLink, Outgoing, topic_problem

@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 
-from edge.api.requests import Access, Request
+from edge.api.verbs import Access, Request
 from edge.core.codes import Code
 from edge.errors import GalleryError, RefusedError
 from edge.runtime.context import DeviceContext

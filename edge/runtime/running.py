@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 
 from edge.api.messages import Health, ReplicationHealth
-from edge.api.requests import Limits
+from edge.api.verbs import Limits
 from edge.capture.health import FrameHealth
 from edge.capture.video import is_live
 from edge.config import Config

@@ -15,8 +15,8 @@ import cv2
 import pytest
 from skimage.data import astronaut
 
-from edge.api.requests import convert_request, decode_json
 from edge.api.signing import Signatures
+from edge.api.verbs import convert_request, decode_json
 from edge.config import CameraConfig, Config, GalleryConfig, MqttConfig
 from edge.system.metrics import THROTTLED_BITS
 from tests.household import Broker

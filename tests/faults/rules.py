@@ -8,7 +8,8 @@ from tempfile import mkdtemp
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from edge.api.requests import VERBS, Access
+from edge.api.requests import VERBS
+from edge.api.verbs import Access
 from edge.core.names import clean_name, slug_of
 from edge.errors import RefusedError
 from tests.faults.porch import Porch, face, picture

@@ -12,8 +12,9 @@ from edge.api.answers import refusal_answer
 from edge.api.discovery import discovery_json
 from edge.api.image_headers import image_header
 from edge.api.images import read_image
-from edge.api.requests import VERBS, Limits, convert_request, decode_json, request_type, transaction_of
+from edge.api.requests import VERBS
 from edge.api.topics import Topics
+from edge.api.verbs import Limits, convert_request, decode_json, request_type, transaction_of
 from edge.config import Config, load_config
 from edge.core.names import clean_name, slug_of
 from edge.errors import ConfigError, ModelError, RefusedError

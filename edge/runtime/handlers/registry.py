@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TypeVar, cast
 
-from edge.api.requests import Request
+from edge.api.verbs import Request
 from edge.runtime.context import DeviceContext
 
 R = TypeVar("R", bound=Request)

@@ -8,8 +8,9 @@ import pytest
 
 from edge.api.discovery import EVENT_TYPES, birth_topic, discovery_json, discovery_topic
 from edge.api.messages import event_message
-from edge.api.requests import VERBS, convert_request, decode_json
+from edge.api.requests import VERBS
 from edge.api.topics import Topics
+from edge.api.verbs import convert_request, decode_json
 from edge.core.events import Event
 from edge.system.metrics import THROTTLED_BITS
 
