@@ -31,6 +31,7 @@ from edge.errors import RefusedError
 from edge.inference.runtime import interpreter_class
 from edge.mqtt.device_link import INFLIGHT_MAX, DeviceLink, Outgoing
 from edge.runtime.assembly import Device
+from edge.runtime.bounded import BoundedDict
 from edge.runtime.erasure import Erasure
 from edge.storage.outbox import Entry, Outbox
 from edge.system.clock import rfc3339
@@ -52,10 +53,10 @@ class EventPublisher:
         self._last: Seen | None = None
         self._known = self._templates()
         self._names = self._enrolled()
-        self._recent: dict[str, Event] = {}
+        self._recent = BoundedDict[str, Event](CORRECTABLE_MAX)
         self._signed = config.mqtt.signing_key() is not None  # Home Assistant cannot sign
-        self._removed_slugs: dict[str, None] = {}
-        self._deadlines: dict[int, float] = {}
+        self._removed_slugs = BoundedDict[str, None](SLUGS_MAX)
+        self._deadlines = BoundedDict[int, float](config.mqtt.outbox_events_max)
         self._connections = 0
         self.erasure = Erasure(
             {
@@ -102,12 +103,8 @@ class EventPublisher:
             now + expiry_seconds,
         )
         self._deadlines[entry.seq] = time.monotonic() + expiry_seconds
-        if len(self._deadlines) > self._config.mqtt.outbox_events_max:
-            del self._deadlines[next(iter(self._deadlines))]
         if event.sample is not None:
             self._recent[entry.event_id] = event
-            if len(self._recent) > CORRECTABLE_MAX:
-                del self._recent[next(iter(self._recent))]
         self.deliver()
         # Ids, never names: nobody could be erased from the system's journal.
         who = event.event_type if event.person_id is None else event.person_id
@@ -243,8 +240,6 @@ class EventPublisher:
             self._removed_slugs[slug] = None
         for slug in self._slugs() & self._removed_slugs.keys():
             del self._removed_slugs[slug]
-        while len(self._removed_slugs) > SLUGS_MAX:
-            del self._removed_slugs[next(iter(self._removed_slugs))]
 
     def _templates(self) -> dict[str, int]:
         """How many templates each person has, by id."""

@@ -19,6 +19,7 @@ from edge.core.replication import Revision, TemplateRecord, join
 from edge.errors import CipherError, GalleryError
 from edge.mqtt.device_link import DeviceLink, Outgoing
 from edge.runtime.assembly import Device
+from edge.runtime.bounded import BoundedDict
 from edge.storage.blobs import blob_of
 from edge.storage.replication import SqliteReplication
 from edge.system.crypto import HouseholdCipher
@@ -31,6 +32,7 @@ SETTLE_SECONDS = 1.0  # after a connection, and after each retained message: wha
 AGAIN_SECONDS = 1.0  # between two corrections of a message about one person
 CHECKPOINT_SECONDS = 60.0  # until it is tried again to overwrite what was removed
 RETRY_SECONDS = 5.0  # after the gallery could not be written
+REMEMBERED_MAX = 20_000  # topics, people and templates: more than the store keeps people and tombstones
 PACKET_HEAD_BYTES = 300  # topic, properties and seal
 
 
@@ -47,10 +49,12 @@ class Replication:
         self._topics = HouseholdTopics(config.fleet.household)
         self.store = self._db = SqliteReplication(device.store, config.device)
         self._due: dict[str, float] = {}  # person ids of what is to be published, and when, monotonic; 0 is at once
-        self._published_at: dict[str, float] = {}
-        self._received: dict[str, bytes] = {}  # digests of the newest message by topic
-        self._missed: dict[str, None] = {}  # topics of messages for which the inbox had no room
-        self._makers: dict[str, tuple[str, str]] = {}  # of templates of another model: which camera, which model
+        self._published_at = BoundedDict[str, float](REMEMBERED_MAX)
+        self._received = BoundedDict[str, bytes](REMEMBERED_MAX)  # digests of the newest message by topic
+        self._missed = BoundedDict[str, None](REMEMBERED_MAX)  # topics of messages for which the inbox had no room
+        self._makers = BoundedDict[str, tuple[str, str]](
+            REMEMBERED_MAX
+        )  # of templates of another model: which camera, which model
         self._settled_at = self._try_at = 0.0
         self._checkpoint_at = math.inf  # when the file's log is to be cut off
         self._connections = 0
@@ -135,7 +139,8 @@ class Replication:
             if messages:
                 self._join([one for several in messages.values() for one in several])
         except GalleryError:
-            self._missed |= dict.fromkeys(messages)
+            for topic in messages:
+                self._missed[topic] = None
             raise
 
     def _opened(self, topic: str, payload: bytes) -> RevisionMessage | None:
