@@ -142,7 +142,8 @@ class Signatures:
         """Mark a READ request as carried out, in memory: the disk is not written for it.
 
         Raises RefusedError with out_of_order for one that was signed before this process started: it may have been
-        carried out then.
+        carried out then. A clock of the signer that is behind is refused for as long after a start; one that is ahead
+        leaves as long for a replay over a restart, within WINDOW_SECONDS.
         """
         if stamp is None:
             return

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge.commands.options import BROKER, DEVICE, client_of
+from edge.commands.options import BROKER, DEVICE, client_of, end_as_by_ctrl_c
 from edge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def call(config: "Config", verb: str | None, fields: tuple[str, ...], broker: st
     import msgspec
 
     from edge.api.requests import VERBS
-    from edge.api.verbs import convert_request
+    from edge.api.verbs import Access, convert_request
     from edge.runtime.clients import call as ask
     from edge.runtime.clients import print_refusal
 
@@ -36,8 +36,12 @@ def call(config: "Config", verb: str | None, fields: tuple[str, ...], broker: st
             click.echo(f"{name:18} {kind.access:6} {(kind.__doc__ or '').partition(chr(10))[0]}")
         return
     values = dict(map(parsed, fields))
+    if "transaction" in values:
+        raise ConfigError("transaction: every call makes its own")
     with print_refusal():
         kind = type(convert_request(verb, {"transaction": "0", **values}))
+        if kind.access is Access.LIVE:
+            end_as_by_ctrl_c()
         with client_of(config, broker, device) as client:
             request = msgspec.convert({"transaction": kind.new_transaction(), **values}, kind)
             reply = ask(client, request, object, lambda progress: click.echo(as_json(progress), err=True))

@@ -66,6 +66,14 @@ def camera_of(source: str, camera: "CameraConfig") -> "CameraConfig":
     return replace(camera, kind="images" if pictures else "video", location=source)
 
 
+def end_as_by_ctrl_c() -> None:
+    """Let SIGTERM and SIGHUP end the command as Ctrl-C does: the enrollment is cancelled at the device."""
+    import signal
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+
+
 def read_picture(path: Path) -> "np.ndarray":
     """(H, W, 3) uint8 RGB, upright. Raises ImageError that names the file."""
     from edge.api.images import read_image_file

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge.commands.options import BROKER, DEVICE, FILE, client_of, counted, picture_text, read_picture
+from edge.commands.options import BROKER, DEVICE, FILE, client_of, counted, end_as_by_ctrl_c, picture_text, read_picture
 from edge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -76,14 +76,6 @@ def enroll(
         enrolled = call(client, request, EnrolledReply, print_progress)
     guest = f"; a guest, forgotten after {days:g} days" if days else ""
     click.echo(f"{enrolled.name}: {counted(enrolled.templates, 'template')} added{guest}")
-
-
-def end_as_by_ctrl_c() -> None:
-    """Let SIGTERM and SIGHUP end the command as Ctrl-C does: the enrollment is cancelled at the device."""
-    import signal
-
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
 
 
 def print_progress(progress: "ProgressReply") -> None:

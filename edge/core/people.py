@@ -39,14 +39,19 @@ class People:
         self.strangers = None if strangers is None else Strangers(gallery.empty(), strangers)
         self.stores: list[PersonStore] = [store] if strangers is None else [store, strangers]
 
-    def reload(self) -> None:
-        """Read the store again; of somebody removed here or elsewhere, nothing stays as a stranger."""
+    def reload(self, *, rolled_back: bool = False) -> None:
+        """Read the store again; of somebody removed elsewhere, nothing stays as a stranger.
+
+        rolled_back: after a transaction of this process that failed: who is missing then was never enrolled
+        """
         before, people = self.gallery.templates, self.gallery.people
         self.gallery.fill(*self.store.load())
         self.store.erase_within = self.gallery.tau
         if self.strangers is None:
             return
         self.strangers.reload()
+        if rolled_back:
+            return
         kept = {template.template_id for template in self.gallery.templates}
         gone = people.keys() - self.gallery.people.keys()
         lost = [one for one in before if one.person_id in gone and one.template_id not in kept and not one.negative]
@@ -222,7 +227,7 @@ class People:
     def _find(self, name: str) -> Person:
         person = self.gallery.find(clean_name(name))
         if person is None:
-            raise RefusedError(Code.NO_SUCH_PERSON, f"nobody is called {name}")
+            raise RefusedError(Code.NO_SUCH_PERSON, "nobody has this name")  # the answer is kept: without the name
         return person
 
     def _enrolled(self, person: Person) -> Enrolled:

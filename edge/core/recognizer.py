@@ -118,14 +118,17 @@ class Recognizer:
         if self.gallery.identify(verdict.sample.embedding).person is None:  # not somebody who was named too rarely
             track.stranger = strangers.match(verdict.sample)
 
-    def enroll(self, name: str, images: list[np.ndarray], expires: float | None = None) -> Enrolled:
-        """Make templates of pictures, each (H, W, 3) uint8 RGB with one face.
+    def samples(self, name: str, images: list[np.ndarray]) -> list[Sample]:
+        """Samples to enroll of pictures, each (H, W, 3) uint8 RGB with one face; writes nothing.
 
-        expires: seconds since 1970, of a guest. Raises RefusedError as samples_of does, and with name_taken.
+        Raises RefusedError as samples_of does, and with name_taken.
         """
         name = self.people.free_name(name)
-        samples = samples_of(name, images, self.detector, self.embedder, self.gallery, self.rules.quality)
-        enrolled = self.people.add(name, samples, expires)
+        return samples_of(name, images, self.detector, self.embedder, self.gallery, self.rules.quality)
+
+    def enroll(self, name: str, images: list[np.ndarray], expires: float | None = None) -> Enrolled:
+        """Make templates of pictures. expires: seconds since 1970, of a guest. Raises RefusedError as samples does."""
+        enrolled = self.people.add(name, self.samples(name, images), expires)
         self.update_tracks()
         return enrolled
 
@@ -197,15 +200,18 @@ class Recognizer:
             )
         return faces
 
-    def rebuild(self) -> tuple[int, int]:
-        """Embed every stored crop again with the present model. Returns how many, and how many have no crop.
+    def embed_crops(self) -> dict[str, np.ndarray]:
+        """The embedding of every stored crop, (D,) float32 by template id, by the present model; writes nothing."""
+        return {template_id: self.embedder.embed(crop) for template_id, crop in self.store.crops()}
+
+    def rebuild(self, embeddings: dict[str, np.ndarray]) -> tuple[int, int]:
+        """Replace the embeddings of all crops. Returns how many, and how many templates have no crop.
 
         Distances of another model have another scale, so a person's own tau is dropped where the model changed.
         """
         if self.store.foreign():
             for person in self.gallery.people.values():
                 self.store.update(replace(person, tau=None))
-        embeddings = {template_id: self.embedder.embed(crop) for template_id, crop in self.store.crops()}
         self.store.rebuild(embeddings)
         self.reload()
         return len(embeddings), self.store.foreign()
@@ -215,9 +221,9 @@ class Recognizer:
         self.store.set(RECOGNITION, "yes" if on else "no")
         self.reload()
 
-    def reload(self) -> None:
-        """Read the store again, after it was changed elsewhere."""
-        self.people.reload()
+    def reload(self, *, rolled_back: bool = False) -> None:
+        """Read the store again, after it was changed elsewhere, or after a transaction of this process failed."""
+        self.people.reload(rolled_back=rolled_back)
         self.recognizing = self.store.setting(RECOGNITION) != "no"
         self.update_tracks()
 

@@ -16,7 +16,6 @@ from edge.mqtt.controller import Controller
 from edge.runtime import executor
 from edge.runtime.assembly import Device
 from edge.runtime.context import DeviceContext
-from edge.storage.replication import SqliteReplication
 
 ANSWER_SECONDS = 20.0
 R = TypeVar("R")
@@ -94,8 +93,6 @@ def open_client(config: Config, *, over_mqtt: bool) -> Iterator[Client]:
             yield RemoteClient(controller)
     else:
         with Device.open(config) as device:
-            # Also without the household's key: a tombstone for the other cameras, in place of the name.
-            device.recognizer.people.stores.append(SqliteReplication(device.store, config.device))
             yield LocalClient(DeviceContext(config, device))
 
 

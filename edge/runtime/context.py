@@ -73,7 +73,8 @@ class DeviceContext:
         pixels = 0
         for number, text in enumerate(texts, start=1):
             encoded = decode_base64(text, what(number))
-            images.append(read_image(encoded, what(number), self.limits.image_pixels_max - pixels))
+            left = self.limits.image_pixels_max - (pixels if self.running else 0)  # a command may take its time
+            images.append(read_image(encoded, what(number), left))
             pixels += images[-1].shape[0] * images[-1].shape[1]
         return images
 

@@ -20,6 +20,7 @@ from edge.mqtt.device_link import DeviceLink, Outgoing, topic_problem
 from edge.mqtt.inbox import Incoming
 from edge.runtime import executor
 from edge.runtime.context import DeviceContext
+from edge.runtime.handlers import prepare
 from edge.runtime.handlers.enrollment import enrolled_reply, start_enrollment
 
 
@@ -86,7 +87,8 @@ class Dispatcher:
         """End a live enrollment: no request is left without an answer."""
         self.poll()
         if self._live is not None:
-            self._recognizer.cancel_enrollment()
+            with suppress(RefusedError):  # it has ended in the meantime
+                self._recognizer.cancel_enrollment()
             self._end_live(self._live, RefusedError(Code.STOPPED, "the device was stopped"))
 
     def _address(self, verb: str, incoming: Incoming) -> Address:
@@ -108,14 +110,17 @@ class Dispatcher:
     def _answer(self, verb: str, incoming: Incoming, address: Address) -> Answer:
         value, malformed = decoded(verb, incoming.payload)
         text = signed_text(value)
-        transaction = transaction_of(value if text is None else decoded(verb, text)[0])
+        signed = (value, malformed) if text is None else decoded(verb, text)
+        transaction = transaction_of(signed[0])
         try:
             self._refuse_unread(verb, incoming)
             text, stamp = self._signatures.open(incoming.topic, value)
             if malformed is not None:
                 raise malformed
             if text is not None:
-                value = decode_json(verb, text)
+                value, malformed = signed
+                if malformed is not None:
+                    raise malformed
             request = convert_request(verb, value)
             key = request_key(request, incoming.payload if text is None else text, stamp)
             return self._carry_out(request, key, address)
@@ -148,16 +153,18 @@ class Dispatcher:
         if isinstance(request, StartEnrollment):
             return self._start_live(request, key, address)
         answer = self._write(request, key)
-        if isinstance(request, CancelEnrollment) and self._live is not None:
+        if isinstance(request, CancelEnrollment) and answer.status == "ok" and self._live is not None:
+            self._recognizer.cancel_enrollment()
             self._end_live(self._live, RefusedError(Code.CANCELLED, "enroll/cancel was asked"))
         return answer
 
     def _write(self, request: Request, key: RequestKey) -> Answer:
         """The answer and what it answers are on disk together or not at all."""
+        handler = prepared(request, self._device)
         with self._store.transaction(), self._store.audit.on_behalf_of(key.who):
             self._signatures.consume_nonce(key.stamp)
             try:
-                answer = ok_answer(executor.write(request, self._device), key.transaction)
+                answer = ok_answer(executor.write(handler, self._device), key.transaction)
             except RefusedError as refusal:
                 answer = refusal_answer(refusal, key.transaction)
             if request.answer_kept:
@@ -223,8 +230,21 @@ class Dispatcher:
 
     def _storage_answer(self, error: GalleryError, transaction: str | None) -> Answer:
         with suppress(GalleryError):  # what was not written must not be in memory
-            self._recognizer.reload()
+            self._recognizer.reload(rolled_back=True)
         return refusal_answer(RefusedError(Code.STORAGE, str(error)), transaction)
+
+
+def prepared(request: Request, device: DeviceContext) -> Callable[[], object]:
+    """The handler of a request whose long work is done; where that was refused, one that refuses."""
+    try:
+        return prepare(request, device)
+    except RefusedError as error:
+        refusal = error
+
+    def refuse() -> object:
+        raise refusal
+
+    return refuse
 
 
 def request_key(request: Request, payload: bytes, stamp: Stamp | None) -> RequestKey:

@@ -1,14 +1,16 @@
 """Carries out one request: the handler, in one transaction, on behalf of the asker."""
 
+from collections.abc import Callable
 from contextlib import suppress
 
 from edge.api.verbs import Access, Request
 from edge.core.codes import Code
-from edge.errors import GalleryError, RefusedError
+from edge.errors import GalleryError, LimenError, RefusedError
 from edge.runtime.context import DeviceContext
 from edge.runtime.erasure import erase_from_outbox
-from edge.runtime.handlers import HANDLERS
+from edge.runtime.handlers import HANDLERS, prepare
 from edge.storage.gallery import NOT_OVERWRITTEN
+from edge.storage.replication import SqliteReplication
 
 
 def read(request: Request, device: DeviceContext) -> object:
@@ -16,20 +18,20 @@ def read(request: Request, device: DeviceContext) -> object:
     return HANDLERS[type(request)](request, device)
 
 
-def write(request: Request, device: DeviceContext) -> object:
-    """The reply to a WRITE request, within a transaction of the caller or its own.
+def write(handler: Callable[[], object], device: DeviceContext) -> object:
+    """The reply to a WRITE request that is prepared, within a transaction of the caller or its own.
 
     What a refused request wrote is rolled back, also from memory. Raises RefusedError, and GalleryError where the
     gallery cannot be written.
     """
     try:
         with device.store.transaction():
-            reply = HANDLERS[type(request)](request, device)
+            reply = handler()
             device.recognizer.update_tracks()
             return reply
     except (RefusedError, GalleryError):
         with suppress(GalleryError):
-            device.recognizer.reload()
+            device.recognizer.reload(rolled_back=True)
         raise
 
 
@@ -49,13 +51,37 @@ def carry_out(request: Request, device: DeviceContext, who: str) -> object:
     """
     if request.access is Access.READ:
         return read(request, device)
-    before = enrolled(device)
+    handler, before = prepare(request, device), enrolled(device)
     with device.store.transaction(), device.store.audit.on_behalf_of(who):
-        reply = write(request, device)
+        reply = write(handler, device)
     after = enrolled(device)
-    erase_from_outbox(device.config, {one: name for one, name in before.items() if one not in after})
-    checkpoint(request, device)
+    finish_erasure(request, device, {one: name for one, name in before.items() if one not in after})
     return reply
+
+
+def finish_erasure(request: Request, device: DeviceContext, removed: dict[str, str]) -> None:
+    """Erase removed people, names by id, from what a device that does not run cannot erase itself.
+
+    Every step is tried, whatever became of the others. Raises RefusedError with not_overwritten that names those that
+    failed: what was removed is removed.
+    """
+    problems = []
+
+    def leave_tombstones() -> None:
+        if removed:
+            SqliteReplication(device.store, device.config.device).record_local_changes()
+
+    for step in (
+        leave_tombstones,
+        lambda: checkpoint(request, device),
+        lambda: erase_from_outbox(device.config, removed),
+    ):
+        try:
+            step()
+        except LimenError as error:
+            problems.append(str(error).removeprefix("removed, but "))
+    if problems:
+        raise RefusedError(Code.NOT_OVERWRITTEN, f"removed, but {'; '.join(problems)}")
 
 
 def enrolled(device: DeviceContext) -> dict[str, str]:

@@ -51,8 +51,6 @@ class DeviceLoop:
         cipher = None if key is None else HouseholdCipher(key, REVISIONS)
         self.replication = None if cipher is None else Replication(config, device, self.link, cipher)
         self.outbox = Outbox(mqtt.outbox_beside(config.gallery.path), mqtt.outbox_events_max)
-        if self.replication is not None:
-            device.recognizer.people.stores.append(self.replication.store)
         self.publisher = EventPublisher(config, device, self.link, self.topics, self.outbox)
         self.running = RunningDevice(config, device, self.link, self.outbox, self.publisher, self.replication)
         self.dispatcher = Dispatcher(self.running, self.link, self.publisher.publish_people)
@@ -196,7 +194,7 @@ class DeviceLoop:
         except GalleryError as error:
             log.warning("nobody was expired: %s", error)
             with suppress(GalleryError):  # what was not removed from the disk must be in memory
-                self.device.recognizer.reload()
+                self.device.recognizer.reload(rolled_back=True)
 
     def _publish_health(self) -> None:
         if time.monotonic() >= self._health_at:

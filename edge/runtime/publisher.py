@@ -1,10 +1,12 @@
 """What the device publishes: events through the outbox, states as they are now."""
 
 import logging
+import re
 import time
 import uuid
 from collections import deque
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 import edge
 from edge.api.discovery import discovery_json, discovery_topic
@@ -27,7 +29,7 @@ from edge.core.codes import Code
 from edge.core.events import Event, person_event
 from edge.core.evidence import UNKNOWN
 from edge.core.names import slug_of
-from edge.errors import RefusedError
+from edge.errors import OutboxError, RefusedError
 from edge.inference.runtime import interpreter_class
 from edge.mqtt.device_link import INFLIGHT_MAX, DeviceLink, Outgoing
 from edge.runtime.assembly import Device
@@ -39,6 +41,7 @@ from edge.system.clock import rfc3339
 log = logging.getLogger("limen")
 
 CORRECTABLE_MAX = 100  # events of this run that can be corrected, each with its sample: in memory, 40 kB each
+SLUG = r"[a-z0-9-]{1,200}"
 SLUGS_MAX = 1000  # of people who were removed while this ran, or whose topics the broker still had
 INSTANCE_ID = uuid.uuid4().hex[:12]
 
@@ -65,7 +68,8 @@ class EventPublisher:
                 "the broker": self._clear_topics,
             }
         )
-        self._redact_outbox({}, self._names)  # somebody may have been removed while this did not run
+        self._redaction_due = True  # somebody may have been removed while this did not run
+        self._redacted()
 
     def publish(self, event: Event) -> None:
         """Send an event, and update who is present."""
@@ -114,7 +118,7 @@ class EventPublisher:
     def deliver(self) -> None:
         """Hand waiting events to the link, a few at a time, and drop what the broker acknowledged."""
         self.drop_delivered()
-        if not self._link.connected:
+        if not self._link.connected or not self._redacted():
             return
         if self._connections != self._link.connections:
             self._connections = self._link.connections
@@ -169,6 +173,7 @@ class EventPublisher:
     def publish_people(self) -> None:
         """Publish who was enrolled or removed since the last call; of the removed, erase everything."""
         before, names = self._known, self._names
+        self._drop_purged()
         self._known, self._names = self._templates(), self._enrolled()
         removed = {person_id: name for person_id, name in names.items() if person_id not in self._names}
         renamed = {
@@ -190,12 +195,20 @@ class EventPublisher:
             self._send(person_event("forgotten", person_id, None, time.monotonic(), "the person was removed"))
         self.publish_states()
 
+    def _drop_purged(self) -> None:
+        """Drop recent events of strangers who were purged: a correction could enroll them."""
+        strangers = self._device.recognizer.people.strangers
+        kept = set() if strangers is None else {stranger.stranger_id for stranger in strangers.list()}
+        for event_id in [one for one, event in self._recent.items() if event.stranger not in {None, *kept}]:
+            del self._recent[event_id]
+
     def clear_unknown_person(self, slug: str) -> None:
         """Clear a retained topic of somebody who was removed while this could not reach the broker."""
         if slug not in self._slugs():
-            self._note_removed([slug])
             self._link.clear_retained(f"person/{slug}")
-            self.publish_discovery(removed={slug})
+            if re.fullmatch(SLUG, slug):  # anything else is no topic of ours, and no sensor in Home Assistant
+                self._note_removed([slug])
+                self.publish_discovery(removed={slug})
 
     def clear_topics(self, people: Mapping[str, str]) -> None:
         """Clear the topics under names that nobody has any more; people: names by person id."""
@@ -258,8 +271,19 @@ class EventPublisher:
         self._link.publish_state("presence", presence.json())
 
     def _redact_outbox(self, _removed: Mapping[str, str], enrolled: Mapping[str, str]) -> None:
-        """Take everybody who is not enrolled out of the events that wait."""
+        """Take everybody who is not enrolled out of the events that wait. Raises OutboxError."""
+        self._redaction_due = True
         self._outbox.revise(lambda payload: redacted_event(payload, enrolled))
+        if self._outbox.problem is not None:
+            raise OutboxError(self._outbox.problem)
+        self._redaction_due = False
+
+    def _redacted(self) -> bool:
+        """Whether no event that waits names somebody who was removed; tries again where it could not be done."""
+        if self._redaction_due:
+            with suppress(OutboxError):
+                self._redact_outbox({}, self._names)
+        return not self._redaction_due
 
     def _clear_recent(self, _removed: Mapping[str, str], _enrolled: Mapping[str, str]) -> None:
         """Drop the samples of recent events: nobody can tell which of them are of the person."""

@@ -47,7 +47,7 @@ class Replication:
         self._config, self._device, self._link, self._cipher = config.fleet, device, link, cipher
         self._name = config.device
         self._topics = HouseholdTopics(config.fleet.household)
-        self.store = self._db = SqliteReplication(device.store, config.device)
+        self._db = SqliteReplication(device.store, config.device)
         self._due: dict[str, float] = {}  # person ids of what is to be published, and when, monotonic; 0 is at once
         self._published_at = BoundedDict[str, float](REMEMBERED_MAX)
         self._received = BoundedDict[str, bytes](REMEMBERED_MAX)  # digests of the newest message by topic

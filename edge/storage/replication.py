@@ -6,18 +6,15 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import msgspec
-import numpy as np
 
 from edge.core.replication import (
     Member,
     Revision,
     TemplateRecord,
     bounded,
-    bounded_number,
     join,
     local_changes,
     members,
-    tombstone,
 )
 from edge.errors import GalleryError
 from edge.storage.blobs import is_crop, is_embedding
@@ -52,7 +49,6 @@ class SqliteReplication:
         self._db, self._device, self._people_max, self._tombstones_max = db, device, people_max, tombstones_max
         self.revisions: dict[str, Revision] = {}
         self._records: dict[str, TemplateRecord] = {}  # of templates that are not in the gallery yet
-        self._erased: list[str] = []  # ids of tombstones that were not returned to be published
         self._written: tuple[int, int] | None = None
         self.load()
 
@@ -68,7 +64,6 @@ class SqliteReplication:
         self.revisions = {revision.person_id: revision for revision in revisions}
         self._written = None
         self._records.clear()
-        self._erased.clear()
 
     def record_local_changes(self) -> list[str]:
         """Write revisions of what was changed in the gallery, here or by another process, since the last call.
@@ -83,9 +78,7 @@ class SqliteReplication:
             for revision in news:
                 self._keep(revision)
         self._written = self._db.change_token()
-        ids = [*self._erased, *(revision.person_id for revision in news)]
-        self._erased.clear()
-        return [person_id for person_id in ids if person_id in self.revisions]
+        return [revision.person_id for revision in news if revision.person_id in self.revisions]
 
     def receive(
         self, received: Revision, records: list[TemplateRecord], convert: Callable[[TemplateRecord], TemplateRecord]
@@ -165,17 +158,6 @@ class SqliteReplication:
     def unusable(self) -> set[str]:
         """Ids of templates that another model made, or that are damaged."""
         return {template_id for (template_id,) in self._select(f"id FROM {{table}} WHERE NOT ({self._db.usable})")}
-
-    def erase_person(self, person_id: str, name: str, embeddings: np.ndarray) -> int:  # noqa: ARG002 -- see PersonStore
-        """See edge.core.ports.PersonStore. Leaves tombstones, which record_local_changes returns to be published."""
-        known = members(self.revisions.values()).get(person_id)
-        ids = {person_id} if known is None else known.revisions
-        own = [self.revisions[one] for one in sorted(ids & self.revisions.keys()) if not self.revisions[one].forgotten]
-        with self._db.transaction():
-            for revision in own:
-                self._keep(tombstone(revision, bounded_number(1 + revision.number)))
-        self._erased += [revision.person_id for revision in own]
-        return len(own)
 
     def _living(self) -> int:
         return sum(not revision.forgotten for revision in self.revisions.values())

@@ -1,6 +1,17 @@
 """One handler per verb: from a typed request to a typed reply, within the dispatcher's transaction."""
 
 from edge.runtime.handlers import device, enrollment, gallery, people, strangers
-from edge.runtime.handlers.registry import HANDLERS, Handler, handles
+from edge.runtime.handlers.registry import HANDLERS, PREPARERS, handles, prepare, prepares
 
-__all__ = ["HANDLERS", "Handler", "device", "enrollment", "gallery", "handles", "people", "strangers"]
+__all__ = [
+    "HANDLERS",
+    "PREPARERS",
+    "device",
+    "enrollment",
+    "gallery",
+    "handles",
+    "people",
+    "prepare",
+    "prepares",
+    "strangers",
+]

@@ -1,5 +1,7 @@
 """Enrollment from pictures and at the door."""
 
+from collections.abc import Callable
+
 from edge.api.replies import CancelledReply, EnrolledReply
 from edge.api.requests import CancelEnrollment, EnrollImages, StartEnrollment
 from edge.core.codes import Code
@@ -7,14 +9,16 @@ from edge.core.enrollment import EnrollmentProgress
 from edge.core.types import Enrolled
 from edge.errors import RefusedError
 from edge.runtime.context import DeviceContext
-from edge.runtime.handlers.registry import handles
+from edge.runtime.handlers.registry import handles, prepares
 
 
-@handles(EnrollImages)
-def enroll_images(request: EnrollImages, device: DeviceContext) -> EnrolledReply:
-    """Decode the pictures, then make templates of them."""
+@prepares(EnrollImages)
+def enroll_images(request: EnrollImages, device: DeviceContext) -> Callable[[], EnrolledReply]:
+    """Decode and embed the pictures, then make templates of them."""
     images = device.pictures(request.images, lambda number: f"image {number}")
-    return enrolled_reply(device.recognizer.enroll(request.name, images, device.expiry(request.ttl_days)))
+    samples = device.recognizer.samples(request.name, images)
+    expires = device.expiry(request.ttl_days)
+    return lambda: enrolled_reply(device.people.add(request.name, samples, expires))
 
 
 @handles(StartEnrollment)
@@ -27,8 +31,10 @@ def start_enrollment(request: StartEnrollment, device: DeviceContext) -> Enrollm
 
 @handles(CancelEnrollment)
 def cancel_enrollment(_request: CancelEnrollment, device: DeviceContext) -> CancelledReply:
-    """End the live enrollment without templates."""
-    return CancelledReply(name=device.recognizer.cancel_enrollment())
+    """Whose live enrollment is to be cancelled; the dispatcher cancels it after the commit."""
+    if device.recognizer.live is None:
+        raise RefusedError(Code.NOT_ENROLLING, "no enrollment is in progress")
+    return CancelledReply(name=device.recognizer.live.name)
 
 
 def enrolled_reply(enrolled: Enrolled) -> EnrolledReply:

@@ -1,13 +1,14 @@
 """The gallery as a whole: export, import, rebuild."""
 
 import base64
+from collections.abc import Callable
 
 from edge.api.replies import ExportedReply, ImportedReply, RebuiltReply
 from edge.api.requests import ExportGallery, ImportGallery, RebuildGallery
 from edge.core.codes import Code
 from edge.errors import CipherError, GalleryError, RefusedError
 from edge.runtime.context import DeviceContext, decode_base64
-from edge.runtime.handlers.registry import handles
+from edge.runtime.handlers.registry import handles, prepares
 from edge.storage.archive import check
 from edge.system.crypto import ARCHIVE
 
@@ -46,8 +47,13 @@ def import_gallery(request: ImportGallery, device: DeviceContext) -> ImportedRep
     return ImportedReply(people=people, templates=templates, waiting=waiting)
 
 
-@handles(RebuildGallery)
-def rebuild_gallery(_request: RebuildGallery, device: DeviceContext) -> RebuiltReply:
-    """Embed every stored crop again."""
-    templates, without_picture = device.recognizer.rebuild()
-    return RebuiltReply(templates=templates, without_picture=without_picture)
+@prepares(RebuildGallery)
+def rebuild_gallery(_request: RebuildGallery, device: DeviceContext) -> Callable[[], RebuiltReply]:
+    """Embed every stored crop again, then write the embeddings."""
+    embeddings = device.recognizer.embed_crops()
+
+    def write() -> RebuiltReply:
+        templates, without_picture = device.recognizer.rebuild(embeddings)
+        return RebuiltReply(templates=templates, without_picture=without_picture)
+
+    return write

@@ -23,7 +23,7 @@ from edge.core.events import Event, RunnerUp, measured
 from edge.core.types import Match, Person, Quality
 from edge.errors import RefusedError
 from edge.runtime.context import DeviceContext
-from edge.runtime.handlers import HANDLERS
+from edge.runtime.handlers import HANDLERS, PREPARERS
 
 LIMITS = Limits(request_bytes_max=100_000, image_pixels_max=1_000_000)
 PICTURE = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
@@ -52,7 +52,9 @@ def payload(**values):
 def context():
     """The device of a command on its disk, of which a request needs nothing but pictures and the time."""
     device = SimpleNamespace(store=SimpleNamespace(clock=SimpleNamespace(now=lambda: 1_000_000.0)), recognizer=None)
-    return DeviceContext(Config(), device, LIMITS)
+    made = DeviceContext(Config(), device, LIMITS)
+    made.running = True  # pictures of one request share a limit
+    return made
 
 
 def ask(verb, data):
@@ -102,7 +104,8 @@ def test_an_enrollment():
 
 
 def test_every_verb_has_a_handler_a_reply_and_codes():
-    assert set(HANDLERS) == set(VERBS.values())
+    assert {*HANDLERS, *PREPARERS} == set(VERBS.values())
+    assert not HANDLERS.keys() & PREPARERS.keys()
     for name, kind in VERBS.items():
         assert (kind.verb, kind.access in Access) == (name, True)
         msgspec.json.schema(kind.reply)

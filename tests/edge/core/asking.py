@@ -124,7 +124,7 @@ def ImportGallery(data):  # noqa: N802
 
 def RebuildGallery():  # noqa: N802
     def call(door):
-        templates, without = door.rebuild()
+        templates, without = door.rebuild(door.embed_crops())
         return {"templates": templates, "without_picture": without}
 
     return call

@@ -13,6 +13,7 @@ from edge.config import MqttConfig
 from edge.demo.broker import EmbeddedBroker
 from edge.mqtt.backoff import Backoff
 from edge.mqtt.device_link import INFLIGHT_MAX, BadTopic, DeviceLink, Outgoing, TooLarge
+from edge.mqtt.journal import loggable
 from edge.mqtt.network import Network
 from edge.mqtt.reports import Cause
 from tests.edge.mqtt.brokers import mosquitto
@@ -351,3 +352,37 @@ def test_a_topic_of_others_is_one_short_line_of_the_log(link, caplog):
         "limen/answers/\\x1b[31m\\nJan 1 00:00:00 sshd: accepted: not sent: the topic has a control"
     )
     assert len(second) < 200
+
+
+@pytest.mark.parametrize(
+    ("topic", "line"),
+    [
+        ("limen/porch/person/anna", "limen/porch/person/..."),
+        ("limen/porch/person/anna/\nberg", "limen/porch/person/..."),
+        ("limen/household/home/person/anna", "limen/household/home/person/..."),
+        ("limen/household/person/anna", "limen/household/person/..."),
+        ("limen/porch/person/+", "limen/porch/person/+"),
+        ("limen/porch/response/person/remove", "limen/porch/response/person/remove"),
+    ],
+)
+def test_the_log_names_nobody(topic, line):
+    assert loggable(topic) == line
+
+
+def test_a_refused_topic_of_a_person_names_nobody_in_the_log(tmp_path, caplog):
+    with mosquitto(tmp_path, "max_packet_size 2000") as broker, connected(broker) as link:
+        link.publish_state("person/anna", bytes(6000))
+        until(lambda: turned(link) and "limen/porch/person/...: not sent" in caplog.text)
+        assert "anna" not in caplog.text
+
+
+def test_the_topics_of_people_come_with_those_that_the_device_published(broker):
+    """No Local may hide what the broker keeps of an earlier run: somebody was removed while there was no connection."""
+    with connected(broker) as link:
+        link.publish_state("person/alice", b"now")
+        heard = []
+        until(lambda: heard.extend(link.pending()) or heard)
+        assert [(one.topic, one.payload) for one in heard] == [(TOPICS.of("person/alice"), b"now")]
+        link.publish_state("info", b"{}")
+        time.sleep(0.2)
+        assert link.pending() == []

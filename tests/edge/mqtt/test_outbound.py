@@ -8,12 +8,12 @@ import pytest
 from edge.mqtt.limits import BadTopic, Limits, TooLarge
 from edge.mqtt.outbound import INFLIGHT_MAX, STATES_INFLIGHT_MAX, TRANSIENTS_MAX, Outbound, Outgoing
 from edge.mqtt.reports import Outcome, Receipt
-from edge.mqtt.states import State, States
+from edge.mqtt.states import BEFORE_MAX, State, States
 from edge.mqtt.suspects import CLOSES_MAX, COUNT_MAX, Suspects
 
 
 class Wire:
-    """Takes what is published, and acknowledges it when it is told to."""
+    """Takes what is published, and acknowledges it on request."""
 
     def __init__(self, queue_max=100, limits=None):
         self.sent, self.lines = {}, []
@@ -261,6 +261,67 @@ def test_the_newest_state_alone_is_sent(wire):
     wire.close(by_broker=False)
     wire.connect()
     assert len(wire.sent) == 2
+
+
+def full_wire():
+    """Nothing more can be sent until something is acknowledged."""
+    wire = Wire(limits=Limits(inflight=3))
+    for number in range(2):
+        wire.out.send(Outgoing("t", b"%d" % number))
+    return wire
+
+
+def payloads(wire, topic="s"):
+    return [one.payload for one in wire.sent.values() if one.topic == topic]
+
+
+def test_what_goes_before_a_state_is_not_replaced_by_it(wire):
+    """Home Assistant would keep the sensor that the first of two messages removes."""
+    wire = full_wire()
+    wire.out.states.put(State("s", b"clean", 1))
+    wire.out.states.put(State("s", b"clean", 1), before=b"removes a")
+    wire.out.states.put(State("s", b"clean too", 1), before=b"removes b")
+    wire.answer_all()
+    assert payloads(wire) == [b"removes a", b"removes b", b"clean too"]
+    assert wire.out.idle
+    wire.out.states.put(State("s", b"clean too", 1), before=b"removes c")
+    wire.out.pump()
+    assert payloads(wire)[3:] == [b"removes c", b"clean too"]
+    assert wire.out.states.get("s").payload == b"clean too"
+
+
+def test_a_new_connection_gets_the_newest_state_alone():
+    wire = full_wire()
+    wire.out.states.put(State("s", b"clean", 1), before=b"removes a")
+    wire.close(by_broker=False)
+    wire.connect()
+    wire.answer_all()
+    assert payloads(wire) == [b"clean"]
+
+
+def test_few_states_wait_before_the_newest():
+    wire = full_wire()
+    for number in range(10):
+        wire.out.states.put(State("s", b"clean", 1), before=b"%d" % number)
+    wire.answer_all()
+    assert payloads(wire) == [*(b"%d" % number for number in range(10 - BEFORE_MAX, 10)), b"clean"]
+
+
+def test_what_goes_before_a_state_stays_before_it_where_paho_did_not_take_it(wire):
+    wire.out.states.put(State("s", b"clean", 1), before=b"removes a")
+    wire.out.pump()
+    wire.out.note(Receipt(1, Outcome.NOT_SENT, text="Out of memory."))
+    wire.answer(2)
+    wire.answer_all()
+    assert payloads(wire) == [b"removes a", b"clean", b"removes a", b"clean"]
+    assert wire.out.idle
+
+
+def test_states_that_are_dropped_leave_nothing():
+    states = States(count_max=2)
+    for number in range(10):
+        states.put(State(f"s/{number}", b"x", 1), before=b"y")
+    assert list(states._before) == list(states) == ["s/8", "s/9"]
 
 
 def test_many_states_go_a_few_at_a_time(wire):
