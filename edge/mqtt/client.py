@@ -41,7 +41,7 @@ from edge.mqtt.reports import (
 SUCCESS = MQTTErrorCode.MQTT_ERR_SUCCESS
 LEAVE_SECONDS = 1.0  # to write what is queued, and DISCONNECT
 TAKEN_OVER = 0x8E
-# Reasons of the broker's own, whatever was sent: it stops, is busy, heard nothing, was told to, another server is used.
+# Reasons that do not depend on what was sent: shutdown, overload, no traffic, administrative action, another server.
 LEFT = {0x00, 0x89, 0x8B, 0x8D, 0x98, 0x9C, 0x9D, 0x9F, 0xA0}
 
 
@@ -178,7 +178,7 @@ class Client:
             sock.close()
 
     def _check(self, rc: MQTTErrorCode) -> None:
-        if rc != SUCCESS:  # on_disconnect has said more, if there was more
+        if rc != SUCCESS:  # where on_disconnect gave a reason, that one is kept
             self.end(Cause.BROKER, f"disconnected: {error_string(rc)}")
 
     def _on_connect(

@@ -158,12 +158,17 @@ class DeviceLink:
         """Publish a state on a topic of the device; see publish_retained."""
         return self.publish_retained(self.topics.of(name), payload, qos)
 
-    def publish_retained(self, topic: str, payload: bytes, qos: int = 1, *, again: bool = False) -> Refusal | None:
+    def publish_retained(
+        self, topic: str, payload: bytes, qos: int = 1, *, again: bool = False, before: bytes | None = None
+    ) -> Refusal | None:
         """Publish a retained state: of each topic the newest, and over every connection anew.
 
-        again: also where it equals the last one. Returns why the broker does not take it, where that is known.
+        again: also where it equals the last one
+        before: a payload that is published on the topic immediately before it; lost with the connection
+
+        Returns why the broker does not take it, where that is known.
         """
-        self._out.states.put(State(topic, payload, qos), again=again)
+        self._out.states.put(State(topic, payload, qos), again=again, before=before)
         self._out.pump()
         return self._out.refusal(topic, payload)
 
@@ -262,13 +267,15 @@ class DeviceLink:
     def _subscriptions(self) -> tuple[Subscription, ...]:
         """What the device hears.
 
-        The topics of people too: somebody may have been removed while there was no connection. And its own `info`: many
+        The topics of people too: somebody may have been removed while there was no connection. These with what the
+        device itself publishes: No Local might hide what the broker keeps of an earlier run. And its own `info`: many
         brokers (mosquitto 2.0) do not say that they close a connection because another client has the same client id.
         """
         requests = Subscription(self.topics.requests, fresh=True)
-        others = (self.topics.of("person/+"), self._info, *self.also_hear)
+        people = Subscription(self.topics.of("person/+"))
+        others = (self._info, *self.also_hear)
         shared = () if self.share is None else (Subscription(self.share),)
-        return (requests, *(Subscription(topic, own=False) for topic in others), *shared)
+        return (requests, people, *(Subscription(topic, own=False) for topic in others), *shared)
 
 
 def instance_of(payload: bytes) -> str | None:

@@ -1,11 +1,13 @@
 """The link's lines in the log: each once, until a connection has lasted, or a connection that flaps would fill it."""
 
 import logging
+import re
 
 log = logging.getLogger("limen")
 
 LINES_MAX = 100
 TOPIC_SHOWN_MAX = 100  # characters
+PERSON = re.compile(r"(limen/(?:household/)?[^/]*/person/)(?!\+$)")
 
 
 class Journal:
@@ -25,7 +27,7 @@ class Journal:
 
     def complain(self, topic: str, text: str) -> None:
         """Log a line about the messages of a topic, which others may have chosen."""
-        line = f"{shown(topic)}: {text}"
+        line = f"{shown(loggable(topic))}: {text}"
         if self._is_news(line):
             log.error("%s", line)
 
@@ -41,6 +43,11 @@ class Journal:
             return False
         self._logged.add(text)
         return True
+
+
+def loggable(topic: str) -> str:
+    """A topic without whom it is about: nobody could be erased from the system's journal."""
+    return f"{found[1]}..." if (found := PERSON.match(topic)) else topic
 
 
 def shown(topic: str) -> str:

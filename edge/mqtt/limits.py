@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 TOPIC_BYTES_MAX = 65_535  # MQTT 5, 1.5.4
 LEVELS_MAX = 200  # of mosquitto; a deeper topic ends the connection
-BINARY_BYTES_MAX = 65_535  # of CorrelationData; MQTT 5, 1.5.6
 # Fixed header 5, length of the topic 2, packet identifier 2, length of the properties 2, expiry 5: MQTT 5, 3.3.
 HEAD_BYTES = 16
 CORRELATION_HEAD_BYTES = 3

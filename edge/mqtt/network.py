@@ -1,10 +1,10 @@
 """The network thread: it makes a connection to the broker, keeps it, and makes it again.
 
 Which thread may call what: start, publish, subscribe, unsubscribe, reports and stop of Network are for the thread that
-owns it; they append to queues and never wait, but for stop, which waits for the network thread at most as long as it is
-told. Everything of edge.mqtt.client, and so of paho, is called by the network thread: the look-up of the host,
-connecting, TLS, reading, writing, disconnecting, and the wait before the next attempt. It also calls Session.receive
-and `notify`, which must not wait.
+owns it; they append to queues and never wait, but for stop, which waits for the network thread, with a timeout.
+Everything of edge.mqtt.client, and so of paho, is called by the network thread: the look-up of the host, connecting,
+TLS, reading, writing, disconnecting, and the wait before the next attempt. It also calls Session.receive and `notify`,
+which must not wait.
 """
 
 import logging
@@ -65,7 +65,7 @@ class Network:
         self.config, self.session, self.contended = config, session, False
         self._retry, self._backoff, self._connack_seconds = retry, backoff or Backoff(), connack_seconds
         self._notify, self._make_client = notify, make_client
-        tls_context(config)  # a file that cannot be used is said now, not by the network thread
+        tls_context(config)  # a file that cannot be used raises here, not in the network thread
         config.password()
         # Written by the owner's thread.
         self._commands: deque[tuple[int, Callable[[Client], None]]] = deque()  # the number of the connection, and what

@@ -233,8 +233,8 @@ class EventPublisher:
             return
         topic = discovery_topic(settings.prefix, self._config.device)
         slugs = sorted(self._removed_slugs if again else removed)
-        for removed_now in [slugs, []] if slugs else [[]]:
-            payload = discovery_json(
+        payloads = [
+            discovery_json(
                 self._topics,
                 edge.__version__,
                 self._names.values(),
@@ -242,7 +242,10 @@ class EventPublisher:
                 image=self._config.mqtt.image_last,
                 asks=not self._signed,
             )
-            self._link.publish_retained(topic, payload, again=again)
+            for removed_now in ([slugs, []] if slugs else [[]])
+        ]
+        before = payloads[0] if slugs else None
+        self._link.publish_retained(topic, payloads[-1], again=again, before=before)
 
     def publish_health(self, health: Health) -> None:
         """Publish health, also where nothing changed: a subscriber sees that the device still runs."""

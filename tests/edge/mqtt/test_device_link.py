@@ -284,7 +284,7 @@ def test_a_broker_that_refuses_a_message_says_so_once(tmp_path, caplog):
 def test_a_broker_that_has_less_than_others_is_asked_for_less(tmp_path, line):
     with mosquitto(tmp_path, line) as broker, Household(broker.port) as household, connected(broker) as link:
         link.publish_state("info", b"{}")
-        link.clear_state("person/alice")
+        link.clear_state("presence")
         link.send(Outgoing(TOPICS.of("event"), b"x", token=1))
         until(lambda: turned(link).depth == 0 and household.on("event") and household.on("info"))
         until(lambda: list(link.delivered) == [1])
