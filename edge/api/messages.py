@@ -34,6 +34,7 @@ class EventMessage(Message, frozen=True):
     id: the same where the event is delivered twice
     seq: counts the events of the device: a gap is a loss
     ts: when it happened
+    clock_set: whether the device knew the time of day then; where false, ts may be far off
     track: the face's track since the device started; null for an event about a person
     name, person_id: who it is; null for nobody who is enrolled
     stranger: the id of a stranger, the same at every visit; null where strangers are not kept
@@ -47,6 +48,7 @@ class EventMessage(Message, frozen=True):
     id: str
     seq: int
     ts: str
+    clock_set: bool
     track: str | None
     phase: Phase
     name: str | None
@@ -197,8 +199,10 @@ class PersonSeen(Message, frozen=True):
     last_seen: str
 
 
-def event_message(event: Event, event_id: str, seq: int, ts: str, model: str) -> EventMessage:
-    """An event as it is published; id, seq and ts are the sender's."""
+def event_message(
+    event: Event, event_id: str, seq: int, ts: str, model: str, *, clock_set: bool = True
+) -> EventMessage:
+    """An event as it is published; id, seq, ts and clock_set are the sender's."""
     quality = event.quality
     return EventMessage(
         schema=SCHEMA,
@@ -206,6 +210,7 @@ def event_message(event: Event, event_id: str, seq: int, ts: str, model: str) ->
         id=event_id,
         seq=seq,
         ts=ts,
+        clock_set=clock_set,
         track=event.track,
         phase=event.phase,
         name=event.name,

@@ -1,6 +1,6 @@
 """From the configuration to a device: models, gallery and recognizer, with or without a camera and a broker."""
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -8,7 +8,7 @@ from typing import Self
 from edge.config import Config
 from edge.core.gallery import Gallery
 from edge.core.recognizer import Recognizer, RecognizerRules
-from edge.errors import ConfigError
+from edge.errors import ConfigError, GalleryError
 from edge.inference import detector as detectors
 from edge.inference import embedder as embedders
 from edge.inference.detector import Detector
@@ -93,6 +93,13 @@ class Device:
     def model(self) -> str:
         """The embedder, for people: name@sha."""
         return f"{self.embedder.card.name}@{self.embedder.card.sha256[:8]}"
+
+    @property
+    def clock_set(self) -> bool:
+        """Whether the time of day is known, as far as the gallery can be read."""
+        with suppress(GalleryError):
+            return self.store.clock.now() is not None
+        return False
 
     @property
     def fpir(self) -> float:

@@ -100,10 +100,12 @@ class EventPublisher:
         """Have the outbox number an event and keep it until it is delivered; returns its time."""
         self.published += 1
         now = time.time()
-        ts = rfc3339(now)
+        ts, clock_set = rfc3339(now), self._device.clock_set
         expiry_seconds = self._config.mqtt.event_expiry_seconds
         entry = self._outbox.put(
-            lambda seq, event_id: event_message(event, event_id, seq, ts, self._device.model).json(),
+            lambda seq, event_id: event_message(
+                event, event_id, seq, ts, self._device.model, clock_set=clock_set
+            ).json(),
             now + expiry_seconds,
         )
         self._deadlines[entry.seq] = time.monotonic() + expiry_seconds
@@ -232,7 +234,7 @@ class EventPublisher:
         if not settings.discovery:
             return
         topic = discovery_topic(settings.prefix, self._config.device)
-        slugs = sorted(self._removed_slugs if again else removed)
+        slugs = sorted(self._removed_slugs) if again or removed else []  # all: one message may replace another
         payloads = [
             discovery_json(
                 self._topics,

@@ -3,7 +3,6 @@
 import logging
 import shutil
 import time
-from contextlib import suppress
 
 from edge.api.messages import Health, ReplicationHealth
 from edge.api.verbs import Limits
@@ -14,7 +13,7 @@ from edge.core.codes import Code
 from edge.core.events import Event
 from edge.core.ports import FrameSource
 from edge.core.types import Frame
-from edge.errors import GalleryError, RefusedError
+from edge.errors import RefusedError
 from edge.mqtt.device_link import DeviceLink
 from edge.runtime.assembly import Device
 from edge.runtime.context import DeviceContext
@@ -100,7 +99,7 @@ class RunningDevice(DeviceContext):
             throttled=throttled(),
             camera_ok=self.camera_problem is None,
             camera_problem=self.camera_problem,
-            clock_set=self._clock_set(),
+            clock_set=self.device.clock_set,
             disk_free_mb=shutil.disk_usage(self.config.gallery.path.parent).free // 1_000_000,
             dropped_frames=0 if self.source is None else self.source.dropped,
             outbox=self.outbox.depth,
@@ -119,8 +118,3 @@ class RunningDevice(DeviceContext):
 
     def _replication_health(self) -> ReplicationHealth | None:
         return None if self.replication is None else self.replication.health()
-
-    def _clock_set(self) -> bool:
-        with suppress(GalleryError):
-            return self.store.clock.now() is not None
-        return False

@@ -199,6 +199,7 @@ def test_an_event_says_all_that_the_contract_says():
         "id": "e1",
         "seq": 412,
         "ts": "2026-11-22T02:31:00.120Z",
+        "clock_set": True,
         "track": "t93",
         "phase": "new",
         "name": "alice",

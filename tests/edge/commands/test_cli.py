@@ -16,8 +16,10 @@ import pytest
 from click.testing import CliRunner
 from skimage.data import astronaut
 
+from edge.api.replies import ProgressReply
 from edge.capture import open_source
 from edge.commands.main import main
+from edge.commands.people import print_progress
 from edge.config import CameraConfig, Config, FleetConfig, GalleryConfig, MqttConfig
 from edge.errors import BrokerError, ConfigError
 from edge.inference.runtime import interpreter_class
@@ -335,3 +337,9 @@ def test_every_command_explains_itself(limen, command):
     result = limen(command, "--help")
     assert result.exit_code == 0
     assert len(result.output.splitlines()) > 4
+
+
+def test_a_reason_without_guidance_of_its_own_is_printed_in_words(capsys):
+    print_progress(ProgressReply(shots=1, of=3, reason="eyes_closed"))
+    print_progress(ProgressReply(shots=2, of=3, reason="too_small"))
+    assert capsys.readouterr().out == "1 of 3: eyes closed\n2 of 3: come nearer\n"

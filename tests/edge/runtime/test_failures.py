@@ -1,16 +1,22 @@
 """What is left on disk, in memory and at the broker where a step of a request fails."""
 
 import json
-from contextlib import contextmanager
+import sqlite3
+from contextlib import closing, contextmanager
 from dataclasses import replace
 
+import cv2
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from edge.capture import open_source
 from edge.commands.main import main
 from edge.config import FleetConfig, StrangersConfig
-from edge.errors import GalleryError
+from edge.core.types import Frame
+from edge.demo.scene import Pose, with_person
+from edge.demo.scene import porch as empty_porch
+from edge.errors import CameraError, GalleryError
 from edge.system.crypto import new_key
 from tests.household import Nothing, portrait_jpeg, running, until
 
@@ -77,9 +83,7 @@ def test_a_stranger_who_was_purged_is_enrolled_by_no_correction(config, househol
         assert corrected["code"] == "no_such_event"
 
 
-def test_no_event_names_a_removed_person_where_the_outbox_could_not_be_rewritten(
-    config, household, broker, monkeypatch
-):
+def test_no_event_names_a_removed_person_where_the_outbox_could_not_be_rewritten(config, household, monkeypatch):
     with running(config, lambda: open_source(config.camera, loop=True)) as porch:
         until(lambda: household.newest("status") == b"online")
         assert enroll(household)["status"] == "ok"
@@ -124,3 +128,62 @@ def test_a_topic_that_is_no_slug_is_cleared_and_not_remembered(porch, household)
     household.client.publish(f"limen/porch/person/{name}", b"x", qos=1, retain=True)
     until(lambda: household.newest(f"person/{name}") == b"")
     assert not porch.publisher._removed_slugs
+
+
+def test_a_read_writes_nothing_and_is_not_kept(porch, household):
+    """Whatever is read as often as it pleases: neither a row nor a byte of the log of writes."""
+
+    def written():
+        """Another value after every commit of whichever process, and the size of the log of writes."""
+        with closing(sqlite3.connect(f"file:{porch.config.gallery.path}?mode=ro", uri=True)) as db:
+            rows = [db.execute(f"SELECT count(*) FROM {table}").fetchone() for table in ("answer", "nonce", "audit")]  # noqa: S608 -- ours
+        return rows, porch.config.gallery.path.with_name("gallery.db-wal").stat().st_mtime_ns
+
+    assert household.ask("config/set", {"transaction": "w", "recognition": True})["status"] == "ok"  # the log is there
+    before = written()
+    for number in range(20):
+        for verb in ("person/list", "config/get", "health/check"):
+            assert household.ask(verb, {"transaction": f"{verb}-{number}"})["status"] == "ok"
+        household.ask("recognize/image", {"transaction": f"image-{number}", "image": portrait_jpeg()})
+        assert household.ask("unknown/list", {"transaction": f"u-{number}"})["code"] == "strangers_not_kept"
+    assert written() == before
+
+
+def test_a_part_that_fails_to_close_does_not_keep_the_others_open(config, household):
+    class Stuck(Nothing):
+        def close(self):
+            raise CameraError("the camera does not let go")
+
+    with pytest.raises(CameraError, match="does not let go"), running(config, Stuck) as porch:
+        until(lambda: household.newest("status") == b"online")
+    until(lambda: household.newest("status") == b"offline")
+    assert porch.outbox._closed
+
+
+def test_the_picture_of_a_track_that_ends_before_its_verdict_is_of_its_own_sample(config, household):
+    """Not of the newest frame, in which somebody else, or nobody, is where the face was."""
+    config = replace(config, mqtt=replace(config.mqtt, image_last=True))
+    somebody = with_person(empty_porch(), 0, Pose(0.5, 0.4, 120.0))
+    green = np.full_like(somebody, (0, 255, 0))
+    frames = [Frame(somebody, number / 10) for number in range(3)]  # confirmed, and fewer samples than a verdict needs
+    frames += [Frame(green, 5.0 + number) for number in range(3)]
+
+    class Film(Nothing):
+        def read(self, timeout_seconds):
+            super().read(timeout_seconds)
+            return frames.pop(0) if frames else None
+
+    with running(config, Film):
+        until(lambda: household.on("image/last"))
+    picture = cv2.imdecode(np.frombuffer(household.newest("image/last"), np.uint8), cv2.IMREAD_COLOR_RGB)
+    assert picture.shape == (112, 112, 3)
+    assert np.abs(picture.reshape(-1, 3).mean(axis=0) - (0, 255, 0)).max() > 60
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_an_event_says_whether_the_clock_is_set(config, household, monkeypatch, trusted):
+    monkeypatch.setattr("edge.system.clock.synchronized", lambda: False)
+    config = replace(config, clock="trusted" if trusted else "system")
+    monkeypatch.setattr("edge.system.clock.hardware_clock_agrees", lambda _now: False)
+    with running(config, lambda: open_source(config.camera, loop=True)):
+        assert household.next_event(0, event_type="unknown")["clock_set"] is trusted
