@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import socket
 import subprocess
 import threading
 import time
@@ -48,6 +49,14 @@ PASSWORDS = {
 }
 
 
+def listens(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory):
     """A mosquitto with the deployed configuration, its paths and port alone changed; the folder with its secrets."""
@@ -76,6 +85,7 @@ def secured(tmp_path_factory):
     process = subprocess.Popen(
         [MOSQUITTO, "-c", folder / "limen.conf"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
+    until(lambda: listens(port))
     yield folder, port
     process.terminate()
     process.wait(timeout=10)
