@@ -94,8 +94,3 @@ def picture_text(image: "np.ndarray", *, local: bool) -> str:
         image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     encoded = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
     return base64.b64encode(encoded.tobytes()).decode()
-
-
-def counted(count: int, one: str, several: str | None = None) -> str:
-    """'1 template', '2 templates', '3 people'."""
-    return f"{count} {one if count == 1 else several or f'{one}s'}"

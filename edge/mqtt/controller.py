@@ -24,7 +24,7 @@ from edge.mqtt.reports import Connected, Lost, Message, Publication, Receipt, Se
 
 CONNECT_SECONDS = 5.0
 CLOSE_SECONDS = 2.0
-STEP_SECONDS = 0.1  # between two looks at what keeps an answer from coming
+STEP_SECONDS = 0.1  # between two checks of what keeps an answer from coming
 LIST_SECONDS = 0.3  # in which the broker sends the status that it keeps of every device
 SETTLE_SECONDS = 0.5
 SIGNED_AGAIN_MAX = 3

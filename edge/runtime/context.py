@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from edge.api.images import read_image
+from edge.api.images import FILE_PIXELS_MAX, read_image
 from edge.api.messages import Health
 from edge.api.requests import DAY_SECONDS
 from edge.api.verbs import Limits
@@ -22,8 +22,6 @@ from edge.runtime.assembly import Device
 from edge.storage.gallery import SqliteGallery
 from edge.system.crypto import ARCHIVE, HouseholdCipher
 
-LOCAL_PIXELS_MAX = 200_000_000
-
 
 class DeviceContext:
     """The device of a command on its own disk; DeviceLoop has one of a running device.
@@ -36,7 +34,7 @@ class DeviceContext:
 
     def __init__(self, config: Config, device: Device, limits: Limits | None = None) -> None:
         self.config, self.device = config, device
-        self.limits = limits or Limits(request_bytes_max=2**40, image_pixels_max=LOCAL_PIXELS_MAX)
+        self.limits = limits or Limits(request_bytes_max=2**40, image_pixels_max=FILE_PIXELS_MAX)
 
     @property
     def recognizer(self) -> Recognizer:

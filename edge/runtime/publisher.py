@@ -36,6 +36,7 @@ from edge.runtime.assembly import Device
 from edge.runtime.bounded import BoundedDict
 from edge.runtime.erasure import Erasure
 from edge.storage.outbox import Entry, Outbox
+from edge.storage.words import count_of
 from edge.system.clock import rfc3339
 
 log = logging.getLogger("limen")
@@ -191,7 +192,7 @@ class EventPublisher:
             added = self._known.get(person_id, 0) - before.get(person_id, 0)
             # Not where templates of another model were made again: then there were none before.
             if added > 0 and (before.get(person_id) or person_id not in names):
-                why = f"{added} template{'s' if added > 1 else ''} added"
+                why = f"{count_of(added, 'template')} added"
                 self._send(person_event("enrolled", person_id, name, time.monotonic(), why))
         for person_id in removed:
             self._send(person_event("forgotten", person_id, None, time.monotonic(), "the person was removed"))
