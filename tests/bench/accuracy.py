@@ -2,11 +2,10 @@
 
     python -m tests.bench.accuracy [--data ../shared]
 
-Of the 1,200 pairs of folds 1 and 2, half are of one person and half of two. Intervals are Wilson's, of 95 %. A
+Of the 1,200 pairs of folds 1 and 2, half are of one person and half of two. Intervals are exact, of 95 %. A
 photograph without a face matches nothing.
 """
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,29 +17,8 @@ from edge.inference.detector import Detector
 from edge.inference.embedder import LITE, STANDARD, Embedder
 from training.data.lfw import LfwPhotos, read_lfw_photos
 from training.data.photographs import most_central
+from training.evaluate.shares import Share
 from training.evaluate.verification import pair_distances
-
-Z = 1.96  # of a 95 % interval
-
-
-@dataclass(frozen=True)
-class Share:
-    """How many of the trials passed."""
-
-    passed: int
-    trials: int
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Wilson's score interval."""
-        share, spread = self.passed / self.trials, Z * Z / self.trials
-        middle = (share + spread / 2) / (1 + spread)
-        reach = math.sqrt(share * (1 - share) * spread + spread * spread / 4) / (1 + spread)
-        return middle - reach, middle + reach
-
-    def __str__(self) -> str:
-        low, high = self.interval
-        return f"{100 * self.passed / self.trials:.1f} % [{100 * max(0, low):.1f}, {100 * high:.1f}]"
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,7 @@ def test_the_report_has_its_figures(run_dir):
         "held-out-roc.png",
         "impostors.png",
         "learning.png",
+        "nearest.png",
     ]
     assert page.count("data:image/png;base64,") == len(figures)
     assert "http" not in page  # self-contained

@@ -9,12 +9,16 @@ from torch import nn
 from edge.inference.embedder import Embedder
 from edge.inference.model_card import Impostors
 from training.data.lfw import Pairs
+from training.embedder.conditions import GroupRate, UnderCondition, by_condition, by_group
 from training.embedder.encoder import encode_float, encode_on_device
+from training.embedder.nearest import NearPair, nearest_pairs
 from training.embedder.training_set import TrainingSet
 from training.evaluate.calibration import ImpostorTail, impostor_tail, impostors
 from training.evaluate.pairs import drawn_pairs
 from training.evaluate.rounding import rounded
 from training.evaluate.verification import Verification, pair_distances, verify_pairs
+
+RATE_DIGITS = 7  # of rates down to 1e-5
 
 
 @dataclass(frozen=True)
@@ -33,18 +37,32 @@ class Comparisons:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Verification on LFW, where the data has it, and on the held-out people; and the distances between people."""
+    """Verification on LFW, where the data has it, and on the held-out people; and the distances between people.
+
+    tau_shipped: the tau at the lowest FMR that was measured, or None
+    conditions:  the mated pairs of LFW under each condition of a door camera, at tau_shipped
+    groups:      the rate of each group of people, at tau_shipped
+    nearest:     the nearest pairs of different held-out people
+    """
 
     lfw: Comparisons | None
     held_out: Comparisons
     impostors: Impostors
     tail: ImpostorTail
+    tau_shipped: float | None
+    conditions: list[UnderCondition]
+    groups: list[GroupRate]
+    nearest: list[NearPair]
 
     def numbers(self) -> dict[str, Any]:
         """Values for JSON; fractions, not percent."""
         return {
             "lfw": None if self.lfw is None else rounded(asdict(self.lfw.result)),
             "held_out": rounded(asdict(self.held_out.result)),
+            "tau_shipped": self.tau_shipped,
+            "conditions": [rounded(asdict(condition), RATE_DIGITS) for condition in self.conditions],
+            "groups": [rounded(asdict(group), RATE_DIGITS) for group in self.groups],
+            "nearest_different_people": [pair.numbers() for pair in self.nearest],
         }
 
 
@@ -56,11 +74,17 @@ def evaluate(embedder: Embedder, training_set: TrainingSet, seed: int = 0) -> Ev
     lfw = None
     if training_set.lfw is not None:
         lfw = compare(encode_on_device(embedder, training_set.lfw.images, "LFW"), training_set.lfw.pairs)
+    different = impostors(tail, held_out.people, held_out.teacher)
+    tau = min(different.distance_at_fmr.values(), default=None)
     return Evaluation(
         lfw=lfw,
         held_out=compare(embeddings, drawn_pairs(held_out.people, seed=seed)),
-        impostors=impostors(tail, held_out.people, held_out.teacher),
+        impostors=different,
         tail=tail,
+        tau_shipped=tau,
+        conditions=[] if training_set.lfw is None or tau is None else by_condition(embedder, training_set.lfw, tau),
+        groups=[] if tau is None else by_group(embedder, training_set.set_aside, tau),
+        nearest=nearest_pairs(embeddings, held_out),
     )
 
 

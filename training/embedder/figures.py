@@ -1,10 +1,13 @@
 """Figures of an embedder's evaluation, each as the bytes of a PNG."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 from scipy.stats import norm
 from sklearn.metrics import det_curve, roc_curve
 
+from training.embedder.conditions import UnderCondition
 from training.embedder.evaluation import Comparisons
+from training.embedder.nearest import NearPair
 from training.evaluate.calibration import ImpostorTail
 from training.evaluate.figures import axes, png
 
@@ -54,4 +57,31 @@ def impostor_figure(tail: ImpostorTail, quantiles: dict[str, float]) -> bytes:
         plot.plot(tail.distances[drawn], (drawn + 1) / tail.pairs)
     plot.plot(list(quantiles.values()), [float(fmr) for fmr in quantiles], "o")
     plot.set(yscale="log")
+    return png(figure)
+
+
+def conditions_figure(conditions: list[UnderCondition]) -> bytes:
+    """The share of mated pairs that pass, by condition: at the tau that ships, and at an FMR of 1e-3 of its own."""
+    figure, plot = plt.subplots(figsize=(6.4, 0.36 * len(conditions) + 1.2))
+    names, places = [result.condition for result in conditions], np.arange(len(conditions))
+    plot.barh(places + 0.2, [result.tar_at_fmr for result in conditions], 0.4, label="at FMR 1e-3")
+    plot.barh(places - 0.2, [result.tar_at_tau for result in conditions], 0.4, label="at the tau that ships")
+    plot.set(title="LFW, the first picture under a condition", xlabel="mated pairs that pass", xlim=(0, 1))
+    plot.set_yticks(places, names)
+    plot.invert_yaxis()
+    plot.grid(alpha=0.3, axis="x")
+    plot.legend(loc="lower left")
+    return png(figure)
+
+
+def nearest_figure(pairs: list[NearPair], columns: int = 8) -> bytes:
+    """A contact sheet of the nearest pairs of two people, each with its d and the teacher's cosine."""
+    rows = -(-len(pairs) // columns)
+    figure, plots = plt.subplots(rows, columns, figsize=(1.9 * columns, 1.2 * rows), squeeze=False)
+    for plot in plots.ravel():
+        plot.axis("off")
+    for plot, pair in zip(plots.ravel(), pairs, strict=False):
+        plot.imshow(np.hstack(pair.crops))
+        teacher = "" if pair.cosine is None else f", teacher {pair.cosine:.2f}"
+        plot.set_title(f"d {pair.distance:.2f}{teacher}", fontsize=7)
     return png(figure)

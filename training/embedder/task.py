@@ -26,7 +26,7 @@ from training.embedder.losses import EmbeddingLoss
 from training.embedder.report import write_report
 from training.embedder.steps import EmbeddingSteps
 from training.embedder.training_set import TrainingSet, gather
-from training.embedder.validation import accuracy, lfw_metrics
+from training.embedder.validation import accuracy, lfw_metrics, teacher_metrics
 from training.embedder.weights import weights_to_start_from
 from training.engine.checkpoints import CHECKPOINT
 from training.engine.encoder_experiment import EmbedderExperiment, EncoderExperiment
@@ -108,10 +108,10 @@ class EncoderTask(ABC):
         return EmbeddingSteps(data, self.experiment, rank, world)
 
     def metrics(self, encoder: Encoder, data: TrainingSet, pairs: Pairs) -> Metrics:
-        """The metrics of a validation: accuracy on pairs of held-out people, and on LFW."""
+        """The metrics of a validation: accuracy on pairs of held-out people and on LFW, and cosine to the teacher."""
         encodings = encoder.encode(data.held_out.images())
         held_out: Metrics = {"held_out_accuracy": accuracy(encoder, encodings, pairs)}
-        return held_out | lfw_metrics(encoder, data)
+        return held_out | lfw_metrics(encoder, data) | teacher_metrics(encoder, data, encodings)
 
     def calibration_images(self, data: TrainingSet) -> list[np.ndarray]:
         """Clean training crops, drawn at random."""

@@ -3,7 +3,7 @@
 import hashlib
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ from training.data.crops import UNLABELLED, Crops, person_numbers
 from training.data.folder import read_folder
 from training.data.generated import generated_people
 from training.data.lfw import LfwPairs, read_lfw
+from training.data.listed_twice import one_name
 from training.data.places import Places
 from training.data.splits import held_out, leaks
 from training.engine.encoder_experiment import DataConfig, EncoderExperiment
@@ -172,9 +173,10 @@ def _split(
     if not train.any():
         raise DataError(f"experiment '{experiment.name}' leaves no training crop out of {len(rows)}")
     names = np.concatenate([part.names for part in crops])
+    held_out_rows = rows.only(excluded.held_out & ~excluded.near_lfw)
     return TrainingSet(
         train=rows.only(train),
-        held_out=rows.only(excluded.held_out & ~excluded.near_lfw),
+        held_out=replace(held_out_rows, people=one_name(held_out_rows.people)),
         lfw=lfw,
         split_stats=_split_stats(config, rows, excluded),
         digest=digest_of(rows.only(train), names[train], with_pixels=config.source == "folder"),
@@ -239,7 +241,7 @@ def _split_stats(config: DataConfig, rows: Rows, excluded: Excluded) -> dict[str
         "left_out_near_held_out": int((excluded.near_held_out & ~excluded.near_lfw).sum()),
         "set_aside_crops": int(excluded.set_aside.sum()),
         "held_out_crops": int(held_out_rows.sum()),
-        "held_out_people": len(np.unique(rows.people[held_out_rows])),
+        "held_out_people": len(np.unique(one_name(rows.people[held_out_rows]))),
         "labelled_people_to_learn_from": len(np.unique(rows.people[train & (rows.people != UNLABELLED)])),
         "leak_guard": (
             f"teacher cosine > {config.leak_cosine_max}"
