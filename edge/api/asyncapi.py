@@ -87,7 +87,7 @@ def document() -> dict[str, object]:
         if publication.content_type:
             message["contentType"] = publication.content_type
         slug = (
-            {"slug": {"description": "The person's name as one level of a topic."}}
+            {"slug": {"description": "The person's name as one level of a topic, or the person_id."}}
             if "{slug}" in publication.topic
             else {}
         )

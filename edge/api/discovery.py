@@ -4,16 +4,16 @@ One retained message for the whole device (https://www.home-assistant.io/integra
 with that page's abbreviations.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import get_args
 
 import msgspec
 
 from edge.api.topics import Topics
 from edge.core.events import EventType
-from edge.core.names import slug_of
 
 EVENT_TYPES = list(get_args(EventType))
+SEEN = "seen_"  # and a level of a topic: the key of the sensor of when somebody was last seen
 DIAGNOSTIC = {"ent_cat": "diagnostic"}
 # A device that is no Raspberry Pi does not know: None is what Home Assistant calls unknown.
 POWER = "{% set now = value_json.throttled %}{{ none if now is none else 'ON' if now.under_voltage else 'OFF' }}"
@@ -37,7 +37,7 @@ def birth_topic(prefix: str) -> str:
 def discovery_json(
     topics: Topics,
     version: str,
-    people: Iterable[str],
+    people: Mapping[str, str],
     gone: Iterable[str] = (),
     *,
     image: bool = False,
@@ -45,7 +45,8 @@ def discovery_json(
 ) -> bytes:
     """The device with its entities.
 
-    people: names, each with a sensor of when they were last seen; gone: slugs of people whose sensor goes
+    people: names by the level of their topic, each with a sensor of when they were last seen
+    gone: levels of people whose sensor goes
     image: whether the newest face is published
     asks: whether Home Assistant may ask the device for anything, which it cannot sign
     """
@@ -104,11 +105,11 @@ def discovery_json(
     }
     if image:
         components["image"] = {"p": "image", "name": "Last face", "img_t": topics.of("image/last")}
-    for name in people:
-        components[f"seen_{slug_of(name)}"] = {
+    for level, name in people.items():
+        components[SEEN + level] = {
             "p": "sensor",
             "name": f"{name} last seen",
-            "stat_t": topics.of(f"person/{slug_of(name)}"),
+            "stat_t": topics.of(f"person/{level}"),
             "val_tpl": "{{ value_json.last_seen if value_json is defined else None }}",  # empty: of who was forgotten
             "dev_cla": "timestamp",
         }
@@ -116,8 +117,8 @@ def discovery_json(
         component["uniq_id"] = f"{identity}_{key}"
     if not image:
         components["image"] = {"p": "image"}  # it may have been published before
-    for slug in gone:
-        components[f"seen_{slug}"] = {"p": "sensor"}  # nothing but the platform takes a component away
+    for level in gone:
+        components[SEEN + level] = {"p": "sensor"}  # nothing but the platform takes a component away
     if not asks:
         components |= {key: {"p": part["p"]} for key, part in components.items() if "cmd_t" in part}
     return msgspec.json.encode(

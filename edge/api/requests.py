@@ -27,10 +27,10 @@ from edge.api.verbs import VERBS as VERBS  # noqa: PLC0414 -- complete once this
 from edge.api.verbs import Access, Request, verb
 from edge.core.codes import Code
 from edge.core.enrollment import SAMPLES_MAX
-from edge.core.names import NAME_MAX
+from edge.core.names import NAME_BYTES_MAX
 
 DAY_SECONDS, DAYS_MAX = 86_400.0, 3650
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_MAX)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_BYTES_MAX)]
 Images = Annotated[list[str], msgspec.Meta(min_length=1, max_length=SAMPLES_MAX)]
 Days = Annotated[float, msgspec.Meta(gt=0, le=DAYS_MAX)]
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
@@ -47,7 +47,6 @@ STRANGER_CODES = (Code.STRANGERS_NOT_KEPT, Code.NO_SUCH_STRANGER)
     *FACE_CODES,
     Code.DIFFERENT_PEOPLE,
     Code.CONFLICTS_WITH,
-    Code.NAME_TAKEN,
     *PICTURE_CODES,
     Code.CLOCK_NOT_SET,
 )
@@ -67,7 +66,6 @@ class EnrollImages(Request, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     Access.LIVE,
     EnrolledReply,
     Code.CONFLICTS_WITH,
-    Code.NAME_TAKEN,
     Code.TIMEOUT,
     Code.CANCELLED,
     Code.STOPPED,
@@ -139,7 +137,7 @@ class ListStrangers(Request, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """List the strangers who came, where they are kept."""
 
 
-@verb("unknown/label", Access.WRITE, EnrolledReply, *STRANGER_CODES, Code.NAME_TAKEN, Code.CONFLICTS_WITH)
+@verb("unknown/label", Access.WRITE, EnrolledReply, *STRANGER_CODES, Code.CONFLICTS_WITH)
 class LabelStranger(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Enroll a stranger under a name. id: a stranger_id."""
 
@@ -162,15 +160,7 @@ class PurgeStrangers(Request, frozen=True, forbid_unknown_fields=True, kw_only=T
     id: Id | None = None
 
 
-@verb(
-    "event/correct",
-    Access.WRITE,
-    CorrectedReply,
-    Code.NO_SUCH_EVENT,
-    Code.NO_LOOK,
-    Code.NOT_NAMED,
-    Code.NAME_TAKEN,
-)
+@verb("event/correct", Access.WRITE, CorrectedReply, Code.NO_SUCH_EVENT, Code.NO_LOOK, Code.NOT_NAMED)
 class CorrectEvent(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Say who an event was of; null: nobody who is enrolled. id: of one of the newest events with a sample."""
 
@@ -202,15 +192,7 @@ class ExportGallery(Request, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     crops: bool = True
 
 
-@verb(
-    "gallery/import",
-    Access.WRITE,
-    ImportedReply,
-    Code.NO_HOUSEHOLD_KEY,
-    Code.NOT_BASE64,
-    Code.NOT_AUTHENTIC,
-    Code.NAME_TAKEN,
-)
+@verb("gallery/import", Access.WRITE, ImportedReply, Code.NO_HOUSEHOLD_KEY, Code.NOT_BASE64, Code.NOT_AUTHENTIC)
 class ImportGallery(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Add everybody of an export. gallery: as gallery/export gives it."""
 

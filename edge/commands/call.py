@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge.commands.options import BROKER, DEVICE, client_of, end_as_by_ctrl_c
+from edge.commands.options import BROKER, DEVICE, client_of, echo, end_as_by_ctrl_c
 from edge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def call(config: "Config", verb: str | None, fields: tuple[str, ...], broker: st
 
     if verb is None:
         for name, kind in VERBS.items():
-            click.echo(f"{name:18} {kind.access:6} {(kind.__doc__ or '').partition(chr(10))[0]}")
+            echo(f"{name:18} {kind.access:6} {(kind.__doc__ or '').partition(chr(10))[0]}")
         return
     values = dict(map(parsed, fields))
     if "transaction" in values:
@@ -44,8 +44,8 @@ def call(config: "Config", verb: str | None, fields: tuple[str, ...], broker: st
             end_as_by_ctrl_c()
         with client_of(config, broker, device) as client:
             request = msgspec.convert({"transaction": kind.new_transaction(), **values}, kind)
-            reply = ask(client, request, object, lambda progress: click.echo(as_json(progress), err=True))
-    click.echo(as_json(reply))
+            reply = ask(client, request, object, lambda progress: echo(as_json(progress), err=True))
+    echo(as_json(reply))
 
 
 def parsed(field: str) -> tuple[str, object]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge.commands.options import FILE, with_overrides
+from edge.commands.options import FILE, echo, with_overrides
 
 if TYPE_CHECKING:
     from edge.config import Config
@@ -24,10 +24,10 @@ def audit(config: "Config", last: int | None, *, as_json: bool) -> None:
         records = device.store.audit.records(last)
     for record in records:
         if as_json:
-            click.echo(json.dumps(record._asdict()))
+            echo(json.dumps(record._asdict()))
             continue
         when = record.at if record.clock_set else f"{record.at} (clock not set)"
-        click.echo("  ".join(part for part in (when, record.verb, record.person_id, record.detail, record.who) if part))
+        echo("  ".join(part for part in (when, record.verb, record.person_id, record.detail, record.who) if part))
 
 
 @click.command()
@@ -43,7 +43,7 @@ def doctor(config: "Config", source: str | None, broker: str | None, *, reset: b
         reset_clock(config)
     failed = False
     for finding in examine(with_overrides(config, source, broker)):
-        click.echo(f"{finding.level:4}  {finding.what}: {finding.text}")
+        echo(f"{finding.level:4}  {finding.what}: {finding.text}")
         failed |= finding.level == "FAIL"
     if failed:
         raise click.exceptions.Exit(1)
@@ -62,7 +62,7 @@ def bench(config: "Config", source: str | None, frames: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         config = with_overrides(config, source, None)
         for line in table(measure(config, Path(folder), frames, source=source is not None)):
-            click.echo(line)
+            echo(line)
 
 
 @click.group()
@@ -78,4 +78,4 @@ def key(file: Path) -> None:
     from edge.system.crypto import new_key
 
     write_new(file, f"{new_key()}\n".encode())
-    click.echo(f"{file}: a new key; copy it to every camera of the household, and name it there as fleet.key_file")
+    echo(f"{file}: a new key; copy it to every camera of the household, and name it there as fleet.key_file")

@@ -1,10 +1,11 @@
 """What the commands share: options, the client they ask, and pictures from files."""
 
 import base64
+import sys
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -23,6 +24,19 @@ PICTURE_PX_MAX = 1280  # of the longer side of a picture that crosses MQTT: more
 JPEG_QUALITY = 92
 
 
+def echo(text: str, *, err: bool = False) -> None:
+    """Print a line in which names, and what a device or a file said, may stand."""
+    click.echo(shown(text, sys.stderr if err else sys.stdout), err=err)
+
+
+def shown(text: str, stream: TextIO) -> str:
+    """The text without what a terminal would obey, and in what the stream can encode; the rest is escaped."""
+    from edge.core.names import printable
+
+    encoding = stream.encoding or "utf-8"
+    return printable(text).encode(encoding, "backslashreplace").decode(encoding)
+
+
 class Commands(click.Group):
     """A group whose commands print a LimenError as one line and end with status 1."""
 
@@ -31,7 +45,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except LimenError as error:
-            raise click.ClickException(" ".join(str(error).split())) from error
+            raise click.ClickException(shown(" ".join(str(error).split()), sys.stderr)) from error
         except PermissionError as error:  # Path.is_file and its like raise it, of a folder that may not be entered
             raise click.ClickException(f"{error.filename} is not for this user to read or write") from error
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge.commands.options import BROKER, DEVICE, FILE, client_of, end_as_by_ctrl_c, picture_text, read_picture
+from edge.commands.options import BROKER, DEVICE, FILE, client_of, echo, end_as_by_ctrl_c, picture_text, read_picture
 from edge.errors import ConfigError
 from edge.storage.words import count_of
 
@@ -76,7 +76,7 @@ def enroll(
             request = EnrollImages.new(name=name, images=texts, ttl_days=days)
         enrolled = call(client, request, EnrolledReply, print_progress)
     guest = f"; a guest, forgotten after {days:g} days" if days else ""
-    click.echo(f"{enrolled.name}: {count_of(enrolled.templates, 'template')} added{guest}")
+    echo(f"{enrolled.name}: {count_of(enrolled.templates, 'template')} added{guest}")
 
 
 def print_progress(progress: "ProgressReply") -> None:
@@ -84,7 +84,7 @@ def print_progress(progress: "ProgressReply") -> None:
     guidance = ""
     if progress.reason is not None:
         guidance = f": {GUIDANCE.get(progress.reason, progress.reason.replace('_', ' '))}"
-    click.echo(f"{progress.shots} of {progress.of}{guidance}")
+    echo(f"{progress.shots} of {progress.of}{guidance}")
 
 
 @click.group(invoke_without_command=True)
@@ -105,12 +105,12 @@ def people(context: click.Context, broker: str | None, device: str | None, *, as
     with client_of(context.obj, broker, device) as client:
         known = call(client, ListPeople.new(), PeopleReply)
     if as_json:
-        click.echo(json.dumps(msgspec.to_builtins(known), ensure_ascii=False))
+        echo(json.dumps(msgspec.to_builtins(known), ensure_ascii=False))
         return
     for person in known.people:
-        click.echo(f"{person.name}  {count_of(person.templates, 'template')}  {person.person_id}")
+        echo(f"{person.name}  {count_of(person.templates, 'template')}  {person.person_id}")
     count = count_of(len(known.people), "person")
-    click.echo(f"{count}; tau {known.tau:.3f} (match threshold: d <= tau is the same person)")
+    echo(f"{count}; tau {known.tau:.3f} (match threshold: d <= tau is the same person)")
 
 
 @people.command("export")
@@ -138,7 +138,7 @@ def export_people(context: click.Context, file: Path) -> None:
             exported = call(client, ExportGallery.new(), ExportedReply)
             data, count = cipher.decrypt(base64.b64decode(exported.gallery), ARCHIVE), exported.people
     write_new(file, data)
-    click.echo(f"{file}: {count_of(count, 'person')}")
+    echo(f"{file}: {count_of(count, 'person')}")
 
 
 @people.command("import")
@@ -162,7 +162,7 @@ def import_people(context: click.Context, file: Path) -> None:
             encrypted = base64.b64encode(household_cipher(config).encrypt(data, ARCHIVE)).decode()
             new = call(client, ImportGallery.new(gallery=encrypted), ImportedReply)
     wait = f"; {new.waiting} of another model wait for `limen rebuild`" if new.waiting else ""
-    click.echo(f"{count_of(new.people, 'person')} and {count_of(new.templates, 'template')} are new{wait}")
+    echo(f"{count_of(new.people, 'person')} and {count_of(new.templates, 'template')} are new{wait}")
 
 
 def asked_device(context: click.Context) -> tuple[str | None, str | None]:
@@ -194,7 +194,7 @@ def forget(config: "Config", name: str, broker: str | None, device: str | None) 
 
     with client_of(config, broker, device) as client:
         receipt = call(client, RemovePerson.new(name=name), RemovedReply)
-    click.echo(
+    echo(
         f"{name}: forgotten; {count_of(receipt.templates, 'template')} and {count_of(receipt.crops, 'picture')} "
         f"overwritten, {receipt.person_id} at {receipt.at}"
     )
@@ -212,6 +212,6 @@ def rebuild(config: "Config", broker: str | None, device: str | None) -> None:
 
     with client_of(config, broker, device) as client:
         made = call(client, RebuildGallery.new(), RebuiltReply)
-    click.echo(f"{count_of(made.templates, 'template')} rebuilt")
+    echo(f"{count_of(made.templates, 'template')} rebuilt")
     if made.without_picture:
-        click.echo(f"{made.without_picture} of another model have no picture: enroll those people again, or go back")
+        echo(f"{made.without_picture} of another model have no picture: enroll those people again, or go back")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge.commands.options import FILE, client_of, picture_text, read_picture
+from edge.commands.options import FILE, client_of, echo, picture_text, read_picture
 from edge.errors import ImageError
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ def identify(config: "Config", picture: Path) -> None:
     for face in faces:
         near = "the gallery is empty" if face.distance is None else f"d {face.distance:.3f}, tau {face.tau:.3f}"
         problem = f", {face.problem.replace('_', ' ')}" if face.problem else ""
-        click.echo(f"{face.name or 'unknown'}  {near}{problem}")
+        echo(f"{face.name or 'unknown'}  {near}{problem}")
     if not faces:
-        click.echo("no face")
+        echo("no face")
 
 
 @click.command()
@@ -48,7 +48,7 @@ def verify(config: "Config", first: Path, second: Path) -> None:
     with Device.open(config) as device:
         one, other = (device.embedder.embed(crop_of(device, path)) for path in (first, second))
         distance, tau = float(np.square(one - other).sum()), device.recognizer.gallery.tau
-    click.echo(f"{'same person' if distance <= tau else 'different people'}  d {distance:.3f}, tau {tau:.3f}")
+    echo(f"{'same person' if distance <= tau else 'different people'}  d {distance:.3f}, tau {tau:.3f}")
     if distance > tau:
         raise click.exceptions.Exit(1)
 

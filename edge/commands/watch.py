@@ -8,6 +8,8 @@ import click
 from edge.commands.options import FILE, with_overrides
 
 if TYPE_CHECKING:
+    import logging
+
     from edge.config import Config
 
 
@@ -28,12 +30,27 @@ def run(config: "Config", source: str | None, broker: str | None, *, fast: bool,
     from edge.runtime.loop import DeviceLoop
 
     config = with_overrides(config, source, broker)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    logging.basicConfig(level=logging.INFO, handlers=[journal()])
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
     with Device.open(config) as device:
         DeviceLoop(config, device).run(open_source(config.camera, fast=fast, loop=loop), stop)
+
+
+def journal() -> "logging.Handler":
+    """Where the log goes: one record is one line, and what came from outside moves no cursor."""
+    import logging
+
+    from edge.core.names import printable
+
+    class Line(logging.Formatter):
+        def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 -- as logging names it
+            return printable(super().formatMessage(record))
+
+    handler = logging.StreamHandler()
+    handler.setFormatter(Line("%(asctime)s %(message)s"))
+    return handler
 
 
 @click.command()

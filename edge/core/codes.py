@@ -52,7 +52,7 @@ class Code(StrEnum):
     DIFFERENT_PEOPLE = "different_people", "The samples are of different people."
     CONFLICTS_WITH = "conflicts_with", "The face is of somebody enrolled under another name."
     # about people, strangers and events
-    NAME_TAKEN = "name_taken", "Another person has this name, or one with the same topic."
+    NAME_TAKEN = "name_taken", "Another person has this name."
     NO_SUCH_PERSON = "no_such_person", "Nobody is enrolled under this name."
     NOT_OVERWRITTEN = "not_overwritten", "Removed, but the file's log still holds what was removed."
     STRANGERS_NOT_KEPT = "strangers_not_kept", "Strangers are not kept: strangers.keep_days is 0."

@@ -8,7 +8,7 @@ from edge.core.codes import Code
 from edge.core.enrollment import APART_MIN, refuse_conflict
 from edge.core.events import Event
 from edge.core.gallery import Gallery, stacked
-from edge.core.names import clean_name, slug_of
+from edge.core.names import clean_name, composed_name
 from edge.core.ports import GalleryStore, PersonStore, StrangerStore
 from edge.core.strangers import Strangers
 from edge.core.types import Enrolled, Person, PersonSummary, Removed, Sample, Stranger, Template
@@ -30,8 +30,8 @@ class People:
 
     stores: everything on the disk that can hold something of a person, asked in turn when one is removed
 
-    Every method that takes a name raises RefusedError with invalid for one that cannot be a name, and with
-    no_such_person where nobody has it.
+    Every method that takes a name raises RefusedError with no_such_person where nobody has it, and with invalid where
+    it also cannot be a name. Whoever has such a name, of an earlier release, can be found and renamed or removed.
     """
 
     def __init__(self, gallery: Gallery, store: GalleryStore, strangers: StrangerStore | None) -> None:
@@ -69,8 +69,8 @@ class People:
         return self._summary(person, self.gallery.template_counts().get(person.person_id, 0))
 
     def add(self, name: str, samples: list[Sample], expires: float | None = None) -> Enrolled:
-        """Make templates of samples. expires: seconds since 1970, of a guest. Raises RefusedError with name_taken."""
-        name = self.free_name(name)
+        """Make templates of samples. expires: seconds since 1970, of a guest."""
+        name = clean_name(name)
         embeddings, crops = [sample.embedding for sample in samples], [sample.crop for sample in samples]
         person = self.store.add(name, embeddings, crops, expires)
         self._drop_conflicts(person)
@@ -79,7 +79,7 @@ class People:
     def rename(self, name: str, new_name: str) -> Person:
         """Give somebody another name. Raises RefusedError with name_taken."""
         person = self._find(name)
-        new_name = self.free_name(new_name, but=person)
+        new_name = clean_name(new_name)
         other = self.gallery.find(new_name)
         if other is not None and other.person_id != person.person_id:
             raise RefusedError(Code.NAME_TAKEN, f"there is another {other.name} already")
@@ -105,9 +105,7 @@ class People:
 
     def remove(self, name: str) -> tuple[Person, Removed]:
         """Remove somebody: person, templates, crops, and every negative template and stranger like them."""
-        person = self.gallery.find(clean_name(name))
-        if person is None:  # the answer is kept for a day: not with a name of somebody who was removed before
-            raise RefusedError(Code.NO_SUCH_PERSON, "nobody has the name that is to be removed")
+        person = self._find(name)
         removed = self._remove(person)
         self.reload()
         return person, removed
@@ -125,10 +123,7 @@ class People:
         return gone, purged
 
     def import_(self, data: bytes) -> tuple[int, int, int]:
-        """Add everybody of an export. Returns how many people and templates are new, and how many are of another model.
-
-        Raises RefusedError with name_taken.
-        """
+        """Add everybody of an export. Returns how many people and templates are new, and how many of another model."""
         people, templates = self.store.import_(data)
         self.reload()
         return people, templates, self.store.foreign()
@@ -140,9 +135,9 @@ class People:
         return self.strangers
 
     def label_stranger(self, stranger_id: str, name: str) -> Enrolled:
-        """Enroll a stranger under a name. Raises RefusedError with name_taken, conflicts_with, no_such_stranger."""
+        """Enroll a stranger under a name. Raises RefusedError with conflicts_with, no_such_stranger."""
         strangers = self.kept_strangers()
-        stranger, name = strangers.find(stranger_id), self.free_name(name)
+        stranger, name = strangers.find(stranger_id), clean_name(name)
         for embedding in strangers.embeddings_of(stranger.stranger_id):
             refuse_conflict(stranger.stranger_id, name, embedding, self.gallery)
         person = strangers.store.adopt(stranger.stranger_id, name)
@@ -169,13 +164,13 @@ class People:
         """Learn from an event that was wrong: who it was, or None for nobody who is enrolled.
 
         The sample becomes a template of that person, and a negative template of the person who was named. Returns the
-        enrollment, and who it was not. Raises RefusedError with no_look, not_named, name_taken.
+        enrollment, and who it was not. Raises RefusedError with no_look, not_named.
         """
         sample = event.sample
         if sample is None:
             raise RefusedError(Code.NO_LOOK, "the event has no sample good enough to learn from")
         named = None if event.person_id is None else self.gallery.people.get(event.person_id)
-        name = None if name is None else self.free_name(name)
+        name = None if name is None else clean_name(name)
         right = None if name is None else self.gallery.find(name)
         same = self.gallery.near(sample.embedding[None], SAME_SAMPLE)  # of an earlier correction
         wrong = [one for one in same if not one.negative and (right is None or not one.is_of(right.person_id))]
@@ -188,20 +183,6 @@ class People:
             self.reload()
             return None, named
         return self.add(name, [sample]), named
-
-    def free_name(self, name: str, but: Person | None = None) -> str:
-        """The clean name, unless somebody else's has the same topic, as Zoe and Zoë have.
-
-        but: the person whose own name may have it. Raises RefusedError with name_taken.
-        """
-        name = clean_name(name)
-        for near in self.gallery.people.values():
-            same = near.name.casefold() == name.casefold()
-            if near != but and not same and slug_of(near.name) == slug_of(name):
-                raise RefusedError(
-                    Code.NAME_TAKEN, f"{name} is too like {near.name}: both would be person/{slug_of(name)}"
-                )
-        return name
 
     def _drop_conflicts(self, person: Person) -> None:
         """Drop negative templates and strangers that are like a person's own templates."""
@@ -225,8 +206,9 @@ class People:
         return removed
 
     def _find(self, name: str) -> Person:
-        person = self.gallery.find(clean_name(name))
+        person = self.gallery.find(composed_name(name))
         if person is None:
+            clean_name(name)
             raise RefusedError(Code.NO_SUCH_PERSON, "nobody has this name")  # the answer is kept: without the name
         return person
 

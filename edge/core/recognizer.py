@@ -11,6 +11,7 @@ from edge.core.enrollment import SAMPLES_MAX, EnrollmentProgress, LiveEnrollment
 from edge.core.events import Event, low_quality_event, normalized_box, verdict_event
 from edge.core.gallery import Gallery
 from edge.core.motion import MotionGate
+from edge.core.names import clean_name
 from edge.core.people import People
 from edge.core.ports import Detector, Embedder, GalleryStore, StageTimer, StrangerStore
 from edge.core.quality import QualityRules
@@ -121,10 +122,9 @@ class Recognizer:
     def samples(self, name: str, images: list[np.ndarray]) -> list[Sample]:
         """Samples to enroll of pictures, each (H, W, 3) uint8 RGB with one face; writes nothing.
 
-        Raises RefusedError as samples_of does, and with name_taken.
+        Raises RefusedError as samples_of does, and with invalid.
         """
-        name = self.people.free_name(name)
-        return samples_of(name, images, self.detector, self.embedder, self.gallery, self.rules.quality)
+        return samples_of(clean_name(name), images, self.detector, self.embedder, self.gallery, self.rules.quality)
 
     def enroll(self, name: str, images: list[np.ndarray], expires: float | None = None) -> Enrolled:
         """Make templates of pictures. expires: seconds since 1970, of a guest. Raises RefusedError as samples does."""
@@ -135,7 +135,7 @@ class Recognizer:
     def start_enrollment(self, name: str, wanted: int, expires: float | None = None) -> EnrollmentProgress:
         """Take that many samples of the person before the camera from now on.
 
-        Raises RefusedError with enrolling, recognition_off, invalid or name_taken.
+        Raises RefusedError with enrolling, recognition_off or invalid.
         """
         if self.live is not None:
             raise RefusedError(Code.ENROLLING, f"{self.live.name} is being enrolled; enroll/cancel ends that")
@@ -143,8 +143,7 @@ class Recognizer:
             raise RefusedError(Code.RECOGNITION_OFF, "recognition is switched off")
         if not 1 <= wanted <= SAMPLES_MAX:
             raise RefusedError(Code.INVALID, f"expected 1 to {SAMPLES_MAX} samples, got {wanted}")
-        name = self.people.free_name(name)
-        self.live, self._progress = LiveEnrollment(name, wanted, expires), []
+        self.live, self._progress = LiveEnrollment(clean_name(name), wanted, expires), []
         return EnrollmentProgress(0, wanted)
 
     def finish_enrollment(self) -> Enrolled:

@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 
 import numpy as np
 
-from edge.api.discovery import birth_topic
+from edge.api.discovery import birth_topic, discovery_topic
 from edge.api.images import face_jpeg, small_jpeg
 from edge.api.requests import DAY_SECONDS
 from edge.api.topics import HouseholdTopics, Topics
@@ -45,7 +45,8 @@ class DeviceLoop:
         self.topics = Topics(config.device)
         mqtt, key = config.mqtt, config.fleet.key()
         self._birth = birth_topic(config.home_assistant.prefix)
-        heard = (self._birth,) if config.home_assistant.discovery else ()
+        self._introduction = discovery_topic(config.home_assistant.prefix, config.device)
+        heard = (self._birth, self._introduction) if config.home_assistant.discovery else ()
         shared = None if key is None else HouseholdTopics(config.fleet.household).people
         self.link = DeviceLink(mqtt, self.topics, heard, shared)
         cipher = None if key is None else HouseholdCipher(key, REVISIONS)
@@ -148,13 +149,16 @@ class DeviceLoop:
         until = time.monotonic() + REQUESTS_SECONDS
         while time.monotonic() < until and (messages := self.link.pending(1)):
             (incoming,) = messages
-            verb, slug = self.topics.verb_of(incoming.topic), self.topics.person_of(incoming.topic)
+            verb, level = self.topics.verb_of(incoming.topic), self.topics.person_of(incoming.topic)
             if incoming.topic == self._birth:
-                self.publisher.publish_discovery(again=incoming.payload == b"online")
+                self.publisher.people.publish_discovery(again=incoming.payload == b"online")
+            elif incoming.topic == self._introduction:
+                if incoming.retain:  # of an earlier run; the rest is what this one publishes
+                    self.publisher.people.hear_introduction(incoming.payload)
             elif verb is not None:
                 self.dispatcher.dispatch(verb, incoming)
-            elif slug is not None and incoming.size:
-                self.publisher.clear_unknown_person(slug)
+            elif level is not None and incoming.size:
+                self.publisher.people.hear(level, incoming.payload)
 
     def _reload_gallery(self) -> None:
         """Read the gallery where another process wrote into it; while it cannot be read, people stay as they were."""

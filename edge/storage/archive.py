@@ -7,9 +7,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from edge.core.names import slug_of
-from edge.core.replication import check_value
-from edge.errors import GalleryError, RefusedError
+from edge.core.names import printable
+from edge.core.replication import ID_MAX, check_value
+from edge.errors import GalleryError
 from edge.storage.audit import Audit
 from edge.storage.blobs import is_crop, is_embedding
 from edge.storage.database import Database
@@ -82,11 +82,9 @@ def check(data: bytes, what: str) -> None:
 def import_(db: Database, audit: Audit, data: bytes, what: str) -> tuple[int, int]:
     """Add everybody of an archive; a person who is enrolled here gets the templates too, and keeps name and settings.
 
-    Returns how many people and templates are new. Raises GalleryError where the archive cannot be used, and
-    RefusedError with name_taken where a new person would have the topic of another one.
+    Returns how many people and templates are new. Raises GalleryError where the archive cannot be used.
     """
     with opened(data, what) as other, db.transaction():
-        _refuse_similar_names(db, other)
         return _add_all(db, audit, other)
 
 
@@ -113,30 +111,28 @@ def opened(data: bytes, what: str) -> Iterator[UnitOfWork]:
 def _check(other: UnitOfWork, what: str) -> None:
     """Raise GalleryError for what would stop a device that imported it."""
     for person_id, name, key, tau, expires in other.rows("SELECT id, name, key, tau, expires FROM person"):
+        _check_id(person_id, what)
         try:
             for field, value in (("name", name), ("tau", tau), ("expires", expires)):
                 check_value(field, value)
         except ValueError as error:
-            raise GalleryError(f"{what}: person {person_id[:64]} is damaged, {error}; nothing was imported") from error
+            raise GalleryError(
+                f"{what}: person {person_id} cannot be imported, {error}; nothing was imported: rename or remove "
+                "that person in the gallery that this is of"
+            ) from error
         if key != name.casefold():
-            raise GalleryError(f"{what}: person {person_id[:64]} is damaged; nothing was imported")
+            raise GalleryError(f"{what}: person {person_id} is damaged; nothing was imported")
     for table in OWNED:
         for template_id, blob, crop in other.rows(f"SELECT id, embedding, crop FROM {table}"):  # noqa: S608 -- our names
+            _check_id(template_id, what)
             if not is_embedding(blob) or not (crop is None or is_crop(crop)):
-                raise GalleryError(f"{what}: template {template_id[:64]} is damaged; nothing was imported")
+                raise GalleryError(f"{what}: template {template_id} is damaged; nothing was imported")
 
 
-def _refuse_similar_names(db: Database, other: UnitOfWork) -> None:
-    """Refuse Zoë where Zoe is enrolled, as edge.core.people.People.free_name does, before anything is written."""
-    here = {slug_of(name): name for (name,) in db.rows("SELECT name FROM person")}
-    for person_id, name, key in other.rows("SELECT id, name, key FROM person"):
-        known = db.row("SELECT 1 FROM person WHERE id = ? OR key = ?", (person_id, key))
-        if known is None and (slug := slug_of(name)) in here:
-            raise RefusedError(
-                "name_taken",
-                f"{name} is too like {here[slug]}, who is enrolled here: both would be person/{slug}; rename one of "
-                "them first; nothing was imported",
-            )
+def _check_id(text: str, what: str) -> None:
+    """Raise GalleryError for an id that no camera would make: it is printed, logged and sent."""
+    if not 1 <= len(text) <= ID_MAX or not text.isascii() or not text.isprintable():
+        raise GalleryError(f"{what}: {printable(text[:ID_MAX])!r} is no id; nothing was imported")
 
 
 def _add_all(db: Database, audit: Audit, other: UnitOfWork) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from edge.api.topics import Topics
 from edge.core.events import Event
 
 AUTOMATIONS = yaml.safe_load((Path(__file__).parents[2] / "deploy/home-assistant/automations.yaml").read_text())
-TOLD = json.loads(discovery_json(Topics("porch"), "1", []))
+TOLD = json.loads(discovery_json(Topics("porch"), "1", {}))
 
 
 def entity_ids():

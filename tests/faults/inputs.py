@@ -90,6 +90,29 @@ HOLDING: dict[type, Callable[[types.Type], st.SearchStrategy]] = {
 NAMES = st.sampled_from(["Anna", "anna", "Otto", "Zoë", "Zoe", " Bob ", "unknown", "e\u0301", "\u00e9", "李", "a" * 64])
 
 
+# Joiners, viramas and what they stand between; emoji, flags, tags; letters and marks of many kinds; what is refused.
+PIECES = st.sampled_from(
+    [
+        *"\u200c\u200d\u094d\u0dca\u09cdकরیر\u07ca\u0651\ufe0f👩\U0001fae8🏽🇩🏴\U000e0067\U000e007f",
+        *"각\u1100\u0301\u0345aBß\u0131 -.李葛\U000e0100\U0001d56c",
+        *"\u202e\u2066\x1b\x9b\n\u2028\ud800\ue000\u0378\ufeff\u3164",
+        "unknown",
+    ]
+)
+
+
+def names() -> st.SearchStrategy[str]:
+    """Names, and what is like one."""
+    anything = st.characters(codec=None)
+    whole = st.lists(PIECES | anything, max_size=12).map("".join)
+    return st.one_of(whole, whole, st.text(anything, max_size=80), st.tuples(whole, st.integers(1, 400)).map(repeated))
+
+
+def repeated(piece: tuple[str, int]) -> str:
+    """A piece so many times."""
+    return piece[0] * piece[1]
+
+
 @cache
 def requests_of(kind: type[msgspec.Struct]) -> st.SearchStrategy[bytes]:
     """Payloads of a request of that type: three in ten hold."""

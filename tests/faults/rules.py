@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from edge.api.requests import VERBS
 from edge.api.verbs import Access
-from edge.core.names import clean_name, slug_of
+from edge.core.names import clean_name
 from edge.errors import RefusedError
 from tests.faults.porch import Porch, face, picture
 
@@ -65,13 +65,9 @@ class HouseholdRules(RuleBasedStateMachine):
             return clean_name(name).casefold()
         return None
 
-    def taken(self, name: str, own: str | None = None) -> str | None:
-        """invalid or name_taken where it cannot be given: it would be written like another's in a topic."""
-        key = self.key(name)
-        if key is None:
-            return "invalid"
-        others = {other: person["name"] for other, person in self.known.items() if other not in {key, own}}
-        return "name_taken" if slug_of(clean_name(name)) in map(slug_of, others.values()) else None
+    def refused(self, name: str) -> str | None:
+        """invalid where it cannot be given to anybody."""
+        return "invalid" if self.key(name) is None else None
 
     @initialize(name=NAMES, who=WHO)
     def first(self, name: str, who: int) -> None:
@@ -81,7 +77,7 @@ class HouseholdRules(RuleBasedStateMachine):
     @rule(name=NAMES, who=WHO)
     def enroll(self, name: str, who: int) -> None:
         """Of one picture."""
-        wrong = self.taken(name)
+        wrong = self.refused(name)
         key = self.key(name)
         if wrong is None and any(who in person["looks"] for other, person in self.known.items() if other != key):
             wrong = "conflicts_with"
@@ -116,7 +112,7 @@ class HouseholdRules(RuleBasedStateMachine):
     @rule(who=WHO, name=NAMES)
     def label(self, who: int, name: str) -> None:
         """A stranger has a name."""
-        wrong = self.taken(name) if who in self.strangers else "no_such_stranger"
+        wrong = self.refused(name) if who in self.strangers else "no_such_stranger"
         answer = self.ask("unknown/label", id=self.strangers.get(who, "u_0"), name=name)
         assert answer["code"] == wrong
         if wrong is None:
@@ -148,7 +144,7 @@ class HouseholdRules(RuleBasedStateMachine):
     def correct(self, name: str | None) -> None:
         """It was somebody else."""
         event, who = self.event
-        wrong = None if name is None else self.taken(name)
+        wrong = None if name is None else self.refused(name)
         answer = self.ask("event/correct", id=event, name=name)
         gone = "no_such_event"  # of somebody who was forgotten since
         assert answer["code"] in {wrong, gone} or (name is None and answer["code"] == "not_named")
@@ -159,7 +155,7 @@ class HouseholdRules(RuleBasedStateMachine):
     @rule(name=NAMES, one=WHO, other=WHO)
     def enroll_two(self, name: str, one: int, other: int) -> None:
         """Two pictures of different people are of nobody."""
-        if one != other and self.taken(name) is None:
+        if one != other and self.refused(name) is None:
             answer = self.ask("enroll/image", name=name, images=[picture(one), picture(other)])
             assert answer["code"] == "different_people"
 
@@ -189,7 +185,7 @@ class HouseholdRules(RuleBasedStateMachine):
 
     def renamed_to(self, new_name: str, own: str) -> str | None:
         """What is wrong with a new name."""
-        wrong = self.taken(new_name, own)
+        wrong = self.refused(new_name)
         if wrong is None and self.key(new_name) in self.known and self.key(new_name) != own:
             return "name_taken"
         return wrong
@@ -240,7 +236,7 @@ class HouseholdRules(RuleBasedStateMachine):
         """A live enrollment: nobody ever comes to this door."""
         wrong = "enrolling" if self.live else None if self.recognizing else "recognition_off"
         answer = self.ask("enroll/start", name=name)
-        assert answer["code"] == (wrong or self.taken(name))
+        assert answer["code"] == (wrong or self.refused(name))
         if answer["status"] == "progress":
             self.live = answer["transaction"]
 

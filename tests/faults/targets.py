@@ -1,7 +1,10 @@
 """What fuzzing tries: for each, where inputs come from, and what may come of them. Anything else is a finding."""
 
 import json
+import re
+import unicodedata
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +19,8 @@ from edge.api.requests import VERBS
 from edge.api.topics import Topics
 from edge.api.verbs import Limits, convert_request, decode_json, request_type, transaction_of
 from edge.config import Config, load_config
-from edge.core.names import clean_name, slug_of
+from edge.core.graphemes import count_characters
+from edge.core.names import NAME_BYTES_MAX, NAME_MAX, clean_name, levels_of, printable
 from edge.errors import ConfigError, ModelError, RefusedError
 from edge.inference.model_card import DetectorCard, EmbedderCard, read_card
 from edge.mqtt.controller import Answer, read_answer
@@ -106,19 +110,33 @@ def topic(parts: tuple[str, list[str]]) -> str:
 
 def introduced(names: list[str]) -> str:
     """Home Assistant is told of each person once, by a slug that is a level of a topic."""
-    people = []
+    people = {}
     for name in names:
-        try:
-            clean = clean_name(name)
-        except RefusedError:
-            continue
-        if slug_of(clean) not in map(slug_of, people):  # as the door holds it
-            people.append(clean)
-    told = json.loads(discovery_json(TOPICS, "1", people, ["gone"]))
-    seen = [part for key, part in told["cmps"].items() if key.startswith("seen_") and key != "seen_gone"]
-    assert [part["name"] for part in seen] == [f"{name} last seen" for name in people]
-    assert all(TOPICS.person_of(part["stat_t"]).replace("-", "").isalnum() for part in seen)
+        with suppress(RefusedError):
+            people[clean_name(name).casefold()] = clean_name(name)
+    by_id = {f"p_{number:08x}": name for number, name in enumerate(people.values())}
+    levels = levels_of(by_id)
+    told = json.loads(discovery_json(TOPICS, "1", {levels[one]: name for one, name in by_id.items()}, ["gone!"]))
+    seen = [part for key, part in told["cmps"].items() if key.startswith("seen_") and key != "seen_gone!"]
+    assert [part["name"] for part in seen] == [f"{name} last seen" for name in people.values()]
+    assert all(re.fullmatch("[a-z0-9_-]{1,64}", TOPICS.person_of(part["stat_t"])) for part in seen)
     return "somebody" if people else "nobody"
+
+
+def named(name: str) -> str:
+    """A name is refused with its reason, or is kept: composed, within its limits, and safe to print."""
+    try:
+        clean = clean_name(name)
+    except RefusedError as refusal:
+        said = str(refusal)
+        return "refused" if printable(said) == said and len(said) < 400 else f"refused with {said!r}"
+    assert clean_name(clean) == clean == unicodedata.normalize("NFC", clean).strip()
+    assert printable(clean) == clean
+    assert len(clean.encode()) <= NAME_BYTES_MAX
+    assert 1 <= count_characters(clean) <= NAME_MAX
+    (level,) = levels_of({"p_0": clean}).values()
+    assert re.fullmatch("[a-z0-9-]{1,64}|p_0", level)
+    return "a name"
 
 
 def answer(payload: bytes) -> str:
@@ -176,9 +194,10 @@ def desk_target(porch: Porch) -> Target:
 
 
 TARGETS = (
-    Target("requests", 0.46, asked(), read),
+    Target("requests", 0.36, asked(), read),
     Target("pictures", 0.18, inputs.pictures(), picture),
     Target("topics", 0.05, st.tuples(PREFIXES, st.lists(LEVELS, max_size=4)), topic),
     Target("discovery", 0.04, st.lists(st.text(max_size=70) | inputs.NAMES, max_size=4), introduced),
+    Target("names", 0.10, inputs.names(), named),
     Target("answers", 0.06, inputs.payloads(inputs.whatever_holds(Answer)), answer),
 )

@@ -39,7 +39,7 @@ DEVICE_CLASSES = {"sensor": {"timestamp", "temperature", "data_size"}, "binary_s
 
 @pytest.fixture
 def told():
-    return json.loads(discovery_json(TOPICS, "1.2.3", ["Zoë Öz", "Bob"], ["ann"], image=True))
+    return json.loads(discovery_json(TOPICS, "1.2.3", {"zoe-oz": "Zoë Öz", "bob": "Bob"}, ["ann"], image=True))
 
 
 def rendered(template, payload, **more):
@@ -79,7 +79,7 @@ def test_every_entity_has_what_its_platform_requires_and_nothing_it_does_not_kno
 
 
 def test_without_pictures_there_is_no_picture_and_one_of_before_goes():
-    assert json.loads(discovery_json(TOPICS, "1", []))["cmps"]["image"] == {"p": "image"}
+    assert json.loads(discovery_json(TOPICS, "1", {}))["cmps"]["image"] == {"p": "image"}
 
 
 @pytest.mark.parametrize("phase", ["new", "update", "end"])

@@ -207,8 +207,11 @@ def test_what_cannot_be_done_is_one_line(limen, pictures, tmp_path):
     (tmp_path / "notes.jpg").write_text("no picture")
     one_line(limen("identify", tmp_path / "notes.jpg"), "notes.jpg is not JPEG, PNG")
     one_line(limen("verify", pictures / "portrait.png", pictures / "wall.png"), "wall.png shows no face")
-    one_line(limen("forget", "Nemo"), "no_such_person: nobody has the name that is to be removed")
-    one_line(limen("enroll", "Unknown", pictures / "portrait.png"), "nobody can be called Unknown")
+    one_line(limen("forget", "Nemo"), "no_such_person: nobody has this name")
+    one_line(
+        limen("enroll", "Unknown", pictures / "portrait.png"),
+        "Unknown is no name: events and presence say it where nobody is known",
+    )
     one_line(limen("run", "--source", tmp_path / "gone.mp4"), "there is no video")
     one_line(limen("run", "--broker", "host:port"), "'host:port' is not HOST or HOST:PORT")
     one_line(limen("--config", tmp_path / "gone.toml", "people"), "gone.toml cannot be read")

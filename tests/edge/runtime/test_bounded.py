@@ -12,7 +12,8 @@ def test_a_key_beyond_the_limit_takes_the_place_of_the_oldest():
 
 @pytest.mark.usefixtures("porch")
 def test_topics_that_strangers_write_under_people_are_remembered_up_to_a_limit(porch, monkeypatch):
-    monkeypatch.setattr(porch.publisher._removed_slugs, "entries_max", 5)
+    people = porch.publisher.people
+    monkeypatch.setattr(people._removed, "entries_max", 5)
     for number in range(20):
-        porch.publisher.clear_unknown_person(f"nobody-{number}")
-    assert len(porch.publisher._removed_slugs) == 5
+        people.hear(f"nobody-{number}", b"x")
+    assert len(people._removed) == 5

@@ -199,7 +199,7 @@ def test_the_commands_ask_a_running_device(porch, household, tmp_path):
     assert limen("people").output.startswith("Eileen  1 template  p_")
     assert limen("forget", "eileen").output.startswith("eileen: forgotten; 1 template and 1 picture overwritten, p_")
     for again, said in (
-        (limen("forget", "eileen"), "Error: no_such_person: nobody has the name"),
+        (limen("forget", "eileen"), "Error: no_such_person: nobody has this name"),
         (limen("people", device="Back Porch"), "Error: device 'Back Porch'"),
         (limen("enroll", "x", tmp_path / "gone.png"), "Error: there is no picture"),
     ):

@@ -127,7 +127,7 @@ def test_a_topic_that_is_no_slug_is_cleared_and_not_remembered(porch, household)
     name = "x" * 5000 + "é"
     household.client.publish(f"limen/porch/person/{name}", b"x", qos=1, retain=True)
     until(lambda: household.newest(f"person/{name}") == b"")
-    assert not porch.publisher._removed_slugs
+    assert not porch.publisher.people._removed
 
 
 def test_a_read_writes_nothing_and_is_not_kept(porch, household):
