@@ -12,17 +12,15 @@ from typing import Annotated, Literal, get_args, get_type_hints
 
 import msgspec
 
+from edge.core import patterns
+from edge.core.patterns import in_words
 from edge.core.quality import QualityRules
 from edge.core.tracker import TrackRules
 from edge.errors import ConfigError
 
-Level = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=63)]
-# It is part of every topic; below limen/household is what all devices share.
-DeviceName = Annotated[str, msgspec.Meta(pattern=r"^(?!household$)[a-z0-9][a-z0-9-]*$", max_length=63)]
-LABEL = r"[A-Za-z0-9_-]{1,63}"
-Host = Annotated[
-    str, msgspec.Meta(pattern=rf"^({LABEL}(\.{LABEL})*\.?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)$", max_length=253)
-]
+Level = Annotated[str, msgspec.Meta(pattern=patterns.LEVEL, max_length=63)]
+DeviceName = Annotated[str, msgspec.Meta(pattern=patterns.DEVICE, max_length=63)]
+Host = Annotated[str, msgspec.Meta(pattern=patterns.HOST, max_length=253)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
 Part = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -210,7 +208,17 @@ class HomeAssistantConfig:
     """
 
     discovery: bool = True
-    prefix: Annotated[str, msgspec.Meta(pattern=r"^[^+#/]+(/[^+#/]+)*$")] = "homeassistant"
+    prefix: Annotated[str, msgspec.Meta(pattern=patterns.PREFIX)] = "homeassistant"
+
+
+@dataclass(frozen=True)
+class LogConfig:
+    """The log of limen run, which goes to the system's journal.
+
+    names: whether it names people beside their ids; who is forgotten stays in the journal then
+    """
+
+    names: bool = False
 
 
 @dataclass(frozen=True)
@@ -231,6 +239,7 @@ class Config:
     mqtt: MqttConfig = field(default_factory=MqttConfig)
     home_assistant: HomeAssistantConfig = field(default_factory=HomeAssistantConfig)
     fleet: FleetConfig = field(default_factory=FleetConfig)
+    log: LogConfig = field(default_factory=LogConfig)
 
 
 def secret(variable: str, key: str, file: Path | None) -> str | None:
@@ -267,7 +276,7 @@ def load_config(path: Path) -> Config:
     try:
         return msgspec.convert(values, Config, dec_hook=lambda kind, value: kind(value))  # paths
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {error}{choices(str(error))}") from error
+        raise ConfigError(f"{path}: {in_words(error)}{choices(str(error))}") from error
 
 
 def choices(message: str) -> str:
@@ -286,7 +295,7 @@ def device_named(config: Config, name: str) -> Config:
     try:
         return replace(config, device=msgspec.convert(name, DeviceName))
     except msgspec.ValidationError as error:
-        raise ConfigError(f"device {name!r}: {error}; a to z, digits and dashes make up its topics") from error
+        raise ConfigError(f"device {name!r} cannot be a part of its topics: {in_words(error)}") from error
 
 
 def broker_at(config: Config, address: str) -> Config:
@@ -297,7 +306,7 @@ def broker_at(config: Config, address: str) -> Config:
         if colon:
             mqtt = replace(mqtt, port=msgspec.convert(port, Port, strict=False))
     except msgspec.ValidationError as error:
-        raise ConfigError(f"broker {address!r} is not HOST or HOST:PORT: {error}") from error
+        raise ConfigError(f"broker {address!r} is not HOST or HOST:PORT: {in_words(error)}") from error
     return replace(config, mqtt=mqtt)
 
 

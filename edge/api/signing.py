@@ -15,6 +15,7 @@ from typing import Annotated, NamedTuple, Protocol
 
 import msgspec
 
+from edge.core import patterns
 from edge.core.codes import Code
 from edge.errors import RefusedError
 
@@ -29,8 +30,8 @@ class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     signed: str
     timestamp_ms: Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
-    nonce: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]{16,64}$")]
-    signature: Annotated[str, msgspec.Meta(pattern="^[0-9A-Fa-f]{64}$")]
+    nonce: Annotated[str, msgspec.Meta(pattern=patterns.NONCE)]
+    signature: Annotated[str, msgspec.Meta(pattern=patterns.SIGNATURE)]
 
 
 class Stamp(NamedTuple):
@@ -96,7 +97,7 @@ class Signatures:
         try:
             envelope = msgspec.convert(value, Envelope)
         except msgspec.ValidationError as error:
-            raise RefusedError(Code.UNSIGNED, f"expected {EXPECTED}: {error}") from error
+            raise RefusedError(Code.UNSIGNED, f"expected {EXPECTED}: {patterns.in_words(error)}") from error
         expected = signature_of(self._key, topic, envelope.signed, envelope.timestamp_ms, envelope.nonce)
         if not hmac.compare_digest(expected, envelope.signature.lower()):
             raise RefusedError(

@@ -61,10 +61,13 @@ def enroll(
     from edge.api.replies import EnrolledReply
     from edge.api.requests import EnrollImages, StartEnrollment
     from edge.api.verbs import Request
+    from edge.core.enrollment import FEWER, SAMPLES_MAX
     from edge.runtime.clients import call
 
     if live == bool(pictures):
         raise ConfigError("enroll takes PICTURES, or --live for the person before the camera")
+    if len(pictures) > SAMPLES_MAX:
+        raise ConfigError(f"enroll takes at most {SAMPLES_MAX} PICTURES, not {len(pictures)}: {FEWER}")
     images = [read_picture(path) for path in pictures]
     with client_of(config, broker, device or (config.device if live else None)) as client:
         request: Request

@@ -14,6 +14,7 @@ from edge.errors import RefusedError
 
 SAMPLES_MAX = 20
 APART_MIN = 0.03  # d between two samples worth keeping both: frames of somebody who stands still are nearer
+FEWER = "one is enough, and a few in different light help"  # than SAMPLES_MAX pictures
 
 
 def samples_of(
@@ -25,7 +26,9 @@ def samples_of(
     not of one person) or conflicts_with (another person of the gallery is within tau).
     """
     if not 1 <= len(images) <= SAMPLES_MAX:
-        raise RefusedError(Code.NO_IMAGE, f"expected 1 to {SAMPLES_MAX} images, got {len(images)}")
+        raise RefusedError(
+            Code.NO_IMAGE, f"expected 1 to {SAMPLES_MAX} pictures of one person, got {len(images)}: {FEWER}"
+        )
     samples = [sample_of(image, f"image {number}", detector, embedder, rules) for number, image in enumerate(images, 1)]
     encodings = np.stack([sample.embedding for sample in samples])
     distances = 2 - 2 * encodings @ encodings.T  # (S, D) @ (D, S) -> (S, S)

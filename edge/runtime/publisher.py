@@ -104,8 +104,10 @@ class EventPublisher:
         if event.sample is not None:
             self._recent[entry.event_id] = event
         self.deliver()
-        # Ids, never names: nobody could be erased from the system's journal.
+        # Ids, and names where that is asked for: nobody can be erased from the system's journal.
         who = event.event_type if event.person_id is None else event.person_id
+        if self._config.log.names and event.name is not None:
+            who = f"{who} {event.name}"
         log.info("%s %s %s: %s", event.track or event.event_type, event.phase, who, event.why)
         return ts
 

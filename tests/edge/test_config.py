@@ -74,7 +74,11 @@ def test_values_are_typed_and_reach_the_rules(written):
         ("[mqtt]\nzzz = 1", "unknown key `mqtt.zzz`; known are host, port"),
         ("[mqtt]\nport = 70000", r"Expected `int` <= 65535 - at `\$\.mqtt\.port`"),
         ("[mqtt]\nport = 'many'", r"Expected `int`, got `str` - at `\$\.mqtt\.port`"),
-        ("device = 'Front Door'", r"matching regex .* - at `\$\.device`"),
+        ("device = 'Front Door'", r"`str` of lower-case letters a to z, digits and dashes, .* - at `\$\.device`$"),
+        ("device = 'household'", r"other than `household` - at `\$\.device`$"),
+        ("[fleet]\nhousehold = 'A'", r"`str` of lower-case letters a to z, .* - at `\$\.fleet\.household`$"),
+        ("[mqtt]\nhost = 'a b'", r"`str` that is the name or the address of a host - at `\$\.mqtt\.host`$"),
+        ("[home_assistant]\nprefix = 'a/+'", r"`str` that is the beginning of a topic: .* - at `\$.*prefix`$"),
         (
             "[camera]\nkind = 'webcam'",
             r"Invalid enum value 'webcam' - at `\$\.camera\.kind`; expected 'picamera' or 'video' or 'images'$",

@@ -212,6 +212,11 @@ def test_what_cannot_be_done_is_one_line(limen, pictures, tmp_path):
         limen("enroll", "Unknown", pictures / "portrait.png"),
         "Unknown is no name: events and presence say it where nobody is known",
     )
+    many = [pictures / "portrait.png"] * 200
+    one_line(
+        limen("enroll", "x", *many), "at most 20 PICTURES, not 200: one is enough, and a few in different light help"
+    )
+    one_line(limen("people", "--device", "A B"), "device 'A B' cannot be a part of", "of lower-case letters a to z")
     one_line(limen("run", "--source", tmp_path / "gone.mp4"), "there is no video")
     one_line(limen("run", "--broker", "host:port"), "'host:port' is not HOST or HOST:PORT")
     one_line(limen("--config", tmp_path / "gone.toml", "people"), "gone.toml cannot be read")
