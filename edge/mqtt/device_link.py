@@ -186,6 +186,10 @@ class DeviceLink:
             self._out.removals.put(State(self.topics.of(name), b"", 1))
             self._out.pump()
 
+    def hear_people_again(self) -> None:
+        """Have the broker, to which there is a connection, send again what it keeps of the device's people."""
+        self._network.subscribe(self.topics.of("person/+"))
+
     def refetch(self, topic: str) -> None:
         """Have the broker, to which there is a connection, send again what it keeps of one of the shared topics."""
         self._network.subscribe(topic)

@@ -158,7 +158,7 @@ class DeviceLoop:
             elif verb is not None:
                 self.dispatcher.dispatch(verb, incoming)
             elif level is not None and incoming.size:
-                self.publisher.people.hear(level, incoming.payload)
+                self.publisher.people.hear(level, incoming.payload, retained=incoming.retain)
 
     def _reload_gallery(self) -> None:
         """Read the gallery where another process wrote into it; while it cannot be read, people stay as they were."""

@@ -1,6 +1,7 @@
 """What the broker and Home Assistant have of each person: a topic and a sensor of their own."""
 
 import re
+import time
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -14,6 +15,8 @@ from edge.mqtt.device_link import DeviceLink
 from edge.runtime.bounded import BoundedDict
 
 LEVEL = re.compile(r"[a-z0-9_-]{1,200}")
+AGAIN_SECONDS = 2.0  # after the last message that was cleared
+AGAIN_MAX = 20  # times over one connection: a broker may not let us clear what it lets us hear
 REMOVED_MAX = 1000  # levels that nobody has any more, or that the broker still had
 TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]{8,20}Z")
 
@@ -37,6 +40,26 @@ class PeopleTopics:
         self._owners = {level: person_id for person_id, level in self._levels.items()}
         self._last_seen: dict[str, str] = {}  # by person id
         self._removed = BoundedDict[str, None](REMOVED_MAX)
+        self._connections, self._unsaid = 0, False
+        self._again_at: float | None = None
+        self._again = 0
+
+    def tick(self) -> None:
+        """Once per pass of the loop: remove what was heard since the last one; after a new connection, all once more.
+
+        Of many retained messages a broker sends the first thousand or so. So where some were cleared they are asked
+        for again, until there is none to clear.
+        """
+        if not self._link.connected:
+            return
+        if self._connections != self._link.connections:
+            self._connections, self._unsaid, self._again = self._link.connections, True, 0
+        if self._unsaid:
+            self._unsaid = False
+            self.publish_discovery(removed=bool(self._removed))
+        if self._again_at is not None and time.monotonic() >= self._again_at:
+            self._again_at, self._again = None, self._again + 1
+            self._link.hear_people_again()
 
     def see(self, person_id: str, ts: str) -> None:
         """Note when somebody was seen, and publish it of one who is enrolled."""
@@ -58,9 +81,10 @@ class PeopleTopics:
         for person_id in self._last_seen:
             if person_id in moved or before[person_id] != names[person_id]:
                 self._publish(person_id)
-        self._remove(moved.values())
+        if self._remove(moved.values()):
+            self.publish_discovery(removed=True)
 
-    def hear(self, level: str, payload: bytes) -> None:
+    def hear(self, level: str, payload: bytes, *, retained: bool) -> None:
         """Clear a topic that the broker has and nobody, as of somebody who was removed while this did not run.
 
         Where it is of somebody whose topic is another one now, that one gets what it said.
@@ -68,11 +92,13 @@ class PeopleTopics:
         owner = self._owners.get(level)
         if owner is None:
             self._link.clear_retained(f"person/{level}")
+            if retained and self._again < AGAIN_MAX:
+                self._again_at = time.monotonic() + AGAIN_SECONDS
         seen = seen_of(payload)
         if seen is not None:
             self._take_over(seen, owner)
         if owner is None:
-            self._remove([level])
+            self._unsaid |= self._remove([level])
 
     def hear_introduction(self, payload: bytes) -> None:
         """Take the sensors out of Home Assistant that the broker's discovery message has, of people who are no more."""
@@ -80,7 +106,7 @@ class PeopleTopics:
             introduced = msgspec.json.decode(payload, type=Introduced)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return
-        self._remove(
+        self._unsaid |= self._remove(
             key.removeprefix(SEEN)
             for key, component in introduced.cmps.items()
             if key.startswith(SEEN) and "stat_t" in component
@@ -112,11 +138,6 @@ class PeopleTopics:
         before = payloads[0] if gone else None
         self._link.publish_retained(topic, payloads[-1], again=again, before=before)
 
-    def repeat_removals(self) -> None:
-        """After a new connection: what was published before it may be lost."""
-        if self._removed:
-            self.publish_discovery(removed=True)
-
     def _publish(self, person_id: str) -> None:
         seen = PersonSeen(name=self.names[person_id], last_seen=self._last_seen[person_id])
         self._link.publish_state(f"person/{self._levels[person_id]}", seen.json())
@@ -131,16 +152,15 @@ class PeopleTopics:
         if owner is None:
             self._publish(person_id)
 
-    def _remove(self, levels: Iterable[str]) -> None:
-        """Have Home Assistant drop the sensors of levels that nobody has."""
+    def _remove(self, levels: Iterable[str]) -> bool:
+        """Note the sensors of levels that nobody has. Returns whether there are any."""
         # Anything else is no topic of ours, and no sensor in Home Assistant.
         gone = [level for level in levels if level not in self._owners and LEVEL.fullmatch(level)]
         for level in gone:
             self._removed[level] = None
         for level in self._owners.keys() & self._removed.keys():
             del self._removed[level]
-        if gone:
-            self.publish_discovery(removed=True)
+        return bool(gone)
 
 
 def seen_of(payload: bytes) -> PersonSeen | None:

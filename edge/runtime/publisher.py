@@ -114,12 +114,12 @@ class EventPublisher:
     def deliver(self) -> None:
         """Hand waiting events to the link, a few at a time, and drop what the broker acknowledged."""
         self.drop_delivered()
+        self.people.tick()
         if not self._link.connected or not self._redacted():
             return
         if self._connections != self._link.connections:
             self._connections = self._link.connections
             self._outbox.rewind()
-            self.people.repeat_removals()
         for entry in self._outbox.take(INFLIGHT_MAX - self._link.depth):
             late = self._topics.of("event/late")
             self._link.send(

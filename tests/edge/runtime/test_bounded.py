@@ -15,5 +15,5 @@ def test_topics_that_strangers_write_under_people_are_remembered_up_to_a_limit(p
     people = porch.publisher.people
     monkeypatch.setattr(people._removed, "entries_max", 5)
     for number in range(20):
-        people.hear(f"nobody-{number}", b"x")
+        people.hear(f"nobody-{number}", b"x", retained=False)
     assert len(people._removed) == 5

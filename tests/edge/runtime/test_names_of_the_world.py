@@ -216,3 +216,15 @@ def test_whatever_is_told_of_us_on_our_topics_is_read_without_harm(porch, househ
     porch.publisher.people.hear_introduction(payload)
     until(lambda: list(porch.publisher.people._removed) == ["nobody"])
     until(lambda: household.on("person/nobody") and household.newest("person/nobody") == b"")
+
+
+def test_more_topics_than_a_broker_sends_at_once_are_cleared(config, household, monkeypatch):
+    """mosquitto queues a thousand messages for a client and drops the rest."""
+    monkeypatch.setattr("edge.runtime.people_topics.AGAIN_SECONDS", 0.5)
+    for number in range(2000):
+        household.client.publish(f"limen/porch/person/old-{number}", b"x", qos=1, retain=True)
+    until(lambda: len(household.heard) >= 2000)
+    with running(config, Nothing):
+        until(
+            lambda: len({one.topic for one in household.heard if "/person/" in one.topic and not one.payload}) == 2000
+        )
