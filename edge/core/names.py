@@ -151,7 +151,11 @@ def levels_of(people: Mapping[str, str]) -> dict[str, str]:
     It is the slug of the name where nobody else has the same one, otherwise the person id. So it depends on who is
     enrolled, and not on the order in which they came: all cameras of a household have the same.
     """
-    slugs = {person_id: slug_of(name) for person_id, name in people.items()}
+    return levels_of_slugs({person_id: slug_of(name) for person_id, name in people.items()})
+
+
+def levels_of_slugs(slugs: Mapping[str, str | None]) -> dict[str, str]:
+    """As levels_of, of slugs that are known already; slugs: by person id."""
     count = Counter(slugs.values())
     return {
         person_id: slug if slug is not None and count[slug] == 1 else level_of(person_id)

@@ -10,7 +10,7 @@ import edge
 from edge.api.discovery import SEEN, discovery_json, discovery_topic
 from edge.api.messages import PersonSeen
 from edge.config import Config
-from edge.core.names import levels_of
+from edge.core.names import levels_of_slugs, slug_of
 from edge.mqtt.device_link import DeviceLink
 from edge.runtime.bounded import BoundedDict
 
@@ -36,7 +36,9 @@ class PeopleTopics:
     def __init__(self, config: Config, link: DeviceLink, names: Mapping[str, str]) -> None:
         self._config, self._link = config, link
         self._signed = config.mqtt.signing_key() is not None  # Home Assistant cannot sign
-        self.names, self._levels = dict(names), levels_of(names)
+        self.names = dict(names)
+        self._slugs = {person_id: slug_of(name) for person_id, name in names.items()}
+        self._levels = levels_of_slugs(self._slugs)
         self._owners = {level: person_id for person_id, level in self._levels.items()}
         self._last_seen: dict[str, str] = {}  # by person id
         self._removed = BoundedDict[str, None](REMOVED_MAX)
@@ -72,7 +74,11 @@ class PeopleTopics:
         if names == self.names:
             return
         before, self.names, old = self.names, dict(names), self._levels
-        self._levels = levels_of(names)
+        self._slugs = {
+            person_id: self._slugs[person_id] if before.get(person_id) == name else slug_of(name)
+            for person_id, name in names.items()
+        }
+        self._levels = levels_of_slugs(self._slugs)
         self._owners = {level: person_id for person_id, level in self._levels.items()}
         moved = {person_id: level for person_id, level in old.items() if self._levels.get(person_id) != level}
         for level in moved.values():

@@ -442,3 +442,21 @@ def test_a_gallery_crosses_mqtt_sealed_and_not_without_a_key(broker, camera, fle
         )
     ):
         assert alone.ask("gallery/import", {"transaction": f"bad{number}", "gallery": bad})["code"] == code
+
+
+def test_a_person_has_the_same_topic_on_all_cameras(broker, camera, fleet):
+    names = {"porch": ["Zoe", "علی\u200cر", "Александр"], "back": ["Zoë", "👩\u200d🚀", "Александра", "Bob"]}
+    looks = iter(np.eye(128, dtype=np.float32))
+    for device, called in names.items():
+        store = Device.open(camera(device, broker.port)).store
+        for name in called:
+            store.add(name, [next(looks)], [np.zeros((112, 112, 3), np.uint8)])
+        store.close()
+    for device in names:
+        fleet.switch_on(camera(device, broker.port))
+    fleet.all_know(*names["porch"], *names["back"])
+    until(lambda: len({frozenset(fleet.services[one].publisher.people._levels.items()) for one in names}) == 1)
+    people = fleet.services["porch"].publisher.people
+    levels = {people.names[person_id]: level for person_id, level in people._levels.items()}
+    assert len(set(levels.values())) == 7
+    assert [name for name, level in levels.items() if not level.startswith("p_")] == ["Bob"]
