@@ -44,6 +44,7 @@ class CameraConfig:
     fps_max: frames a second that are processed; more are dropped
     full_width_px: of the high-resolution stream of picamera, from which faces are cut
     full_height_px: of the same picture
+    windows_per_frame_max: parts of a frame in which faces are looked for; more see far people sooner and cost more
     privacy_zones: left, top, width, height of each, as shares of the picture; black before any frame is processed
     """
 
@@ -52,6 +53,7 @@ class CameraConfig:
     fps_max: Positive = 10.0
     full_width_px: Count = 1280
     full_height_px: Count = 960
+    windows_per_frame_max: Count = 2
     privacy_zones: tuple[Zone, ...] = ()
 
 

@@ -38,8 +38,9 @@ class EventMessage(Message, frozen=True):
     track: the face's track since the device started; null for an event about a person
     name, person_id: who it is; null for nobody who is enrolled
     stranger: the id of a stranger, the same at every visit; null where strangers are not kept
-    faces_in_frame: how many faces the detector found in that frame
+    faces_in_frame: how many faces were in sight
     model: the embedder, name@sha256
+    quality: of the best sample; of low_quality, of the clearest one that was not good enough
     why: the reason, for people
     """
 

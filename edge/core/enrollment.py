@@ -121,7 +121,7 @@ class LiveEnrollment:
     ) -> str | None:
         if len(faces) != 1:
             return Code.MULTIPLE_FACES if faces else Code.NO_FACE
-        face = faces[0].scaled(frame.zoom)
+        (face,) = faces
         crop = align(frame.best, face.landmarks)
         quality = rules.assess(crop, face)
         if quality.problem is not None:

@@ -77,7 +77,7 @@ def verdict_event(track: Track, verdict: Verdict, phase: Phase, frame: Frame, fa
         stranger=None if track.stranger is None else track.stranger.stranger_id,
         votes=verdict.votes,
         quality=verdict.best.quality,
-        box=normalized_box(track.face.box, frame.image.shape),
+        box=normalized_box(track.face.box, frame.best.shape),
         faces_in_frame=faces_in_frame,
         sample=verdict.sample,
     )
@@ -109,8 +109,10 @@ def person_event(event_type: EventType, person_id: str, name: str | None, at: fl
 
 
 def low_quality_event(track: Track, frame: Frame, faces_in_frame: int) -> Event:
-    """The event of a track without a single sample good enough to recognize."""
+    """The event of a track too small, turned, dark or blurred to be told; quality: of its clearest refused sample."""
     problem, count = track.refusals.most_common(1)[0]
+    clearest = track.clearest_refused
+    measured = "" if clearest is None else f"; the clearest has {clearest.summary()}"
     return Event(
         event_type="low_quality",
         phase="new",
@@ -118,8 +120,9 @@ def low_quality_event(track: Track, frame: Frame, faces_in_frame: int) -> Event:
         at=frame.at,
         name=None,
         person_id=None,
-        why=f"{count} of {track.refusals.total()} samples were {problem.replace('_', ' ')}",
-        box=normalized_box(track.face.box, frame.image.shape),
+        why=f"{count} of {track.refusals.total()} samples were {problem.replace('_', ' ')}{measured}",
+        quality=clearest,
+        box=normalized_box(track.face.box, frame.best.shape),
         faces_in_frame=faces_in_frame,
     )
 

@@ -1,41 +1,39 @@
-"""The motion gate: the detector runs on frames in which something moves, and now and then on others."""
+"""What moves: a coarse picture of which places of a frame differ from the frames before."""
 
 import numpy as np
 
-SAMPLE_EVERY_PX = 8
+MEDIAN_OF = 2000  # samples: the median of more costs more than everything else
 
 
-class MotionGate:
-    """Compares every 8th pixel of a frame with a slow average of the frames before.
+class MotionMap:
+    """Compares a grid of pixels with a slow average of the frames before.
 
-    changed_share_min:  the share of these pixels that must differ by more than difference_min grey levels
-    look_every_seconds: a frame passes at least this often, so that somebody who stands still is found
+    difference_min: how many grey levels a pixel must differ by, and at least eight times the median difference, so that
+                    the noise of a dark picture does not move
     """
 
-    def __init__(
-        self, changed_share_min: float = 0.004, difference_min: float = 16.0, look_every_seconds: float = 5.0
-    ) -> None:
-        self.changed_share_min, self.difference_min = changed_share_min, difference_min
-        self.look_every_seconds = look_every_seconds
+    def __init__(self, difference_min: float = 16.0) -> None:
+        self.difference_min = difference_min
         self._usual: np.ndarray | None = None
-        self._passed_at = float("-inf")
 
-    def passes(self, image: np.ndarray, at: float) -> bool:
-        """Whether the detector should run on a frame: something moves in it, or none has passed for too long.
+    def moved(self, image: np.ndarray, step: int) -> np.ndarray:
+        """Mark the places that move; all of them in the first frame, and where the picture has another size.
 
-        image: (H, W, 3) uint8 RGB; at: seconds on the clock of the frames
+        image: (H, W, 3) uint8 RGB; step: pixels from one sample to the next. Returns (ceil(H / step), ceil(W / step))
+        bool. A place counts only with its neighbour to the right: single pixels are noise.
         """
-        sample = image[::SAMPLE_EVERY_PX, ::SAMPLE_EVERY_PX, 1].astype(np.float32)  # green: most of the light
+        sample = image[::step, ::step, 1].astype(np.float32)  # green: most of the light
         if self._usual is None or self._usual.shape != sample.shape:
             self._usual = sample
-            moved = True
-        else:
-            # Clouds change the whole picture alike: only what changes more than its median has moved.
-            difference = sample - self._usual
-            difference -= np.median(difference)
-            moved = float((np.abs(difference) > self.difference_min).mean()) >= self.changed_share_min
-            self._usual += 0.1 * (sample - self._usual)
-        if moved or at - self._passed_at >= self.look_every_seconds:
-            self._passed_at = at
-            return True
-        return False
+            return np.ones(sample.shape, dtype=bool)
+        # Clouds change the whole picture alike: only what changes more than its median has moved.
+        difference = sample - self._usual
+        self._usual += 0.1 * difference
+        few = difference.ravel()[:: 1 + difference.size // MEDIAN_OF]
+        middle = np.median(few)
+        noise = float(np.median(np.abs(few - middle)))
+        difference -= middle
+        moved: np.ndarray = np.abs(difference, out=difference) > max(self.difference_min, 8 * noise)
+        moved[:, :-1] &= moved[:, 1:]
+        moved[:, -1] = False
+        return moved

@@ -17,10 +17,12 @@ class StageTimer(Protocol):
 
 
 class Detector(Protocol):
-    """Finds faces."""
+    """Finds faces. score_min: a face with a lower score may be something else."""
 
-    def detect(self, image: np.ndarray) -> list[Face]:
-        """(H, W, 3) uint8 RGB -> faces in its pixels, best score first."""
+    score_min: float
+
+    def detect(self, image: np.ndarray, score_min: float | None = None) -> list[Face]:
+        """(H, W, 3) uint8 RGB -> faces in its pixels, best score first; score_min: in place of its own."""
 
 
 class Embedder(Protocol):

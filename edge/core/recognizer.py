@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from edge.core.align import align
+from edge.core.attention import Attention, AttentionRules
 from edge.core.codes import Code
 from edge.core.enrollment import SAMPLES_MAX, EnrollmentProgress, LiveEnrollment, samples_of
 from edge.core.events import Event, low_quality_event, normalized_box, verdict_event
 from edge.core.gallery import Gallery
-from edge.core.motion import MotionGate
 from edge.core.names import clean_name
 from edge.core.people import People
 from edge.core.ports import Detector, Embedder, GalleryStore, StageTimer, StrangerStore
@@ -29,6 +29,7 @@ class RecognizerRules:
     quality: QualityRules = field(default_factory=QualityRules)
     tracks: TrackRules = field(default_factory=TrackRules)
     motion_gate: bool = True
+    attention: AttentionRules = field(default_factory=AttentionRules)
 
 
 def untimed(_stage: str, /) -> AbstractContextManager[object]:
@@ -52,7 +53,7 @@ class Recognizer:
         self.detector, self.embedder, self.gallery, self.store, self.rules = detector, embedder, gallery, store, rules
         self.people = People(gallery, store, strangers)
         self.tracker = Tracker(rules.tracks)
-        self.motion = MotionGate() if rules.motion_gate else None
+        self.attention = Attention(rules.attention, gate=rules.motion_gate)
         self.recognizing = True
         self.live: LiveEnrollment | None = None
         self._progress: list[EnrollmentProgress] = []
@@ -64,14 +65,19 @@ class Recognizer:
         if not self.recognizing:
             return self.flush(frame)
         with self._timer("motion"):
-            still = self.motion is not None and not self.motion.passes(frame.image, frame.at)
-        if still and not self.tracker.tracks and self.live is None:
+            tracked = [track.face for track in sorted(self.tracker.tracks, key=lambda track: track.last_at)]
+            windows = self.attention.windows(frame, tracked, everywhere=self.live is not None)
+        if not windows:
             return []
+        start_score = self.detector.score_min
         with self._timer("detect"):
-            faces = self.detector.detect(frame.image)
-        self._enroll_live(frame, faces)
-        present, lost = self.tracker.update(faces, frame.at)
-        events = [event for track in lost for event in self._finish_track(track, frame, len(faces))]
+            score_min = min(self.rules.tracks.continue_score, start_score)
+            found = self.attention.find(frame, windows, self.detector, score_min)
+        self._enroll_live(frame, [face for face in found if face.score >= start_score])
+        present, lost = self.tracker.update(found, frame.at, start_score)
+        self.attention.follow(self.tracker.unclaimed)
+        faces = self.tracker.in_sight(frame.at)
+        events = [event for track in lost for event in self._finish_track(track, frame, faces)]
         for track in present:
             if not track.wants_sample(frame.at) or (sampled := self._sample(frame, track)) is None:
                 continue
@@ -81,7 +87,7 @@ class Recognizer:
             first = track.verdict is None
             if (verdict := track.add(match, quality, frame.at, sample)) is not None:
                 self._match_stranger(track)
-                events.append(verdict_event(track, verdict, "new" if first else "update", frame, len(faces)))
+                events.append(verdict_event(track, verdict, "new" if first else "update", frame, faces))
         return events
 
     def flush(self, frame: Frame) -> list[Event]:
@@ -90,11 +96,12 @@ class Recognizer:
 
     def _sample(self, frame: Frame, track: Track) -> tuple[Sample, Quality] | None:
         """The track's face in this frame; None, and counted, where it is not good enough."""
-        face = track.face.scaled(frame.zoom)
-        crop = align(frame.best, face.landmarks)  # (112, 112, 3) uint8 RGB
-        quality = self.rules.quality.assess(crop, face)
+        crop = align(frame.best, track.face.landmarks)  # (112, 112, 3) uint8 RGB
+        quality = self.rules.quality.assess(crop, track.face)
         if quality.problem is not None:
-            track.refuse(quality.problem)
+            track.refuse(quality)
+            return None
+        if track.face.score < self.detector.score_min:  # enough to stay with a face, not to tell whose it is
             return None
         with self._timer("embed"):
             return Sample(crop, self.embedder.embed(crop), quality), quality  # (128,) float32, unit length

@@ -10,6 +10,8 @@ from edge.core.evidence import Evidence, MatchedSample, Verdict, with_people
 from edge.core.geometry import box_iou
 from edge.core.types import Face, Match, Person, Quality, Sample, Stranger
 
+IN_SIGHT_SECONDS = 0.35
+
 
 @dataclass(frozen=True)
 class TrackRules:
@@ -21,6 +23,7 @@ class TrackRules:
     votes_max: samples after which the verdict is unknown where they do not agree
     agreement: share of the samples' weight that a verdict needs
     recheck_after_seconds: how often a track with a verdict is sampled again
+    continue_score: of the detector, at which a track goes on that began at the detector's own, higher one
     """
 
     confirm_frames: int = 2
@@ -29,6 +32,7 @@ class TrackRules:
     votes_max: int = 9
     agreement: float = 0.6
     recheck_after_seconds: float = 3.0
+    continue_score: float = 0.5
 
 
 class Track:
@@ -42,6 +46,7 @@ class Track:
         self.verdict: Verdict | None = None
         self.stranger: Stranger | None = None
         self.refusals: Counter[str] = Counter()
+        self.clearest_refused: Quality | None = None
         self._evidence = Evidence()
         self._sampled_at = at
 
@@ -60,9 +65,11 @@ class Track:
         in_doubt = bool(self._evidence.samples)
         return self.verdict is None or in_doubt or at - self._sampled_at >= self.rules.recheck_after_seconds
 
-    def refuse(self, problem: str) -> None:
+    def refuse(self, quality: Quality) -> None:
         """Count a sample that was not good enough, by the code of its problem."""
-        self.refusals[problem] += 1
+        self.refusals[str(quality.problem)] += 1
+        if self.clearest_refused is None or quality.score > self.clearest_refused.score:
+            self.clearest_refused = quality
 
     def add(self, match: Match, quality: Quality, at: float, sample: Sample | None = None) -> Verdict | None:
         """Add a sample. Returns the verdict when it is the first one, or one for another identity."""
@@ -96,10 +103,11 @@ class Track:
     def finish(self) -> Verdict | None:
         """End the track. Returns the verdict if there was none yet and there are samples.
 
-        A person is named only if two samples agree; a single one is not enough.
+        A person is named only if two samples agree; a single one is not enough. Of one sample among others that were
+        not good enough nothing can be told: unknown would say that nobody is known.
         """
         samples = self._evidence.samples
-        if self.verdict is not None or not samples:
+        if self.verdict is not None or not samples or (len(samples) == 1 and self.refusals):
             return None
         leader = self._evidence.leader()
         enough = len(samples) >= 2 and self._evidence.share(leader) >= self.rules.agreement
@@ -120,27 +128,43 @@ class Tracker:
     def __init__(self, rules: TrackRules) -> None:
         self.rules = rules
         self.tracks: list[Track] = []
+        self.unclaimed: list[Face] = []
         self._count = 0
 
-    def update(self, faces: list[Face], at: float) -> tuple[list[Track], list[Track]]:
+    def update(self, faces: list[Face], at: float, start_score: float = 0.0) -> tuple[list[Track], list[Track]]:
         """Advance by one frame. Returns the confirmed tracks of this frame, and the tracks that were lost.
+
+        start_score: from which a face begins a track; with a lower one it only continues one that has no better face in
+        this frame (Zhang et al. 2022, ByteTrack), and otherwise is one of `unclaimed`.
+        """
+        lost = [track for track in self.tracks if at - track.last_at > self.rules.lost_after_seconds]
+        self.tracks = [track for track in self.tracks if track not in lost]
+        sure = self._assign([face for face in faces if face.score >= start_score], at)
+        self.unclaimed = self._assign([face for face in faces if face.score < start_score], at)
+        for face in sure:
+            self._count += 1
+            self.tracks.append(Track(self._count, face, at, self.rules))
+        return [track for track in self.tracks if track.last_at == at and track.confirmed], lost
+
+    def _assign(self, faces: list[Face], at: float) -> list[Face]:
+        """Give faces to the tracks that have none in this frame; returns those left over.
 
         Greedy on the best overlap first. The best assignment overall (Hungarian) costs a dependency and differs only
         where faces cross so closely that position does not tell them apart anyway.
         """
-        lost = [track for track in self.tracks if at - track.last_at > self.rules.lost_after_seconds]
-        self.tracks = [track for track in self.tracks if track not in lost]
-        alike = affinity([track.face for track in self.tracks], faces)
-        new = set(range(len(faces)))
+        waiting = [track for track in self.tracks if track.last_at != at]
+        alike = affinity([track.face for track in waiting], faces)
+        left = set(range(len(faces)))
         while alike.size and alike.max() > 0:
             row, column = (int(place) for place in np.unravel_index(alike.argmax(), alike.shape))
-            self.tracks[row].update(faces[column], at)
-            new.discard(column)
+            waiting[row].update(faces[column], at)
+            left.discard(column)
             alike[row, :] = alike[:, column] = 0
-        for column in sorted(new):
-            self._count += 1
-            self.tracks.append(Track(self._count, faces[column], at, self.rules))
-        return [track for track in self.tracks if track.last_at == at and track.confirmed], lost
+        return [faces[column] for column in sorted(left)]
+
+    def in_sight(self, at: float) -> int:
+        """How many faces there are: a frame does not look at every place, so those of the last moments count."""
+        return sum(at - track.last_at <= IN_SIGHT_SECONDS for track in self.tracks)
 
     def lose_all(self) -> list[Track]:
         """End every track and return them."""

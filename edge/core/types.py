@@ -42,14 +42,19 @@ class Face:
         """The same face in a picture of the same view whose x and y are that many times larger; zoom: (2,)."""
         return Face(self.box * np.tile(zoom, 2), self.score, self.landmarks * zoom)
 
+    def moved(self, corner: np.ndarray) -> "Face":
+        """The same face in a picture of which its own is a part that begins at that corner; corner: (2,) x and y."""
+        return Face(self.box + np.tile(corner, 2), self.score, self.landmarks + corner)
+
 
 @dataclass(frozen=True, eq=False)
 class Frame:
     """What the camera saw at one moment.
 
-    image: (H, W, 3) uint8 RGB, where faces are looked for
+    image: (H, W, 3) uint8 RGB, where motion and near faces are looked for
     at:    seconds on a clock that never goes back
-    full:  (H, W, 3) uint8 RGB of the same view and moment, where faces are cut from; the image itself if None
+    full:  (H, W, 3) uint8 RGB of the same view and moment, where small faces are looked for and faces are cut from;
+           the image itself if None
     """
 
     image: np.ndarray

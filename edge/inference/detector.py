@@ -100,7 +100,6 @@ class Detector:
         self.score_min = self.card.score_min if score_min is None else score_min
         if not 0 < self.score_min < 1:
             raise ModelError(f"model {model}: a score lies in (0, 1), so score_min {self.score_min:g} cannot be met")
-        self._logit_min = math.log(self.score_min / (1 - self.score_min))  # so that no cell needs a sigmoid
         self.shape = height, width
         self._centres, self._strides = grid(height, width)
         grids = [(-(-height // stride), -(-width // stride)) for stride in STRIDES]
@@ -114,10 +113,11 @@ class Detector:
             raise ModelError(f"model {model} is no detector: expected one output of {wanted}, got {shapes}")
         return shapes.index(wanted)
 
-    def detect(self, image: np.ndarray) -> list[Face]:
+    def detect(self, image: np.ndarray, score_min: float | None = None) -> list[Face]:
         """Find every face in a picture.
 
         image: (H, W, 3) uint8 RGB of any size; it is zoomed without distortion to the input of the model
+        score_min: in place of the detector's own
         Returns faces in pixels of the image, best score first. Raises ImageError where the image has another shape or
         type.
         """
@@ -126,7 +126,8 @@ class Detector:
         canvas, zoom = letterboxed(image, self.shape)
         outputs = self._graph.run(canvas)
         logits = np.concatenate([outputs[index].reshape(-1) for index in self._scores])
-        (cells,) = np.nonzero(logits >= self._logit_min)
+        least = self.score_min if score_min is None else score_min
+        (cells,) = np.nonzero(logits >= math.log(least / (1 - least)))  # so that no cell needs a sigmoid
         if not cells.size:
             return []
         places = np.concatenate([outputs[index].reshape(-1, VALUES) for index in self._places])[cells]

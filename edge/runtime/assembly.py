@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Self
 
 from edge.config import Config
+from edge.core.attention import AttentionRules
 from edge.core.gallery import Gallery
 from edge.core.recognizer import Recognizer, RecognizerRules
 from edge.errors import ConfigError, GalleryError
@@ -70,7 +71,12 @@ class Device:
                 embedder,
                 Gallery(card.sha256, card.tau_within, decision.fpir),
                 store,
-                RecognizerRules(decision.quality, decision.tracks, motion_gate=decision.motion_gate),
+                RecognizerRules(
+                    decision.quality,
+                    decision.tracks,
+                    motion_gate=decision.motion_gate,
+                    attention=AttentionRules(config.camera.windows_per_frame_max),
+                ),
                 SqliteStrangers(store) if config.strangers.keep_days else None,
                 times,
             )

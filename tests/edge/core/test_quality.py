@@ -6,7 +6,6 @@ import pytest
 from skimage.data import astronaut
 
 from edge.core.align import align
-from edge.core.motion import MotionGate
 from edge.core.quality import QualityRules, laplacian, yaw_deg
 from edge.core.types import Face
 from edge.inference.detector import Detector
@@ -71,25 +70,3 @@ def test_a_head_in_profile_is_turned_away(portrait):
 def test_the_laplacian_is_opencvs():
     grey = np.random.default_rng(0).uniform(0, 255, (20, 30)).astype(np.float32)
     assert laplacian(grey) == pytest.approx(cv2.Laplacian(grey, cv2.CV_32F)[1:-1, 1:-1], abs=1e-3)
-
-
-def test_noise_and_clouds_do_not_move_but_a_person_does():
-    rng = np.random.default_rng(0)
-    scene = rng.integers(60, 180, (240, 320, 3)).astype(np.float32)
-
-    def frame(light=0.0, person=None):
-        image = scene + light + rng.normal(0, 3, scene.shape)
-        if person is not None:
-            image[80:200, person : person + 40] = 220
-        return np.clip(image, 0, 255).astype(np.uint8)
-
-    gate = MotionGate(look_every_seconds=1000)
-    assert gate.passes(frame(), 0.0)
-    assert not any(gate.passes(frame(light=2 * step), 0.1 * step) for step in range(1, 15))
-    assert all(gate.passes(frame(light=28, person=20 + 10 * step), 2 + 0.1 * step) for step in range(10))
-
-
-def test_somebody_who_stands_still_is_looked_for_now_and_then():
-    gate, image = MotionGate(look_every_seconds=5), np.full((240, 320, 3), 90, dtype=np.uint8)
-    passed = [step for step in range(200) if gate.passes(image, step / 10)]
-    assert passed == [0, 50, 100, 150]

@@ -148,6 +148,26 @@ def test_a_face_too_small_to_tell_is_said_to_be_so(door):
     events = watch(door, [(RED, 100, 80, 16)], 2) + watch(door, [], 2, start=2)
     assert [(event.event_type, event.phase) for event in events] == [("low_quality", "new")]
     assert "too small" in events[0].why
+    assert "16 px" in events[0].why
+    assert events[0].quality.face_px == pytest.approx(16)
+
+
+def test_unknown_is_not_said_of_somebody_who_was_near_enough_for_one_sample(door):
+    """Of 21 px in one frame, where 20 are needed, and smaller in all others."""
+    sizes = [16, 16, 21, 16, 16, 16, 16]
+    events = [
+        event
+        for step, size in enumerate(sizes)
+        for event in door.process(Frame(picture((RED, 100, 80, size)), step / 10))
+    ]
+    events += watch(door, [], 2, start=1)
+    assert [(event.event_type, event.phase) for event in events] == [("low_quality", "new")]
+
+
+def test_somebody_small_in_a_large_frame_is_told(door):
+    enrolled(door, alice=RED)
+    frames = (Frame(picture((RED, 1500, 700, 48), shape=(1080, 1920)), step / 10) for step in range(20))
+    assert said([event for frame in frames for event in door.process(frame)]) == [("recognized", "new", "alice")]
 
 
 def test_the_face_is_cut_from_the_larger_picture(door):

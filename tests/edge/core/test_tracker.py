@@ -136,3 +136,18 @@ def test_a_short_gap_is_bridged_and_a_long_one_is_not():
     present, (lost,) = tracker.update([face(12)], 2.1)
     assert lost.name == "t1"
     assert present == []  # it is a new one, not confirmed yet
+
+
+def scored(left, score):
+    return Face(face(left).box, score, POINTS)
+
+
+def test_a_weak_face_continues_a_track_and_begins_none():
+    tracker = Tracker(TrackRules())
+    tracker.update([face(10)], 0.0, 0.77)
+    for step in range(1, 20):
+        (track,), lost = tracker.update([scored(10 + step, 0.5), scored(300, 0.6)], step / 10, 0.77)
+        assert track.name == "t1"
+        assert not lost
+        assert [one.score for one in tracker.unclaimed] == [0.6]
+    assert len(tracker.tracks) == 1
