@@ -21,6 +21,7 @@ class Embedder:
     """
 
     def __init__(self, model: Path = STANDARD, threads: int = 1) -> None:
+        self.model = model
         self.card: EmbedderCard = read_card(model, EmbedderCard)
         self._graph = Graph(model, threads)
         self.crop_shape = self._graph.input_shape

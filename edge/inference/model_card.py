@@ -43,6 +43,33 @@ class Impostors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise ValueError(f"d {distance:g} at FMR {share}: expected d in [0, 4] and an FMR in (0, 1]")
 
 
+class Normalization(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What normalises a comparison: see edge.core.thresholds. The cohort is a file beside the model.
+
+    encodings:    how many the cohort has
+    nearest:      how many of them are a neighbourhood
+    typical:      mean and deviation of an ordinary neighbourhood: the medians over held-out people
+    score_at_fmr: FMR, written as text, -> the score at or above which this share of the non-mated pairs lies
+    """
+
+    cohort_sha256: str
+    encodings: int
+    nearest: int
+    typical: tuple[float, float]
+    score_at_fmr: dict[str, float]
+
+    def __post_init__(self) -> None:
+        if not 0 < self.nearest <= self.encodings:
+            raise ValueError(f"{self.nearest} nearest of a cohort of {self.encodings}")
+        if any(not 0 < float(share) <= 1 for share in self.score_at_fmr):
+            raise ValueError(f"score_at_fmr {sorted(self.score_at_fmr)}: expected FMRs in (0, 1]")
+
+    def score_within(self, fmr: float) -> float:
+        """Interpolate the score, with an FMR outside of the measured range moved to its nearest end."""
+        points = sorted((float(share), score) for share, score in self.score_at_fmr.items())
+        return interpolated(points, min(max(fmr, points[0][0]), points[-1][0]))
+
+
 class Card(msgspec.Struct, frozen=True, kw_only=True):
     """The fields that the cards of all kinds of models have; `read_card` reads a card of any kind as this one."""
 
@@ -65,6 +92,7 @@ class EmbedderCard(Card, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     dimension: int
     impostors: Impostors
+    normalization: Normalization | None = None
 
     def tau_within(self, fmr: float) -> float:
         """Interpolate tau, with an FMR outside of the measured range moved to its nearest end. See `tau`."""
@@ -86,11 +114,7 @@ class EmbedderCard(Card, frozen=True, forbid_unknown_fields=True, kw_only=True):
         low, high = points[0][0], points[-1][0]
         if not low <= fmr <= high:
             raise ModelError(f"model {self.name}: tau is measured for FMR {low:g} to {high:g}, not for {fmr:g}")
-        for (low, near), (high, far) in pairwise(points):
-            if fmr <= high:
-                share = (math.log10(fmr) - math.log10(low)) / (math.log10(high) - math.log10(low))
-                return near + share * (far - near)
-        return points[-1][1]
+        return interpolated(points, fmr)
 
     def _points(self) -> list[tuple[float, float]]:
         points = {float(share): distance for share, distance in self.impostors.distance_at_fmr.items()}
@@ -108,6 +132,20 @@ class DetectorCard(Card, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     score_min: float
     nms_iou: float
+
+
+def interpolated(points: list[tuple[float, float]], fmr: float) -> float:
+    """The value at an FMR within the measured range, by straight lines between the points, on log10(FMR)."""
+    for (low, near), (high, far) in pairwise(points):
+        if fmr <= high:
+            share = (math.log10(fmr) - math.log10(low)) / (math.log10(high) - math.log10(low))
+            return near + share * (far - near)
+    return points[-1][1]
+
+
+def cohort_path(model: Path) -> Path:
+    """The path of an embedder's cohort: beside the model."""
+    return model.with_suffix(".cohort.npy")
 
 
 def sha256_of(path: Path) -> str:

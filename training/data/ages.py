@@ -21,3 +21,8 @@ def females_and_males(group: str, ranks: np.ndarray) -> tuple[np.ndarray, np.nda
     """(N,) ranks of crops in the pack -> (N,) bool for the females and for the males of the group."""
     (first_female, end_female), (first_male, end_male) = RANKS[group]
     return (ranks >= first_female) & (ranks < end_female), (ranks >= first_male) & (ranks < end_male)
+
+
+def is_of_a_child(ranks: np.ndarray) -> np.ndarray:
+    """(N,) ranks -> (N,) bool: the crop is of a child or of somebody of up to about fifteen."""
+    return (ranks < 900) | ((ranks >= FIRST_MALE) & (ranks < 7900))

@@ -3,17 +3,20 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 from torch import nn
 
+from edge.core.thresholds import OneThreshold
+from edge.inference.cohort import read_cohort, thresholds_of
 from edge.inference.embedder import Embedder
-from edge.inference.model_card import Impostors
+from edge.inference.model_card import Impostors, Normalization
 from training.data.lfw import Pairs
-from training.embedder.conditions import GroupRate, UnderCondition, by_condition, by_group
+from training.embedder.conditions import GroupRate, Rules, UnderCondition, by_condition, by_group
 from training.embedder.encoder import encode_float, encode_on_device
 from training.embedder.nearest import NearPair, nearest_pairs
 from training.embedder.training_set import TrainingSet
-from training.evaluate.calibration import ImpostorTail, impostor_tail, impostors
+from training.evaluate.calibration import ImpostorTail, impostor_tail, impostors, quantiles
 from training.evaluate.pairs import drawn_pairs
 from training.evaluate.rounding import rounded
 from training.evaluate.verification import Verification, pair_distances, verify_pairs
@@ -39,17 +42,18 @@ class Comparisons:
 class Evaluation:
     """Verification on LFW, where the data has it, and on the held-out people; and the distances between people.
 
-    tau_shipped: the tau at the lowest FMR that was measured, or None
-    conditions:  the mated pairs of LFW under each condition of a door camera, at tau_shipped
-    groups:      the rate of each group of people, at tau_shipped
+    fmr_shipped: the lowest FMR that was measured, or None
+    conditions:  the mated pairs of LFW under each condition of a door camera, at fmr_shipped
+    groups:      the rate of each group of people, at fmr_shipped
     nearest:     the nearest pairs of different held-out people
     """
 
     lfw: Comparisons | None
     held_out: Comparisons
     impostors: Impostors
+    normalization: Normalization | None
     tail: ImpostorTail
-    tau_shipped: float | None
+    fmr_shipped: float | None
     conditions: list[UnderCondition]
     groups: list[GroupRate]
     nearest: list[NearPair]
@@ -59,7 +63,7 @@ class Evaluation:
         return {
             "lfw": None if self.lfw is None else rounded(asdict(self.lfw.result)),
             "held_out": rounded(asdict(self.held_out.result)),
-            "tau_shipped": self.tau_shipped,
+            "fmr_shipped": self.fmr_shipped,
             "conditions": [rounded(asdict(condition), RATE_DIGITS) for condition in self.conditions],
             "groups": [rounded(asdict(group), RATE_DIGITS) for group in self.groups],
             "nearest_different_people": [pair.numbers() for pair in self.nearest],
@@ -75,17 +79,34 @@ def evaluate(embedder: Embedder, training_set: TrainingSet, seed: int = 0) -> Ev
     if training_set.lfw is not None:
         lfw = compare(encode_on_device(embedder, training_set.lfw.images, "LFW"), training_set.lfw.pairs)
     different = impostors(tail, held_out.people, held_out.teacher)
-    tau = min(different.distance_at_fmr.values(), default=None)
+    normalization = measured_normalization(embedder, embeddings, held_out.people)
+    card = msgspec.structs.replace(embedder.card, impostors=different, normalization=normalization)
+    rules = None
+    if different.distance_at_fmr:
+        rules = Rules(thresholds_of(embedder.model, card), OneThreshold(card.tau_within), card.fmr_min)
     return Evaluation(
         lfw=lfw,
         held_out=compare(embeddings, drawn_pairs(held_out.people, seed=seed)),
         impostors=different,
+        normalization=normalization,
         tail=tail,
-        tau_shipped=tau,
-        conditions=[] if training_set.lfw is None or tau is None else by_condition(embedder, training_set.lfw, tau),
-        groups=[] if tau is None else by_group(embedder, training_set.set_aside, tau),
+        fmr_shipped=None if rules is None else rules.fmr,
+        conditions=[] if training_set.lfw is None or rules is None else by_condition(embedder, training_set.lfw, rules),
+        groups=[] if rules is None else by_group(embedder, training_set.set_aside, rules),
         nearest=nearest_pairs(embeddings, held_out),
     )
+
+
+def measured_normalization(embedder: Embedder, embeddings: np.ndarray, people: np.ndarray) -> Normalization | None:
+    """The normalization of the model's card with the scores between the held-out people; None without a cohort."""
+    cohort, normalization = read_cohort(embedder.model, embedder.card), embedder.card.normalization
+    if cohort is None or normalization is None:
+        return None
+    neighbourhoods = cohort.neighbourhoods(embeddings)
+    tail = impostor_tail(embeddings, people, neighbourhoods=neighbourhoods)
+    mean, deviation = (round(float(value), 4) for value in np.median(neighbourhoods, axis=0))
+    scores = {fmr: -value for fmr, value in quantiles(tail).items()}
+    return msgspec.structs.replace(normalization, typical=(mean, deviation), score_at_fmr=scores)
 
 
 def compare(embeddings: np.ndarray, pairs: Pairs) -> Comparisons:

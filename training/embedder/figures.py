@@ -61,11 +61,11 @@ def impostor_figure(tail: ImpostorTail, quantiles: dict[str, float]) -> bytes:
 
 
 def conditions_figure(conditions: list[UnderCondition]) -> bytes:
-    """The share of mated pairs that pass, by condition: at the tau that ships, and at an FMR of 1e-3 of its own."""
+    """The share of mated pairs that pass, by condition: as the model ships, and at an FMR of 1e-3."""
     figure, plot = plt.subplots(figsize=(6.4, 0.36 * len(conditions) + 1.2))
     names, places = [result.condition for result in conditions], np.arange(len(conditions))
     plot.barh(places + 0.2, [result.tar_at_fmr for result in conditions], 0.4, label="at FMR 1e-3")
-    plot.barh(places - 0.2, [result.tar_at_tau for result in conditions], 0.4, label="at the tau that ships")
+    plot.barh(places - 0.2, [result.tar_shipped for result in conditions], 0.4, label="as it ships")
     plot.set(title="LFW, the first picture under a condition", xlabel="mated pairs that pass", xlim=(0, 1))
     plot.set_yticks(places, names)
     plot.invert_yaxis()

@@ -18,6 +18,7 @@ from edge.inference.model_card import EmbedderCard, Impostors
 from training.data.lfw import Pairs
 from training.data.places import Places
 from training.embedder.backbone import Backbone
+from training.embedder.cohort import write_cohort
 from training.embedder.encoder import Encoder, encode_float, squared_distance
 from training.embedder.evaluation import EmbedderParity, Evaluation, evaluate, parity
 from training.embedder.learner import EmbeddingLearner
@@ -32,6 +33,7 @@ from training.engine.checkpoints import CHECKPOINT
 from training.engine.encoder_experiment import EmbedderExperiment, EncoderExperiment
 from training.engine.trainer import Metrics, RunPlan, fit
 from training.evaluate.pairs import drawn_pairs
+from training.export.card import write_card
 
 
 @dataclass(frozen=True)
@@ -135,11 +137,14 @@ class EncoderTask(ABC):
         """The terms of use, for the card."""
         return terms(self.experiment)
 
-    def card(self, basics: dict[str, Any], _model: Path, _data: TrainingSet) -> EmbedderCard:
-        """The card of a model that is not yet measured."""
-        return EmbedderCard(
+    def card(self, basics: dict[str, Any], model: Path, data: TrainingSet) -> EmbedderCard:
+        """The card of a model that is not yet measured, with the cohort that was made for it."""
+        card = EmbedderCard(
             **basics, dimension=self.experiment.backbone.dimension, impostors=Impostors(0, 0, 0, None, {})
         )
+        write_card(card, model)
+        normalization = write_cohort(Embedder(model), model, data.train, self.experiment)
+        return msgspec.structs.replace(card, normalization=normalization)
 
     def evaluate(self, model: Path, data: TrainingSet) -> Evaluation:
         """Measure the int8 model on LFW, where the data has it, and on the held-out people."""
@@ -150,8 +155,8 @@ class EncoderTask(ABC):
         return parity(network, evaluation, data)
 
     def complete_card(self, card: EmbedderCard, evaluation: Evaluation) -> EmbedderCard:
-        """The card with the distances between different people."""
-        return msgspec.structs.replace(card, impostors=evaluation.impostors)
+        """The card with the distances and the normalised scores between different people."""
+        return msgspec.structs.replace(card, impostors=evaluation.impostors, normalization=evaluation.normalization)
 
     def write_report(self, card: EmbedderCard, evaluation: Evaluation, run_dir: Path) -> Path:
         """Write ROC, DET, histograms and tables as one HTML file."""

@@ -10,6 +10,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from edge.core.thresholds import normalized_scores
 from edge.errors import DataError
 from edge.inference.model_card import Impostors
 
@@ -31,14 +32,25 @@ class ImpostorTail:
     distances: np.ndarray
 
 
-def non_mated_blocks(embeddings: np.ndarray, people: np.ndarray, block_rows: int = BLOCK_ROWS) -> Iterator[np.ndarray]:
-    """(N, D) of unit length, (N,) str -> arrays of d; together they have every pair of different people once."""
+def non_mated_blocks(
+    embeddings: np.ndarray,
+    people: np.ndarray,
+    block_rows: int = BLOCK_ROWS,
+    neighbourhoods: np.ndarray | None = None,
+) -> Iterator[np.ndarray]:
+    """(N, D) of unit length, (N,) str -> arrays of d; together they have every pair of different people once.
+
+    neighbourhoods: (N, 2), for the normalised score in place of d, negative, so that nearer is less here too
+    """
     numbers = np.unique(people, return_inverse=True)[1]
     for start in range(0, len(embeddings), block_rows):
         rows = slice(start, start + block_rows)
         cosines = embeddings[rows] @ embeddings[start:].T  # (B, D) @ (D, N - start) -> (B, N - start)
         different = np.triu(numbers[rows, None] != numbers[None, start:], k=1)
-        yield np.clip(2.0 - 2.0 * cosines[different], 0.0, 4.0)
+        if neighbourhoods is None:
+            yield np.clip(2.0 - 2.0 * cosines[different], 0.0, 4.0)
+        else:
+            yield -normalized_scores(cosines, neighbourhoods[rows, None], neighbourhoods[None, start:])[different]
 
 
 def count_non_mated(people: np.ndarray) -> int:
@@ -52,8 +64,13 @@ def pairs_at(fmr: Fraction, pairs: int) -> int:
     return pairs * fmr.numerator // fmr.denominator
 
 
-def impostor_tail(embeddings: np.ndarray, people: np.ndarray, block_rows: int = BLOCK_ROWS) -> ImpostorTail:
-    """(N, D) of unit length, (N,) str -> the smallest distances between different people.
+def impostor_tail(
+    embeddings: np.ndarray,
+    people: np.ndarray,
+    block_rows: int = BLOCK_ROWS,
+    neighbourhoods: np.ndarray | None = None,
+) -> ImpostorTail:
+    """(N, D) of unit length, (N,) str -> the smallest distances between different people, as non_mated_blocks has them.
 
     Raises DataError where there are not two people.
     """
@@ -62,7 +79,7 @@ def impostor_tail(embeddings: np.ndarray, people: np.ndarray, block_rows: int = 
         raise DataError("the impostor quantiles need two people held out from training (data.held_out_fraction)")
     wanted = pairs_at(max(FMRS), pairs)
     smallest = np.empty(0, dtype=np.float32)
-    for distances in non_mated_blocks(embeddings, people, block_rows):
+    for distances in non_mated_blocks(embeddings, people, block_rows, neighbourhoods):
         candidates = np.concatenate([smallest, distances])
         smallest = np.partition(candidates, wanted)[:wanted] if len(candidates) > wanted else candidates
     return ImpostorTail(pairs, np.sort(smallest))
@@ -86,9 +103,14 @@ def impostors(tail: ImpostorTail, people: np.ndarray, teacher: np.ndarray | None
             if teacher is None
             else sum(int((block < same_person_distance).sum()) for block in non_mated_blocks(teacher, people))
         ),
-        distance_at_fmr={
-            f"{float(fmr):g}": round(float(tail.distances[count - 1]), 4)
-            for fmr in FMRS
-            if (count := pairs_at(fmr, tail.pairs)) >= PAIRS_UNDER_QUANTILE_MIN
-        },
+        distance_at_fmr=quantiles(tail),
     )
+
+
+def quantiles(tail: ImpostorTail) -> dict[str, float]:
+    """FMR as text -> the value at or below which this share of the pairs lies, where the pairs can measure it."""
+    return {
+        f"{float(fmr):g}": round(float(tail.distances[count - 1]), 4)
+        for fmr in FMRS
+        if (count := pairs_at(fmr, tail.pairs)) >= PAIRS_UNDER_QUANTILE_MIN
+    }

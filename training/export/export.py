@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from edge.inference.model_card import card_path
+from edge.inference.model_card import card_path, cohort_path
 from training.engine.run_log import LOG, read_log, validations
 from training.engine.task import Parity, Task
 from training.evaluate.rounding import rounded
@@ -42,6 +42,7 @@ def export(task: Task, data: Any, runs_dir: Path, models_dir: Path | None) -> tu
         write_card(card, model)
         for target in [run_dir] if models_dir is None else [run_dir, models_dir]:
             target.mkdir(parents=True, exist_ok=True)
-            for file in (model, card_path(model)):
-                shutil.copyfile(file, target / file.name)
+            for file in (model, card_path(model), cohort_path(model)):
+                if file.is_file():
+                    shutil.copyfile(file, target / file.name)
     return card, evaluation, parity

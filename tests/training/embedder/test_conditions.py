@@ -5,17 +5,19 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from edge.core.thresholds import OneThreshold
 from edge.inference.embedder import Embedder
 from training.data.conditions import CONDITIONS, under
 from training.data.crops import UNLABELLED
 from training.data.generated import generated_people
 from training.data.lfw import LfwPairs, Pairs
-from training.embedder.conditions import by_condition, by_group, first_of
+from training.embedder.conditions import Rules, by_condition, by_group, first_of
 from training.embedder.nearest import nearest_pairs
 from training.embedder.training_set import Rows
 
 PEOPLE = 12
 TAU = 1.0
+RULES = Rules(OneThreshold(lambda _fmr: TAU), OneThreshold(lambda _fmr: 0.5), 1e-3)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +41,7 @@ def lfw():
 
 @pytest.mark.parametrize("name", ["as it is", "hat's brim"])
 def test_the_rates_of_a_condition_are_those_of_all_pairs(embedder, lfw, name):
-    (result,) = [result for result in by_condition(embedder, lfw, TAU) if result.condition == name]
+    (result,) = [result for result in by_condition(embedder, lfw, RULES) if result.condition == name]
     probes = [embedder.embed(crop) for crop in under(CONDITIONS[name], lfw.images[0::2])]
     references = [embedder.embed(crop) for crop in lfw.images[1::2]]
     distance = {
@@ -50,13 +52,14 @@ def test_the_rates_of_a_condition_are_those_of_all_pairs(embedder, lfw, name):
     mated = [distance[i, i] for i in range(PEOPLE)]
     non_mated = [d for (i, j), d in distance.items() if i != j]
     assert result.pairs == PEOPLE
-    assert result.tar_at_tau == np.mean([d <= TAU for d in mated])
-    assert result.fmr_at_tau == pytest.approx(np.mean([d <= TAU for d in non_mated]))
+    assert result.tar_shipped == np.mean([d <= TAU for d in mated])
+    assert result.fmr_shipped == pytest.approx(np.mean([d <= TAU for d in non_mated]))
+    assert result.tar_one_tau == np.mean([d <= 0.5 for d in mated])
     assert result.tar_at_fmr == np.mean([d < min(non_mated) for d in mated])  # 1e-3 of 132 pairs is none of them
 
 
 def test_every_condition_is_measured(embedder, lfw):
-    assert [result.condition for result in by_condition(embedder, lfw, TAU)] == list(CONDITIONS)
+    assert [result.condition for result in by_condition(embedder, lfw, RULES)] == list(CONDITIONS)
 
 
 def test_a_group_is_of_pairs_of_a_female_and_a_male(embedder):
@@ -68,7 +71,7 @@ def test_a_group_is_of_pairs_of_a_female_and_a_male(embedder):
             return drawn[list(ranks).index(rank)]
 
     rows = Rows([Pack()], np.column_stack([np.zeros(8, dtype=int), ranks]), np.full(8, UNLABELLED), None)
-    rates = {rate.group: rate for rate in by_group(embedder, {"aaf": rows}, TAU)}
+    rates = {rate.group: rate for rate in by_group(embedder, {"aaf": rows}, RULES)}
     assert list(rates) == ["children under 4"]
     encodings = [embedder.embed(crop) for crop in drawn]
     passed = sum(((girl - boy) ** 2).sum() <= TAU for girl in encodings[:4] for boy in encodings[4:])
@@ -77,7 +80,7 @@ def test_a_group_is_of_pairs_of_a_female_and_a_male(embedder):
 
 
 def test_no_group_is_measured_without_the_pack(embedder):
-    assert by_group(embedder, {}, TAU) == []
+    assert by_group(embedder, {}, RULES) == []
 
 
 def test_the_first_of_a_mask_are_spread_over_it():

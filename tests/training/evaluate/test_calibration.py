@@ -81,3 +81,18 @@ def test_few_pairs_give_no_quantile():
 def test_impostors_need_two_people():
     with pytest.raises(DataError, match="two people held out"):
         impostor_tail(np.ones((2, 3), dtype=np.float32), np.array(["a", "a"]))
+
+
+def test_normalised_scores_of_every_pair_take_the_place_of_distances():
+    embeddings, people = crops(65, 9)
+    neighbourhoods = np.random.default_rng(5).uniform(0.05, 0.3, (65, 2)).astype(np.float32)
+
+    def score(i, j):
+        cosine = float(embeddings[i] @ embeddings[j])
+        return np.mean([(cosine - mean) / deviation for mean, deviation in neighbourhoods[[i, j]].tolist()])
+
+    by_hand = sorted(-score(i, j) for i in range(65) for j in range(i) if people[i] != people[j])
+    blocks = np.concatenate(list(non_mated_blocks(embeddings, people, 7, neighbourhoods)))
+    assert np.sort(blocks) == pytest.approx(by_hand, abs=1e-3)
+    tail = impostor_tail(embeddings, people, 7, neighbourhoods)
+    assert tail.distances == pytest.approx(by_hand[: len(tail.distances)], abs=1e-3)
