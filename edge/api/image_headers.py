@@ -4,6 +4,11 @@ import re
 import struct
 from dataclasses import dataclass
 
+# of HEIF and its like (ISO/IEC 23008-12, AV1 image file format): what phones take pictures in
+PHONE_BRANDS = {
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "HEIC"),
+    **dict.fromkeys((b"avif", b"avis"), "AVIF"),
+}
 FORMATS = "JPEG, PNG, WebP, BMP, TIFF or GIF"
 
 JPEG_SCANS_MAX = 100  # a progressive photo has about ten; each costs a pass over every block of the picture
@@ -67,6 +72,15 @@ def image_header(encoded: bytes) -> ImageHeader | None:
         return READERS[name](encoded)
     except struct.error:  # a field lies beyond the last byte
         return ImageHeader(name, problem=f"ends within its header ({len(encoded)} bytes): it was cut off")
+
+
+def converted_how(encoded: bytes) -> str:
+    """How a picture of a phone that is in none of FORMATS becomes one; nothing where it is something else."""
+    brand = encoded[8:12]
+    if encoded[4:8] != b"ftyp" or brand not in PHONE_BRANDS:
+        return ""
+    name = PHONE_BRANDS[brand]
+    return f": it is {name}; convert it (magick IN.{name.lower()} OUT.jpg), or set the phone to take JPEG"
 
 
 def format_of(encoded: bytes) -> str | None:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.api.image_headers import FORMATS, JPEG_SCANS_MAX, ImageHeader, image_header
+from edge.api.image_headers import FORMATS, JPEG_SCANS_MAX, ImageHeader, converted_how, image_header
 from edge.core.codes import Code
 from edge.errors import ImageError, RefusedError
 
@@ -33,7 +33,7 @@ def read_image(encoded: bytes, what: str, pixels_max: int) -> RgbImage:
     """
     header = image_header(encoded)
     if header is None:
-        raise RefusedError(Code.NOT_AN_IMAGE, f"{what} is not {FORMATS} ({len(encoded)} bytes)")
+        raise RefusedError(Code.NOT_AN_IMAGE, f"{what} is not {FORMATS} ({len(encoded)} bytes){converted_how(encoded)}")
     size = f"{header.width_px}x{header.height_px} px"
     if header.decoded_px > pixels_max:
         raise RefusedError(

@@ -1,6 +1,6 @@
 """What can be asked, typed: one class per verb, with its access, its reply and its codes."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -53,11 +53,13 @@ STRANGER_CODES = (Code.STRANGERS_NOT_KEPT, Code.NO_SUCH_STRANGER)
 class EnrollImages(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Enroll somebody from pictures with one face each.
 
-    images: JPEG, PNG, ... in base64; ttl_days: of a guest, who is removed after so many days
+    images: JPEG, PNG, ... in base64; face: "only" refuses a picture with several faces that could be told, "largest"
+    takes the nearest of them; ttl_days: of a guest, who is removed after so many days
     """
 
     name: Name
     images: Images
+    face: Literal["only", "largest"] = "only"
     ttl_days: Days | None = None
 
 

@@ -3,7 +3,7 @@
 import base64
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -34,6 +34,13 @@ GUIDANCE = {
 @click.command()
 @click.argument("name")
 @click.argument("pictures", nargs=-1, type=FILE)
+@click.option(
+    "--face",
+    type=click.Choice(["only", "largest"]),
+    default="only",
+    show_default=True,
+    help="Of a picture with several people: refuse it, or take the nearest.",
+)
 @click.option("--live", is_flag=True, help="From samples of the person before a running device.")
 @click.option(
     "--shots", type=click.IntRange(1, 20), default=5, show_default=True, help="With --live: how many samples."
@@ -52,6 +59,7 @@ def enroll(
     broker: str | None,
     device: str | None,
     *,
+    face: Literal["only", "largest"],
     live: bool,
     shots: int,
     seconds: float,
@@ -76,7 +84,7 @@ def enroll(
             request = StartEnrollment.new(name=name, shots=shots, timeout_seconds=seconds, ttl_days=days)
         else:
             texts = [picture_text(image, local=client.local) for image in images]
-            request = EnrollImages.new(name=name, images=texts, ttl_days=days)
+            request = EnrollImages.new(name=name, images=texts, face=face, ttl_days=days)
         enrolled = call(client, request, EnrolledReply, print_progress)
     guest = f"; a guest, forgotten after {days:g} days" if days else ""
     echo(f"{enrolled.name}: {count_of(enrolled.templates, 'template')} added{guest}")

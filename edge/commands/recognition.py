@@ -56,9 +56,13 @@ def verify(config: "Config", first: Path, second: Path) -> None:
 def crop_of(device: "Device", path: Path) -> "np.ndarray":
     """The largest face of a picture, aligned. Raises ImageError where there is none."""
     from edge.core.align import align
+    from edge.core.stills import find_faces, least_px
 
     image = read_picture(path)
-    face = max(device.detector.detect(image), key=lambda face: face.size_px, default=None)
+    face = max(find_faces(image, device.detector), key=lambda face: face.size_px, default=None)
     if face is None:
-        raise ImageError(f"{path} shows no face")
+        height, width = image.shape[:2]
+        raise ImageError(
+            f"{path} shows no face: in {width}x{height} px one is found from about {least_px(width, height)} px on"
+        )
     return align(image, face.landmarks)

@@ -9,6 +9,7 @@ from edge.core.codes import Code
 from edge.core.gallery import Gallery
 from edge.core.ports import Detector, Embedder
 from edge.core.quality import QualityRules
+from edge.core.stills import find_faces, least_px
 from edge.core.types import Face, Frame, Sample
 from edge.errors import RefusedError
 
@@ -18,9 +19,16 @@ FEWER = "one is enough, and a few in different light help"  # than SAMPLES_MAX p
 
 
 def samples_of(
-    name: str, images: list[np.ndarray], detector: Detector, embedder: Embedder, gallery: Gallery, rules: QualityRules
+    name: str,
+    images: list[np.ndarray],
+    detector: Detector,
+    embedder: Embedder,
+    gallery: Gallery,
+    rules: QualityRules,
+    *,
+    largest: bool = False,
 ) -> list[Sample]:
-    """A sample of every image, each (H, W, 3) uint8 RGB.
+    """A sample of every image, each (H, W, 3) uint8 RGB. largest: of several faces the largest is the person's.
 
     Raises RefusedError with no_image, no_face, multiple_faces, the quality's problem, different_people (two images are
     not of one person) or conflicts_with (another person of the gallery is within tau).
@@ -29,7 +37,10 @@ def samples_of(
         raise RefusedError(
             Code.NO_IMAGE, f"expected 1 to {SAMPLES_MAX} pictures of one person, got {len(images)}: {FEWER}"
         )
-    samples = [sample_of(image, f"image {number}", detector, embedder, rules) for number, image in enumerate(images, 1)]
+    samples = [
+        sample_of(image, f"image {number}", detector, embedder, rules, largest=largest)
+        for number, image in enumerate(images, 1)
+    ]
     encodings = np.stack([sample.embedding for sample in samples])
     distances = 2 - 2 * encodings @ encodings.T  # (S, D) @ (D, S) -> (S, S)
     one, other = np.unravel_index(distances.argmax(), distances.shape)
@@ -44,19 +55,36 @@ def samples_of(
     return samples
 
 
-def sample_of(image: np.ndarray, what: str, detector: Detector, embedder: Embedder, rules: QualityRules) -> Sample:
-    """The one face of an image. Raises RefusedError where there is none, more than one, or one not good enough."""
-    faces = detector.detect(image)
+def sample_of(
+    image: np.ndarray, what: str, detector: Detector, embedder: Embedder, rules: QualityRules, *, largest: bool = False
+) -> Sample:
+    """The one face of an image, or the largest. Raises RefusedError where there is none, or one not good enough.
+
+    Of several faces one is the person's where all others are too small to be told.
+    """
+    height, width = image.shape[:2]
+    faces = sorted(find_faces(image, detector), key=lambda face: -face.size_px)
     if not faces:
-        raise RefusedError(Code.NO_FACE, f"{what} shows no face")
-    if len(faces) > 1:
-        raise RefusedError(Code.MULTIPLE_FACES, f"{what} shows {len(faces)} faces; expected one")
-    (face,) = faces
+        raise RefusedError(
+            Code.NO_FACE,
+            f"{what} shows no face: in {width}x{height} px one is found from about {least_px(width, height)} px on, "
+            f"and {rules.face_px_min:g} px are needed",
+        )
+    near = [face.size_px for face in faces if face.size_px >= rules.face_px_min]
+    if not largest and len(faces) > 1 and len(near) != 1:
+        raise RefusedError(
+            Code.MULTIPLE_FACES,
+            f"{what} shows {len(faces)} faces, of {faces[-1].size_px:.0f} to {faces[0].size_px:.0f} px; expected one. "
+            "Cut the picture, or take the largest (--face largest)",
+        )
+    face = faces[0]
     crop = align(image, face.landmarks)
     quality = rules.assess(crop, face)
     if quality.problem is not None:
         raise RefusedError(
-            quality.problem, f"{what}: the face is {quality.problem.replace('_', ' ')} ({quality.summary()})"
+            quality.problem,
+            f"{what}: the face is {quality.problem.replace('_', ' ')} ({quality.summary()}); "
+            f"{rules.needed(quality.problem)}",
         )
     return Sample(crop, embedder.embed(crop), quality)
 

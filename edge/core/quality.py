@@ -22,6 +22,15 @@ class QualityRules:
     brightness_min: float = 30.0
     yaw_deg_max: float = 40.0
 
+    def needed(self, problem: str) -> str:
+        """What a sample with that problem lacks, for people."""
+        return {
+            "too_small": f"{self.face_px_min:g} px are needed: come nearer, or take the picture at its full size",
+            "turned_away": f"at most {self.yaw_deg_max:g} degrees are allowed: look into the camera",
+            "dark": f"brightness {self.brightness_min:g} is needed: turn on a light",
+            "blurred": f"sharpness {self.sharpness_min:g} is needed: hold still",
+        }[problem]
+
     def assess(self, crop: np.ndarray, face: Face) -> Quality:
         """Measure a sample and name its first problem: too_small, turned_away, dark or blurred.
 

@@ -15,6 +15,7 @@ from edge.core.names import clean_name
 from edge.core.people import People
 from edge.core.ports import Detector, Embedder, GalleryStore, StageTimer, StrangerStore
 from edge.core.quality import QualityRules
+from edge.core.stills import find_faces
 from edge.core.tracker import Track, Tracker, TrackRules
 from edge.core.types import Enrolled, Face, Frame, Quality, RecognizedFace, Sample
 from edge.errors import RefusedError
@@ -126,12 +127,13 @@ class Recognizer:
         if self.gallery.identify(verdict.sample.embedding).person is None:  # not somebody who was named too rarely
             track.stranger = strangers.match(verdict.sample)
 
-    def samples(self, name: str, images: list[np.ndarray]) -> list[Sample]:
-        """Samples to enroll of pictures, each (H, W, 3) uint8 RGB with one face; writes nothing.
+    def samples(self, name: str, images: list[np.ndarray], *, largest: bool = False) -> list[Sample]:
+        """Samples to enroll of pictures, each (H, W, 3) uint8 RGB with one face, or the largest; writes nothing.
 
         Raises RefusedError as samples_of does, and with invalid.
         """
-        return samples_of(clean_name(name), images, self.detector, self.embedder, self.gallery, self.rules.quality)
+        name, rules = clean_name(name), self.rules.quality
+        return samples_of(name, images, self.detector, self.embedder, self.gallery, rules, largest=largest)
 
     def enroll(self, name: str, images: list[np.ndarray], expires: float | None = None) -> Enrolled:
         """Make templates of pictures. expires: seconds since 1970, of a guest. Raises RefusedError as samples does."""
@@ -191,7 +193,7 @@ class Recognizer:
     def recognize(self, image: np.ndarray) -> list[RecognizedFace]:
         """Every face in a picture, (H, W, 3) uint8 RGB, with the nearest person."""
         faces = []
-        for face in self.detector.detect(image):
+        for face in find_faces(image, self.detector):
             crop = align(image, face.landmarks)
             match = self.gallery.identify(self.embedder.embed(crop))
             faces.append(

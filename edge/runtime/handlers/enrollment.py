@@ -16,7 +16,7 @@ from edge.runtime.handlers.registry import handles, prepares
 def enroll_images(request: EnrollImages, device: DeviceContext) -> Callable[[], EnrolledReply]:
     """Decode and embed the pictures, then make templates of them."""
     images = device.pictures(request.images, lambda number: f"image {number}")
-    samples = device.recognizer.samples(request.name, images)
+    samples = device.recognizer.samples(request.name, images, largest=request.face == "largest")
     expires = device.expiry(request.ttl_days)
     return lambda: enrolled_reply(device.people.add(request.name, samples, expires))
 

@@ -294,3 +294,10 @@ def test_a_face_is_cut_out_with_something_around_it():
     assert face.shape == (200, 200, 3)
     assert (face[60:140, 60:140] > 180).all()
     assert (face[:40] < 20).all()
+
+
+@pytest.mark.parametrize(("brand", "name"), [(b"heic", "HEIC"), (b"mif1", "HEIC"), (b"avif", "AVIF")])
+def test_a_picture_of_a_phone_that_is_not_read_is_named_with_what_to_do(brand, name):
+    with pytest.raises(RefusedError, match=f"it is {name}; convert it") as refused:
+        read_image(b"\0\0\0\x18ftyp" + brand + bytes(20), "image 1", 1000)
+    assert refused.value.code == "not_an_image"

@@ -200,6 +200,21 @@ def test_an_enrollment_is_refused_by_name_and_nothing_is_stored(door, faces, cod
     assert [person["name"] for person in handle(door, ListPeople()).data["people"]] == ["bob"]
 
 
+def test_a_refusal_says_how_large_the_face_was_and_what_is_needed(door):
+    small = handle(door, EnrollImages("alice", [picture((RED, 20, 60, 12))]))
+    assert "12 px" in small.error
+    assert "20 px are needed" in small.error
+    assert "320x240 px" in handle(door, EnrollImages("alice", [picture()])).error
+    assert "40 to 48 px" in handle(door, EnrollImages("a", [picture((RED, 20, 60, 48), (GREEN, 150, 60, 40))])).error
+
+
+def test_the_largest_of_several_is_enrolled_where_that_is_asked_and_somebody_far_does_not_count(door):
+    two = picture((RED, 20, 60, 48), (GREEN, 150, 60, 40))
+    (sample,) = door.samples("alice", [two], largest=True)
+    assert sample.quality.face_px == pytest.approx(48)
+    assert handle(door, EnrollImages("alice", [picture((RED, 20, 60, 48), (GREEN, 150, 60, 12))])).ok
+
+
 def test_people_are_listed_renamed_and_forgotten(door, path):
     enrolled(door, alice=RED, bob=BLUE)
     assert handle(door, EnrollImages("ALICE", [picture((RED, 60, 60, 50))])).ok
