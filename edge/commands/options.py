@@ -95,13 +95,13 @@ def read_picture(path: Path) -> "np.ndarray":
     return read_image_file(path)
 
 
-def picture_text(image: "np.ndarray", *, local: bool) -> str:
-    """(H, W, 3) uint8 RGB in base64: every pixel for this machine's disk, a smaller JPEG to cross MQTT."""
+def picture_text(path: Path, *, local: bool) -> str:
+    """A picture file in base64: as it is for this machine's disk, a smaller JPEG to cross MQTT. Raises ImageError."""
     import cv2
 
+    image = read_picture(path)
     if local:
-        encoded = cv2.imencode(".png", image[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])[1]
-        return base64.b64encode(encoded.tobytes()).decode()
+        return base64.b64encode(path.read_bytes()).decode()
     height, width = image.shape[:2]
     scale = min(1.0, PICTURE_PX_MAX / max(height, width))
     if scale < 1:

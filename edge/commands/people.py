@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from edge.commands.options import BROKER, DEVICE, FILE, client_of, echo, end_as_by_ctrl_c, picture_text, read_picture
+from edge.commands.options import BROKER, DEVICE, FILE, client_of, echo, end_as_by_ctrl_c, picture_text
 from edge.errors import ConfigError
 from edge.storage.words import count_of
 
@@ -76,14 +76,13 @@ def enroll(
         raise ConfigError("enroll takes PICTURES, or --live for the person before the camera")
     if len(pictures) > SAMPLES_MAX:
         raise ConfigError(f"enroll takes at most {SAMPLES_MAX} PICTURES, not {len(pictures)}: {FEWER}")
-    images = [read_picture(path) for path in pictures]
     with client_of(config, broker, device or (config.device if live else None)) as client:
         request: Request
         if live:
             end_as_by_ctrl_c()
             request = StartEnrollment.new(name=name, shots=shots, timeout_seconds=seconds, ttl_days=days)
         else:
-            texts = [picture_text(image, local=client.local) for image in images]
+            texts = [picture_text(path, local=client.local) for path in pictures]
             request = EnrollImages.new(name=name, images=texts, face=face, ttl_days=days)
         enrolled = call(client, request, EnrolledReply, print_progress)
     guest = f"; a guest, forgotten after {days:g} days" if days else ""

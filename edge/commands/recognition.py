@@ -25,7 +25,7 @@ def identify(config: "Config", picture: Path) -> None:
     from edge.runtime.clients import call
 
     with client_of(config, None, None) as client:
-        text = picture_text(read_picture(picture), local=client.local)
+        text = picture_text(picture, local=client.local)
         faces = call(client, RecognizeImage.new(image=text), FacesReply).faces
     for face in faces:
         near = "the gallery is empty" if face.distance is None else f"d {face.distance:.3f}, tau {face.tau:.3f}"

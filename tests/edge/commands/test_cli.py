@@ -201,6 +201,20 @@ def test_two_pictures_are_of_one_person(limen, pictures):
     assert result.output.startswith("same person  d 0.")
 
 
+def test_a_photograph_of_a_phone_is_enrolled_and_of_several_people_the_nearest(limen, pictures):
+    """A face of about 160 px in 12 megapixels, and another one of 110 px beside it."""
+    photo = np.full((3000, 4000, 3), 90, dtype=np.uint8)
+    near = cv2.resize(cv2.imread(str(pictures / "portrait.png")), None, fx=1.4, fy=1.4)
+    photo[1800 : 1800 + near.shape[0], 2600 : 2600 + near.shape[1]] = near
+    cv2.imwrite(str(pictures / "one.jpg"), photo)
+    assert limen("enroll", "Eileen", pictures / "one.jpg").output == "Eileen: 1 template added\n"
+    photo[200:712, 300:812] = cv2.imread(str(pictures / "portrait.png"))[:, ::-1]
+    cv2.imwrite(str(pictures / "two.jpg"), photo)
+    one_line(limen("enroll", "Eileen", pictures / "two.jpg"), "multiple_faces: image 1 shows 2 faces", "--face largest")
+    assert limen("enroll", "Eileen", "--face", "largest", pictures / "two.jpg").exit_code == 0
+    assert len(limen("identify", pictures / "two.jpg").output.splitlines()) == 2
+
+
 def test_what_cannot_be_done_is_one_line(limen, pictures, tmp_path):
     one_line(limen("enroll", "x", pictures / "wall.png"), "no_face: image 1 shows no face")
     one_line(limen("enroll", "x", tmp_path / "gone.jpg"), "there is no picture", "gone.jpg")
