@@ -207,10 +207,12 @@ class HomeAssistantConfig:
 
     discovery: whether the device announces itself to Home Assistant
     prefix: of the topics on which Home Assistant discovers devices and announces its start
+    people_max: how many people have a sensor of when they were last seen: those enrolled last
     """
 
     discovery: bool = True
     prefix: Annotated[str, msgspec.Meta(pattern=patterns.PREFIX)] = "homeassistant"
+    people_max: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 50
 
 
 @dataclass(frozen=True)

@@ -160,10 +160,16 @@ class Health(Message, frozen=True):
 
 
 class GalleryMessage(Message, frozen=True):
-    """Who is enrolled; never an embedding."""
+    """Who is enrolled; never an embedding.
+
+    people: the 100 enrolled last; person/list gives everybody
+    model: the embedder, name@sha256
+    count: how many are enrolled
+    """
 
     people: list[PersonSummary]
     model: str
+    count: int
 
 
 class Settings(Message, frozen=True):

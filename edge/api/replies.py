@@ -32,10 +32,11 @@ class CancelledReply(Reply, frozen=True, kw_only=True):
 
 
 class PeopleReply(Reply, frozen=True, kw_only=True):
-    """Everybody who is enrolled, and the gallery's match threshold."""
+    """Who is enrolled, and the gallery's match threshold. next: what to ask for `after`; left out at the end."""
 
     people: list[PersonSummary]
     tau: float
+    next: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class PersonReply(Reply, frozen=True, kw_only=True):

@@ -30,6 +30,7 @@ from edge.core.enrollment import SAMPLES_MAX
 from edge.core.names import NAME_BYTES_MAX
 
 DAY_SECONDS, DAYS_MAX = 86_400.0, 3650
+PAGE_MAX = 1000  # people in one answer: with short names, some 140 kB
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_BYTES_MAX)]
 Images = Annotated[list[str], msgspec.Meta(min_length=1, max_length=SAMPLES_MAX)]
 Days = Annotated[float, msgspec.Meta(gt=0, le=DAYS_MAX)]
@@ -94,7 +95,13 @@ class CancelEnrollment(Request, frozen=True, forbid_unknown_fields=True, kw_only
 
 @verb("person/list", Access.READ, PeopleReply)
 class ListPeople(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """List everybody who is enrolled."""
+    """List who is enrolled, in the order of enrollment, page by page.
+
+    limit: of a page, which has fewer where the broker takes no more; after: `next` of the page before
+    """
+
+    limit: Annotated[int, msgspec.Meta(ge=1, le=PAGE_MAX)] | msgspec.UnsetType = msgspec.UNSET
+    after: Annotated[str, msgspec.Meta(max_length=200)] | msgspec.UnsetType = msgspec.UNSET
 
 
 @verb("person/rename", Access.WRITE, RenamedReply, Code.NO_SUCH_PERSON, Code.NAME_TAKEN)

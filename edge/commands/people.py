@@ -108,12 +108,10 @@ def people(context: click.Context, broker: str | None, device: str | None, *, as
         return
     import msgspec
 
-    from edge.api.replies import PeopleReply
-    from edge.api.requests import ListPeople
-    from edge.runtime.clients import call
+    from edge.runtime.clients import everybody
 
     with client_of(context.obj, broker, device) as client:
-        known = call(client, ListPeople.new(), PeopleReply)
+        known = everybody(client)
     if as_json:
         echo(json.dumps(msgspec.to_builtins(known), ensure_ascii=False))
         return

@@ -1,31 +1,35 @@
 """The gallery: the templates of everybody enrolled, and open-set identification against them."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable
+from itertools import count
 
 import numpy as np
 
+from edge.core.segments import SLACK, Segments
 from edge.core.types import Match, Person, Template
 
 
 class Gallery:
-    """The templates in memory. Matching is one matrix product.
+    """The templates in memory. Matching is one matrix product; a change costs what was changed.
 
     model:      sha256 of the embedder; templates of another are refused
     tau_at_fmr: the distance that a given share of comparisons between strangers lies at or below (the model card's)
     fpir:       how often a stranger may be named, whatever the number of people enrolled (false positive
                 identification rate, ISO/IEC 19795-1)
+    people:     by person id, in the order of enrollment; to be read only
+    changed:    ids of people who were put or removed since the last `take_changed`, in that order
     """
 
     def __init__(self, model: str, tau_at_fmr: Callable[[float], float], fpir: float = 1e-3) -> None:
         self.model, self.fpir = model, fpir
         self._tau_at_fmr = tau_at_fmr
         self.people: dict[str, Person] = {}
-        self.templates: list[Template] = []
-        self.tau = tau_at_fmr(fpir)
-        self._matrix = np.zeros((0, 0), dtype=np.float32)
-        self._owners = np.zeros(0, dtype=np.int64)
-        self._negative = np.zeros(0, dtype=bool)
+        self.changed: dict[str, None] = {}
+        self._names: dict[str, str] = {}  # person ids by name, without upper and lower case
+        self._places: dict[str, int] = {}  # in the order of enrollment
+        self._next_place = count()
+        self._clear()
+        self._set_tau()
 
     def empty(self) -> "Gallery":
         """Another gallery by the same rules, with nobody in it."""
@@ -36,63 +40,174 @@ class Gallery:
 
         Raises ValueError where a template was made by another model or belongs to nobody.
         """
-        self.people = {person.person_id: person for person in people}
-        self.templates = list(templates)
-        order = {person_id: place for place, person_id in enumerate(self.people)}
-        for template in self.templates:
-            if template.model != self.model:
-                raise ValueError(
-                    f"template {template.template_id} was made by model {template.model[:12]}, not by {self.model[:12]}"
-                )
-            if template.person_id not in order:
+        wanted = {person.person_id: person for person in people}
+        owned: dict[str, list[Template]] = {person_id: [] for person_id in wanted}
+        for template in templates:
+            self._refuse_foreign(template)
+            if template.person_id not in owned:
                 raise ValueError(f"template {template.template_id} belongs to nobody: {template.person_id}")
-        self._matrix = stacked(self.templates)
-        self._owners = np.array([order[template.person_id] for template in self.templates], dtype=np.int64)
-        self._negative = np.array([template.negative for template in self.templates], dtype=bool)
-        # A stranger is compared with everybody: FPIR = 1 - (1 - FMR)^N.
-        self.tau = self._tau_at_fmr(1 - (1 - self.fpir) ** (1 / max(1, len(self.people))))
+            owned[template.person_id].append(template)
+        self.changed |= dict.fromkeys(self.people)
+        self._clear()
+        self.people |= wanted
+        self._names = {person.name.casefold(): person_id for person_id, person in wanted.items()}
+        self._places = dict(zip(wanted, self._next_place, strict=False))
+        for segments in (self._own, self._negative):
+            segments.fill(
+                {
+                    person_id: {
+                        one.template_id: one.embedding for one in several if one.negative == self._is_negative(segments)
+                    }
+                    for person_id, several in owned.items()
+                }
+            )
+        self.changed |= dict.fromkeys(wanted)
+        self._set_tau()
 
-    def near(self, embeddings: np.ndarray, distance: float) -> list[Template]:
-        """Templates, negative ones too, at most that far from one of the embeddings, (L, D) float32 of unit length."""
-        if not self.templates or not len(embeddings):
-            return []
-        nearest = (2 - 2 * self._matrix @ embeddings.T).min(axis=1)  # (N, D) @ (D, L) -> (N,)
-        return [template for template, d in zip(self.templates, nearest, strict=True) if d <= distance]
+    def put(self, person: Person, templates: Iterable[Template]) -> None:
+        """Put a person and all of their templates, negative ones too, in the place of what there was of them.
+
+        Raises ValueError where a template was made by another model.
+        """
+        templates = list(templates)
+        for template in templates:
+            self._refuse_foreign(template)
+        self._put(person, templates)
+        self._set_tau()
+
+    def remove(self, person_id: str) -> None:
+        """Remove a person and their templates, where they are there."""
+        person = self.people.pop(person_id, None)
+        if person is None:
+            return
+        self._forget_name(person)
+        del self._places[person_id]
+        for segments in (self._own, self._negative):
+            segments.put(person_id, (), ())
+        self.changed[person_id] = None
+        self._set_tau()
+
+    def take_changed(self) -> list[str]:
+        """Ids of people who were put or removed since the last call."""
+        taken, self.changed = list(self.changed), {}
+        return taken
+
+    @property
+    def denied(self) -> set[str]:
+        """Ids of people with negative templates."""
+        return set(self._negative.owners())
+
+    @property
+    def templates(self) -> list[Template]:
+        """Every template, by person, the negative ones last; made of the matrix at every call."""
+        return [
+            Template(template_id, person_id, embedding, self.model, negative=self._is_negative(segments))
+            for segments in (self._own, self._negative)
+            for person_id in segments.owners()
+            for template_id, embedding in zip(segments.ids(person_id), segments.of(person_id), strict=True)
+        ]
+
+    def template_ids(self, person_id: str) -> tuple[str, ...]:
+        """The ids of a person's templates, without the negative ones."""
+        return self._own.ids(person_id)
+
+    def near(self, embeddings: np.ndarray, distance: float) -> list[tuple[str, str]]:
+        """Ids of people, and of their templates at most that far from one of the embeddings, (L, D) float32."""
+        return self._own.near(embeddings, distance)
+
+    def near_negative(self, embeddings: np.ndarray, distance: float) -> list[tuple[str, str]]:
+        """As near, of negative templates."""
+        return self._negative.near(embeddings, distance)
 
     def embeddings_of(self, person_id: str) -> np.ndarray:
-        """(L, D): their templates without the negative ones."""
-        return stacked([template for template in self.templates if template.is_of(person_id)])
+        """(L, D): their templates without the negative ones; (0, 0) where they have none."""
+        return self._own.of(person_id)
 
-    def template_counts(self) -> dict[str, int]:
-        """How many templates each person has, by person id, without the negative ones."""
-        return dict(Counter(template.person_id for template in self.templates if not template.negative))
+    def template_count(self, person_id: str) -> int:
+        """How many templates a person has, without the negative ones."""
+        return len(self._own.ids(person_id))
 
     def find(self, name: str) -> Person | None:
         """The person of that name; upper and lower case are the same."""
-        wanted = name.casefold()
-        return next((person for person in self.people.values() if person.name.casefold() == wanted), None)
+        person_id = self._names.get(name.casefold())
+        return None if person_id is None else self.people[person_id]
 
     def identify(self, probe: np.ndarray) -> Match:
         """The nearest person to a probe, (D,) float32 of unit length, and the next one.
 
-        Nobody is somebody whose negative template is nearer than every other of theirs.
+        Nobody is somebody whose negative template is nearer than every other of theirs. Of two who are as near, the one
+        who was enrolled first is the nearest. The result does not depend on the order of changes: float32 finds who may
+        be the nearest two, float64 says which.
         """
-        if not self.templates:
+        similarities = self._own.similarities(probe)
+        while True:
+            ranked = []
+            for number in nearest_two(similarities):
+                person_id = self._own.owner(number)
+                distance = self._own.distance(person_id, probe)
+                if self._negative.distance(person_id, probe) <= distance:
+                    similarities[number] = -np.inf
+                else:
+                    ranked.append((distance, self._places[person_id], person_id))
+            if len(ranked) >= min(2, int(np.isfinite(similarities).sum())):
+                break
+        ranked.sort()
+        if not ranked:
             return Match(None, float("inf"), self.tau)
-        distances = 2 - 2 * (self._matrix @ probe)  # (N, D) @ (D,) -> (N,); d = 2 - 2 cos on unit vectors
-        nearest, denied = np.full((2, len(self.people)), np.inf)
-        np.minimum.at(nearest, self._owners[~self._negative], distances[~self._negative])
-        np.minimum.at(denied, self._owners[self._negative], distances[self._negative])
-        nearest[denied <= nearest] = np.inf
-        people = list(self.people.values())
-        first, *others = np.argsort(nearest, kind="stable")[:2]
-        if not np.isfinite(nearest[first]):
-            return Match(None, float("inf"), self.tau)
-        person = people[first]
-        match = Match(person, float(nearest[first]), self.tau if person.tau is None else person.tau)
-        if not others or not np.isfinite(nearest[others[0]]):
+        distance, _, person_id = ranked[0]
+        person = self.people[person_id]
+        match = Match(person, distance, self.tau if person.tau is None else person.tau)
+        if len(ranked) == 1:
             return match
-        return Match(match.nearest, match.distance, match.tau, people[others[0]], float(nearest[others[0]]))
+        return Match(match.nearest, match.distance, match.tau, self.people[ranked[1][2]], ranked[1][0])
+
+    def _clear(self) -> None:
+        self.people.clear()
+        self._own, self._negative = Segments(), Segments()
+
+    def _put(self, person: Person, templates: list[Template]) -> None:
+        before = self.people.get(person.person_id)
+        if before is None:
+            self._places[person.person_id] = next(self._next_place)
+        else:
+            self._forget_name(before)
+        self.people[person.person_id] = person
+        self._names[person.name.casefold()] = person.person_id
+        for segments in (self._own, self._negative):
+            chosen = [template for template in templates if template.negative == self._is_negative(segments)]
+            ids, embeddings = [one.template_id for one in chosen], [one.embedding for one in chosen]
+            segments.put(person.person_id, ids, embeddings)
+        self.changed[person.person_id] = None
+
+    def _is_negative(self, segments: Segments) -> bool:
+        return segments is self._negative
+
+    def _forget_name(self, person: Person) -> None:
+        if self._names.get(person.name.casefold()) == person.person_id:
+            del self._names[person.name.casefold()]
+
+    def _refuse_foreign(self, template: Template) -> None:
+        if template.model != self.model:
+            raise ValueError(
+                f"template {template.template_id} was made by model {template.model[:12]}, not by {self.model[:12]}"
+            )
+
+    def _set_tau(self) -> None:
+        # A stranger is compared with everybody: FPIR = 1 - (1 - FMR)^N.
+        self.tau = self._tau_at_fmr(1 - (1 - self.fpir) ** (1 / max(1, len(self.people))))
+
+
+def nearest_two(similarities: np.ndarray) -> list[int]:
+    """The numbers of the two largest, and of all that SLACK may make as large; minus infinity is none of them."""
+    if not len(similarities):
+        return []
+    first = int(similarities.argmax())
+    best = similarities[first]
+    similarities[first] = -np.inf
+    second = similarities.max()
+    similarities[first] = best
+    least = second if np.isfinite(second) else best
+    return [int(number) for number in np.flatnonzero(similarities >= least - SLACK)] if np.isfinite(best) else []
 
 
 def stacked(templates: list[Template]) -> np.ndarray:

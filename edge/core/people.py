@@ -1,13 +1,17 @@
 """The people who are enrolled, and what changes them. What a method returned from is on disk."""
 
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import replace
+from itertools import islice
 from typing import TypedDict, Unpack
+
+import numpy as np
 
 from edge.core.codes import Code
 from edge.core.enrollment import APART_MIN, refuse_conflict
 from edge.core.events import Event
-from edge.core.gallery import Gallery, stacked
+from edge.core.gallery import Gallery
 from edge.core.names import clean_name, composed_name
 from edge.core.ports import GalleryStore, PersonStore, StrangerStore
 from edge.core.strangers import Strangers
@@ -44,29 +48,41 @@ class People:
 
         rolled_back: after a transaction of this process that failed: who is missing then was never enrolled
         """
-        before, people = self.gallery.templates, self.gallery.people
-        self.gallery.fill(*self.store.load())
+        people, templates = self.store.load()
+        gone = self.gallery.people.keys() - {person.person_id for person in people}
+        kept = {template.template_id for template in templates} if gone else set[str]()
+        lost = [
+            embedding
+            for person_id in gone
+            for template_id, embedding in zip(
+                self.gallery.template_ids(person_id), self.gallery.embeddings_of(person_id), strict=True
+            )
+            if template_id not in kept
+        ]
+        self.gallery.fill(people, templates)
         self.store.erase_within = self.gallery.tau
         if self.strangers is None:
             return
         self.strangers.reload()
-        if rolled_back:
-            return
-        kept = {template.template_id for template in self.gallery.templates}
-        gone = people.keys() - self.gallery.people.keys()
-        lost = [one for one in before if one.person_id in gone and one.template_id not in kept and not one.negative]
-        with suppress(GalleryError):
-            self.strangers.remove_like(stacked(lost))
+        if lost and not rolled_back:
+            with suppress(GalleryError):
+                self.strangers.remove_like(np.stack(lost))
 
-    def summaries(self) -> list[PersonSummary]:
-        """Everybody, in the order of enrollment."""
-        counts = self.gallery.template_counts()
-        return [self._summary(person, counts.get(person.person_id, 0)) for person in self.gallery.people.values()]
+    def summaries(self, newest: int | None = None) -> list[PersonSummary]:
+        """Everybody, or so many of those enrolled last, in the order of enrollment."""
+        people = self.gallery.people
+        chosen = list(islice(reversed(people.values()), newest))  # all before the newest are not read
+        return [self._summary(person) for person in reversed(chosen)]
+
+    def page(self, after: str | None, count: int) -> list[tuple[PersonSummary, str]]:
+        """So many people in the order of enrollment, each with the mark after which the next page begins."""
+        people = self.gallery.people
+        marks = self.store.page(after, count)
+        return [(self._summary(people[person_id]), mark) for person_id, mark in marks if person_id in people]
 
     def summary(self, name: str) -> PersonSummary:
         """One person."""
-        person = self._find(name)
-        return self._summary(person, self.gallery.template_counts().get(person.person_id, 0))
+        return self._summary(self._find(name))
 
     def add(self, name: str, samples: list[Sample], expires: float | None = None) -> Enrolled:
         """Make templates of samples. expires: seconds since 1970, of a guest."""
@@ -84,7 +100,7 @@ class People:
         if other is not None and other.person_id != person.person_id:
             raise RefusedError(Code.NAME_TAKEN, f"there is another {other.name} already")
         self.store.update(replace(person, name=new_name))
-        self.reload()
+        self._refresh([person.person_id])
         return replace(person, name=new_name)
 
     def merge(self, name: str, into: str) -> Enrolled:
@@ -93,6 +109,7 @@ class People:
         if person == kept:
             raise RefusedError(Code.INVALID, f"{kept.name} is one person already")
         self.store.merge(person, kept)
+        self._refresh([person.person_id])
         self._drop_conflicts(kept)
         return self._enrolled(kept)
 
@@ -100,15 +117,13 @@ class People:
         """Change what is given; the rest stays."""
         person = replace(self._find(name), **changes)
         self.store.update(person)
-        self.reload()
+        self._refresh([person.person_id])
         return self.summary(person.name)
 
     def remove(self, name: str) -> tuple[Person, Removed]:
         """Remove somebody: person, templates, crops, and every negative template and stranger like them."""
         person = self._find(name)
-        removed = self._remove(person)
-        self.reload()
-        return person, removed
+        return person, self._remove(person)
 
     def expire(self, now: float, strangers_unseen_since: float) -> tuple[list[Person], int]:
         """Remove guests whose time is over, and strangers not seen since; times in seconds since 1970."""
@@ -118,8 +133,8 @@ class People:
         purged = 0
         if self.strangers is not None:
             purged = self.strangers.store.purge(unseen_since=strangers_unseen_since)
-        if gone or purged:
-            self.reload()
+        if purged:
+            self._reload_strangers()
         return gone, purged
 
     def import_(self, data: bytes) -> tuple[int, int, int]:
@@ -141,6 +156,7 @@ class People:
         for embedding in strangers.embeddings_of(stranger.stranger_id):
             refuse_conflict(stranger.stranger_id, name, embedding, self.gallery)
         person = strangers.store.adopt(stranger.stranger_id, name)
+        strangers.reload()
         self._drop_conflicts(person)
         return self._enrolled(person)
 
@@ -148,7 +164,7 @@ class People:
         """Report nothing of a stranger from now on, or report again. Raises RefusedError with no_such_stranger."""
         strangers = self.kept_strangers()
         strangers.store.ignore(strangers.find(stranger_id).stranger_id, ignored=ignored)
-        self.reload()
+        strangers.reload()
         return strangers.find(stranger_id)
 
     def purge_strangers(self, stranger_id: str | None) -> int:
@@ -157,7 +173,7 @@ class People:
         if stranger_id is not None:
             strangers.find(stranger_id)
         purged = strangers.store.purge(stranger_id)
-        self.reload()
+        strangers.reload()
         return purged
 
     def correct(self, event: Event, name: str | None) -> tuple[Enrolled | None, Person | None]:
@@ -173,36 +189,58 @@ class People:
         name = None if name is None else clean_name(name)
         right = None if name is None else self.gallery.find(name)
         same = self.gallery.near(sample.embedding[None], SAME_SAMPLE)  # of an earlier correction
-        wrong = [one for one in same if not one.negative and (right is None or not one.is_of(right.person_id))]
+        wrong = [(owner, one) for owner, one in same if right is None or owner != right.person_id]
         if name is None and named is None and not wrong:
             raise RefusedError(Code.NOT_NAMED, "the event named nobody who is enrolled now")
         self._drop(wrong)
         if named is not None and named != right:
             self.store.deny(named, sample.embedding, sample.crop)
+            self._refresh([named.person_id])
         if name is None:
-            self.reload()
             return None, named
         return self.add(name, [sample]), named
 
     def _drop_conflicts(self, person: Person) -> None:
         """Drop negative templates and strangers that are like a person's own templates."""
-        self.reload()
+        self._refresh([person.person_id])
         embeddings = self.gallery.embeddings_of(person.person_id)
-        near = self.gallery.near(embeddings, APART_MIN)
-        self._drop([one for one in near if one.negative and one.person_id == person.person_id])
+        near = self.gallery.near_negative(embeddings, APART_MIN)
+        self._drop([(owner, one) for owner, one in near if owner == person.person_id])
         if self.strangers is not None:
             self.strangers.remove_like(embeddings)
 
-    def _drop(self, templates: list[Template]) -> None:
+    def _drop(self, templates: list[tuple[str, str]]) -> None:
+        """Drop templates, each by its person's id and its own."""
         if templates:
-            self.store.drop([template.template_id for template in templates])
-            self.reload()
+            self.store.drop([template_id for _, template_id in templates])
+            self._refresh({person_id for person_id, _ in templates})
+
+    def _refresh(self, person_ids: Collection[str]) -> None:
+        """Read some people again, who were changed here."""
+        people, templates = self.store.load_of(person_ids)
+        owned: dict[str, list[Template]] = {person.person_id: [] for person in people}
+        for template in templates:
+            owned[template.person_id].append(template)
+        for person in people:
+            self.gallery.put(person, owned[person.person_id])
+        for person_id in set(person_ids) - owned.keys():
+            self.gallery.remove(person_id)
+        self.store.erase_within = self.gallery.tau
+
+    def _reload_strangers(self) -> None:
+        if self.strangers is not None:
+            self.strangers.reload()
 
     def _remove(self, person: Person) -> Removed:
         embeddings = self.gallery.embeddings_of(person.person_id)
         removed = self.store.remove(person)
         for store in self.stores:
             store.erase_person(person.person_id, person.name, embeddings)
+        self._refresh({person.person_id} | self.gallery.denied)
+        if self.strangers is not None:
+            self.strangers.reload()
+            with suppress(GalleryError):
+                self.strangers.remove_like(embeddings)
         return removed
 
     def _find(self, name: str) -> Person:
@@ -213,8 +251,9 @@ class People:
         return person
 
     def _enrolled(self, person: Person) -> Enrolled:
-        return Enrolled(person.name, person.person_id, self.gallery.template_counts().get(person.person_id, 0))
+        return Enrolled(person.name, person.person_id, self.gallery.template_count(person.person_id))
 
-    def _summary(self, person: Person, templates: int) -> PersonSummary:
+    def _summary(self, person: Person) -> PersonSummary:
         tau = self.gallery.tau if person.tau is None else person.tau
+        templates = self.gallery.template_count(person.person_id)
         return PersonSummary(person.name, person.person_id, templates, tau, person.expires, person.notify)

@@ -71,6 +71,12 @@ class GalleryStore(PersonStore, Protocol):
     def load(self) -> tuple[list[Person], list[Template]]:
         """Everybody, and every template of the present model."""
 
+    def load_of(self, person_ids: Iterable[str]) -> tuple[list[Person], list[Template]]:
+        """As load, of some people; who is not there is left out."""
+
+    def page(self, after: str | None, count: int) -> list[tuple[str, str]]:
+        """So many people in the order of enrollment: person id, and a mark after which the next page begins."""
+
     def add(
         self, name: str, embeddings: list[np.ndarray], crops: list[np.ndarray], expires: float | None = None
     ) -> Person:

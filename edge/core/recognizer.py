@@ -227,7 +227,7 @@ class Recognizer:
     def switch(self, *, on: bool) -> None:
         """Turn recognition on or off; it outlasts restarts."""
         self.store.set(RECOGNITION, "yes" if on else "no")
-        self.reload()
+        self.recognizing = on
 
     def reload(self, *, rolled_back: bool = False) -> None:
         """Read the store again, after it was changed elsewhere, or after a transaction of this process failed."""

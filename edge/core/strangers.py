@@ -31,7 +31,7 @@ class Strangers:
         """The stranger of an earlier visit, or a new one; None where the store cannot be written."""
         match = self._gallery.identify(sample.embedding)
         known = None if match.person is None else match.person.person_id
-        templates = self._gallery.template_counts().get(known or "", 0)
+        templates = self._gallery.template_count(known or "")
         new = known is None or (templates < TEMPLATES_MAX and match.distance > APART_MIN)
         try:
             stranger_id = self.store.meet(known, *((sample.embedding, sample.crop) if new else (None, None)))
@@ -42,7 +42,7 @@ class Strangers:
 
     def remove_like(self, embeddings: np.ndarray) -> int:
         """Remove strangers within tau of one of the embeddings, (L, D): somebody was enrolled or removed."""
-        alike = {template.person_id for template in self._gallery.near(embeddings, self._gallery.tau)}
+        alike = {stranger_id for stranger_id, _ in self._gallery.near(embeddings, self._gallery.tau)}
         for stranger_id in alike:
             self.store.purge(stranger_id)
         if alike:

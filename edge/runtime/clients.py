@@ -7,8 +7,8 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from edge.api.replies import ImportedReply, ProgressReply
-from edge.api.requests import CancelEnrollment, StartEnrollment
+from edge.api.replies import ImportedReply, PeopleReply, ProgressReply
+from edge.api.requests import CancelEnrollment, ListPeople, StartEnrollment
 from edge.api.verbs import Access, Request
 from edge.config import Config
 from edge.errors import BrokerError, LimenError, RefusedError
@@ -115,6 +115,16 @@ def print_refusal() -> Iterator[None]:
         if text.startswith(f"{refusal.code}: "):
             raise
         raise RefusedError(refusal.code, f"{refusal.code}: {text}") from refusal
+
+
+def everybody(client: Client) -> PeopleReply:
+    """Who is enrolled, of all pages. Raises RefusedError with its code before the reason."""
+    found = page = call(client, ListPeople.new(), PeopleReply)
+    people = list(page.people)
+    while page.next is not msgspec.UNSET:
+        page = call(client, ListPeople.new(after=page.next), PeopleReply)
+        people += page.people
+    return PeopleReply(people=people, tau=found.tau)
 
 
 def import_archive(client: LocalClient, data: bytes) -> ImportedReply:

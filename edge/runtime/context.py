@@ -22,6 +22,8 @@ from edge.runtime.assembly import Device
 from edge.storage.gallery import SqliteGallery
 from edge.system.crypto import ARCHIVE, HouseholdCipher
 
+ANSWER_BYTES = 1000  # of an answer beside what is long in it
+
 
 class DeviceContext:
     """The device of a command on its own disk; DeviceLoop has one of a running device.
@@ -75,6 +77,11 @@ class DeviceContext:
             images.append(read_image(encoded, what(number), left))
             pixels += images[-1].shape[0] * images[-1].shape[1]
         return images
+
+    @property
+    def answer_bytes_max(self) -> int | None:
+        """Bytes of a packet with an answer; None where no limit is known."""
+        return None
 
     @cached_property
     def _key(self) -> str | None:

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Iterable, Mapping
+from itertools import islice
 
 import msgspec
 
@@ -10,7 +11,7 @@ import edge
 from edge.api.discovery import SEEN, discovery_json, discovery_topic
 from edge.api.messages import PersonSeen
 from edge.config import Config
-from edge.core.names import levels_of_slugs, slug_of
+from edge.core.names import level_of, slug_of
 from edge.mqtt.device_link import DeviceLink
 from edge.runtime.bounded import BoundedDict
 
@@ -36,10 +37,13 @@ class PeopleTopics:
     def __init__(self, config: Config, link: DeviceLink, names: Mapping[str, str]) -> None:
         self._config, self._link = config, link
         self._signed = config.mqtt.signing_key() is not None  # Home Assistant cannot sign
-        self.names = dict(names)
-        self._slugs = {person_id: slug_of(name) for person_id, name in names.items()}
-        self._levels = levels_of_slugs(self._slugs)
-        self._owners = {level: person_id for person_id, level in self._levels.items()}
+        self.names: dict[str, str] = {}
+        self._slugs: dict[str, str | None] = {}
+        self._alike: dict[str, set[str]] = {}  # person ids by slug
+        self._levels: dict[str, str] = {}
+        self._owners: dict[str, str] = {}
+        self._take_names(names, names)
+        self._introduced = self._newest()
         self._last_seen: dict[str, str] = {}  # by person id
         self._removed = BoundedDict[str, None](REMOVED_MAX)
         self._connections, self._unsaid = 0, False
@@ -69,25 +73,24 @@ class PeopleTopics:
             self._last_seen[person_id] = ts
             self._publish(person_id)
 
-    def update(self, names: Mapping[str, str]) -> None:
-        """Move, add and clear topics and sensors after people were enrolled, renamed or removed."""
-        if names == self.names:
+    def update(self, names: Mapping[str, str], changed: Iterable[str]) -> None:
+        """Move, add and clear topics and sensors after people were enrolled, renamed or removed.
+
+        names: of everybody, by person id; changed: ids of all whose names may be others than before
+        """
+        changed = [one for one in changed if names.get(one) != self.names.get(one)]
+        if not changed:
             return
-        before, self.names, old = self.names, dict(names), self._levels
-        self._slugs = {
-            person_id: self._slugs[person_id] if before.get(person_id) == name else slug_of(name)
-            for person_id, name in names.items()
-        }
-        self._levels = levels_of_slugs(self._slugs)
-        self._owners = {level: person_id for person_id, level in self._levels.items()}
-        moved = {person_id: level for person_id, level in old.items() if self._levels.get(person_id) != level}
+        moved = self._take_names(names, changed)
         for level in moved.values():
             self._link.clear_state(f"person/{level}")
-        self._last_seen = {person_id: ts for person_id, ts in self._last_seen.items() if person_id in names}
-        for person_id in self._last_seen:
-            if person_id in moved or before[person_id] != names[person_id]:
+        for person_id in dict.fromkeys([*changed, *moved]):
+            if person_id not in names:
+                self._last_seen.pop(person_id, None)
+            elif person_id in self._last_seen:
                 self._publish(person_id)
-        if self._remove(moved.values()):
+        before, self._introduced = self._introduced, self._newest()
+        if self._remove(before):
             self.publish_discovery(removed=True)
 
     def hear(self, level: str, payload: bytes, *, retained: bool) -> None:
@@ -134,7 +137,7 @@ class PeopleTopics:
             discovery_json(
                 self._link.topics,
                 edge.__version__,
-                {self._levels[person_id]: name for person_id, name in self.names.items()},
+                self._introduced,
                 gone_now,
                 image=self._config.mqtt.image_last,
                 asks=not self._signed,
@@ -143,6 +146,45 @@ class PeopleTopics:
         ]
         before = payloads[0] if gone else None
         self._link.publish_retained(topic, payloads[-1], again=again, before=before)
+
+    def _newest(self) -> dict[str, str]:
+        """Names by level of those who have a sensor, in the order of enrollment."""
+        newest = list(islice(reversed(self.names), self._config.home_assistant.people_max))
+        return {self._levels[person_id]: self.names[person_id] for person_id in reversed(newest)}
+
+    def _take_names(self, names: Mapping[str, str], changed: Iterable[str]) -> dict[str, str]:
+        """Name some people anew. Returns the levels that somebody had and has no longer, by person id.
+
+        The levels of those who share a slug with them, or did, follow: see edge.core.names.levels_of.
+        """
+        touched: dict[str, None] = {}
+        for person_id in changed:
+            slugs = [self._slugs.pop(person_id, None)]
+            if person_id in names:
+                self.names[person_id], self._slugs[person_id] = names[person_id], slug_of(names[person_id])
+                slugs.append(self._slugs[person_id])
+            else:
+                self.names.pop(person_id, None)
+            touched[person_id] = None
+            for slug, belongs in zip(slugs, (False, True), strict=False):
+                if slug is not None:
+                    alike = self._alike.setdefault(slug, set())
+                    touched |= dict.fromkeys(sorted(alike)[:2])  # of more, each has a level of their id already
+                    (alike.add if belongs else alike.discard)(person_id)
+                    touched |= dict.fromkeys(sorted(alike)[:2])
+                    if not alike:
+                        del self._alike[slug]
+        levels = {one: self._level(one) for one in touched if one in self._slugs}
+        moved = {one: self._levels[one] for one in touched if levels.get(one) != self._levels.get(one, levels.get(one))}
+        for person_id, level in moved.items():
+            del self._levels[person_id], self._owners[level]
+        for person_id, level in levels.items():
+            self._levels[person_id], self._owners[level] = level, person_id
+        return moved
+
+    def _level(self, person_id: str) -> str:
+        slug = self._slugs[person_id]
+        return slug if slug is not None and len(self._alike[slug]) == 1 else level_of(person_id)
 
     def _publish(self, person_id: str) -> None:
         seen = PersonSeen(name=self.names[person_id], last_seen=self._last_seen[person_id])
@@ -159,12 +201,12 @@ class PeopleTopics:
             self._publish(person_id)
 
     def _remove(self, levels: Iterable[str]) -> bool:
-        """Note the sensors of levels that nobody has. Returns whether there are any."""
+        """Note which levels have no sensor any more. Returns whether there are any."""
         # Anything else is no topic of ours, and no sensor in Home Assistant.
-        gone = [level for level in levels if level not in self._owners and LEVEL.fullmatch(level)]
+        gone = [level for level in levels if level not in self._introduced and LEVEL.fullmatch(level)]
         for level in gone:
             self._removed[level] = None
-        for level in self._owners.keys() & self._removed.keys():
+        for level in self._introduced.keys() & self._removed.keys():
             del self._removed[level]
         return bool(gone)
 

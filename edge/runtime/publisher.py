@@ -4,7 +4,7 @@ import logging
 import time
 import uuid
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
 import edge
@@ -19,12 +19,13 @@ from edge.api.messages import (
     Settings,
     event_message,
 )
-from edge.api.redaction import redacted_event
+from edge.api.redaction import redaction
 from edge.api.topics import Topics
 from edge.config import Config
 from edge.core.codes import Code
 from edge.core.events import Event, person_event
 from edge.core.evidence import UNKNOWN
+from edge.core.types import Person
 from edge.errors import OutboxError, RefusedError
 from edge.inference.runtime import interpreter_class
 from edge.mqtt.device_link import INFLIGHT_MAX, DeviceLink, Outgoing
@@ -38,6 +39,7 @@ from edge.system.clock import rfc3339
 
 log = logging.getLogger("limen")
 
+LISTED_MAX = 100  # people in the state `gallery`, each with some 140 bytes
 CORRECTABLE_MAX = 100  # events of this run that can be corrected, each with its sample: in memory, 40 kB each
 INSTANCE_ID = uuid.uuid4().hex[:12]
 
@@ -50,8 +52,11 @@ class EventPublisher:
         self.published = 0
         self._present: dict[str, str | None] = {}  # the person's id of each track; None is somebody unknown
         self._last: Seen | None = None
-        self._known = self._templates()
-        self.people = PeopleTopics(config, link, self._enrolled())
+        gallery = device.recognizer.gallery
+        self._known = {person_id: gallery.template_count(person_id) for person_id in gallery.people}
+        gallery.take_changed()
+        self._enrolled, self._changed = Names(gallery.people), list[str]()
+        self.people = PeopleTopics(config, link, self._enrolled)
         self._recent = BoundedDict[str, Event](CORRECTABLE_MAX)
         self._deadlines = BoundedDict[int, float](config.mqtt.outbox_events_max)
         self._connections = 0
@@ -161,26 +166,35 @@ class EventPublisher:
         self._link.publish_state("info", info.json())
         self._link.publish_state("config", Settings(recognition=recognizer.recognizing, fpir=self._device.fpir).json())
         self.people.publish_discovery()
-        gallery = GalleryMessage(people=recognizer.people.summaries(), model=self._device.model)
+        gallery = GalleryMessage(
+            people=recognizer.people.summaries(LISTED_MAX),
+            model=self._device.model,
+            count=len(recognizer.gallery.people),
+        )
         self._link.publish_state("gallery", gallery.json())
         self._publish_presence()
 
     def publish_people(self) -> None:
         """Publish who was enrolled or removed since the last call; of the removed, erase everything."""
-        before, names = self._known, self.people.names
         self._drop_purged()
-        self._known, enrolled = self._templates(), self._enrolled()
-        removed = {person_id: name for person_id, name in names.items() if person_id not in enrolled}
+        gallery, names = self._device.recognizer.gallery, self.people.names
+        changed = gallery.take_changed()
+        removed = {one: names[one] for one in changed if one in names and one not in gallery.people}
+        present = [gallery.people[one] for one in changed if one in gallery.people]
+        new = {person.person_id for person in present} - names.keys()
+        self._changed = changed
         if removed:
-            self.erasure.erase(removed, enrolled)
-        self._update_topics(removed, enrolled)
-        for person_id, name in enrolled.items():
-            added = self._known.get(person_id, 0) - before.get(person_id, 0)
+            self.erasure.erase(removed, self._enrolled)
+        self._update_topics(removed, self._enrolled)
+        for person in present:
+            before, now = self._known.get(person.person_id, 0), gallery.template_count(person.person_id)
+            self._known[person.person_id] = now
             # Not where templates of another model were made again: then there were none before.
-            if added > 0 and (before.get(person_id) or person_id not in names):
-                why = f"{count_of(added, 'template')} added"
-                self._send(person_event("enrolled", person_id, name, time.monotonic(), why))
+            if now > before and (before or person.person_id in new):
+                why = f"{count_of(now - before, 'template')} added"
+                self._send(person_event("enrolled", person.person_id, person.name, time.monotonic(), why))
         for person_id in removed:
+            self._known.pop(person_id, None)
             self._send(person_event("forgotten", person_id, None, time.monotonic(), "the person was removed"))
         self.publish_states()
 
@@ -195,14 +209,6 @@ class EventPublisher:
         """Publish health, also where nothing changed: a subscriber sees that the device still runs."""
         self._link.publish_retained(self._topics.of("health"), health.json(), qos=0, again=True)
 
-    def _templates(self) -> dict[str, int]:
-        """How many templates each person has, by id."""
-        return self._device.recognizer.gallery.template_counts()
-
-    def _enrolled(self) -> dict[str, str]:
-        """Names by person id."""
-        return {person_id: person.name for person_id, person in self._device.recognizer.gallery.people.items()}
-
     def _publish_presence(self) -> None:
         people = sorted({self.people.names.get(person_id or "", UNKNOWN) for person_id in self._present.values()})
         presence = Presence(state=", ".join(people) or "nobody", people=people, last=self._last)
@@ -211,7 +217,7 @@ class EventPublisher:
     def _redact_outbox(self, _removed: Mapping[str, str], enrolled: Mapping[str, str]) -> None:
         """Take everybody who is not enrolled out of the events that wait. Raises OutboxError."""
         self._redaction_due = True
-        self._outbox.revise(lambda payload: redacted_event(payload, enrolled))
+        self._outbox.revise(redaction(enrolled))
         if self._outbox.problem is not None:
             raise OutboxError(self._outbox.problem)
         self._redaction_due = False
@@ -229,9 +235,27 @@ class EventPublisher:
 
     def _update_topics(self, _removed: Mapping[str, str], enrolled: Mapping[str, str]) -> None:
         """Clear retained topics and discovery of people who are no more, or have another name."""
-        self.people.update(enrolled)
-        if self._last is not None and self._last.name not in {UNKNOWN, *enrolled.values()}:
-            self._last = None
+        self.people.update(enrolled, self._changed)
+        if self._last is not None and self._last.name != UNKNOWN:
+            person = self._device.recognizer.gallery.find(self._last.name)
+            if person is None or person.name != self._last.name:
+                self._last = None
+
+
+class Names(Mapping[str, str]):
+    """The names of people as they are now, by person id."""
+
+    def __init__(self, people: Mapping[str, Person]) -> None:
+        self._people = people
+
+    def __getitem__(self, person_id: str) -> str:
+        return self._people[person_id].name
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._people)
+
+    def __len__(self) -> int:
+        return len(self._people)
 
 
 def drained(queue: deque[int]) -> list[int]:

@@ -105,6 +105,7 @@ class Replication:
 
     def _note_local_changes(self) -> None:
         news = self._db.record_local_changes()
+        self._changed |= self._db.gave_new_ids
         self._due |= dict.fromkeys(news, 0.0)
         self._checkpoint(self._db.revisions[person_id] for person_id in news)
 

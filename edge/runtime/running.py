@@ -64,6 +64,11 @@ class RunningDevice(DeviceContext):
             log.warning("the camera gives %s", "good frames again" if problem is None else f"{problem} frames")
 
     @property
+    def answer_bytes_max(self) -> int | None:
+        """See DeviceContext."""
+        return self.link.packet_bytes_max
+
+    @property
     def camera_silent(self) -> bool:
         """Whether the camera gave no frame lately."""
         return time.monotonic() - self.newest_at >= CAMERA_SILENT_SECONDS

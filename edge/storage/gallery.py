@@ -1,5 +1,6 @@
 """People and templates in SQLite: what `add` returned is on disk, also after a power cut."""
 
+import json
 import uuid
 from collections.abc import Iterable
 from dataclasses import replace
@@ -53,18 +54,41 @@ class SqliteGallery(Database):
         with self.reading():
             return self.people(), [template for table in OWNED for template in self.templates(table, "person")]
 
-    def people(self) -> list[Person]:
-        """Everybody, in the order of enrollment."""
+    def load_of(self, person_ids: Iterable[str]) -> tuple[list[Person], list[Template]]:
+        """As load, of some people; who is not there is left out."""
+        wanted = json.dumps(list(person_ids))
         with self.reading():
-            return [
-                person_of(row)
-                for row in self.rows("SELECT id, name, tau, expires, notify FROM person ORDER BY added, id")
-            ]
+            return self.people(wanted), [one for table in OWNED for one in self.templates(table, "person", wanted)]
 
-    def templates(self, table: str, owner: str) -> list[Template]:
-        """The templates of the present model in one table. owner: the column of the person's or stranger's id."""
+    def page(self, after: str | None, count: int) -> list[tuple[str, str]]:
+        """So many people in the order of enrollment: person id, and a mark after which the next page begins."""
+        added, _, person_id = (after or "").partition(" ")
+        with self.reading():
+            rows = self.rows(
+                "SELECT id, added || ' ' || id FROM person WHERE (added, id) > (?, ?) ORDER BY added, id LIMIT ?",
+                (added, person_id, count),
+            )
+        return [(person_id, mark) for person_id, mark in rows]
+
+    def people(self, wanted: str | None = None) -> list[Person]:
+        """Everybody, in the order of enrollment. wanted: a JSON list of ids, of some of them."""
+        chosen = "" if wanted is None else "WHERE id IN (SELECT value FROM json_each(?))"
+        with self.reading():
+            rows = self.rows(
+                f"SELECT id, name, tau, expires, notify FROM person {chosen} ORDER BY added, id",  # noqa: S608 -- ours
+                () if wanted is None else (wanted,),
+            )
+        return [person_of(row) for row in rows]
+
+    def templates(self, table: str, owner: str, wanted: str | None = None) -> list[Template]:
+        """The templates of the present model in one table. owner: the column of the person's or stranger's id.
+
+        wanted: a JSON list of owners' ids, of some of them
+        """
+        chosen = "" if wanted is None else f"AND {owner} IN (SELECT value FROM json_each(?))"  # noqa: S608 -- ours
         rows = self.rows(
-            f"SELECT id, {owner}, embedding FROM {table} WHERE {self.usable} ORDER BY added, id"  # noqa: S608 -- ours
+            f"SELECT id, {owner}, embedding FROM {table} WHERE {self.usable} {chosen} ORDER BY added, id",  # noqa: S608 -- ours
+            () if wanted is None else (wanted,),
         )
         return [
             Template(template_id, whose, np.frombuffer(blob, dtype="<f4"), self.model, negative=table == "negative")

@@ -110,6 +110,13 @@ STEPS = (
         # Numbers the sightings of all strangers, so that their order does not depend on a clock.
         "ALTER TABLE stranger ADD COLUMN turn INTEGER NOT NULL DEFAULT 0",
     ),
+    (
+        # Without them a change of one person reads everybody's rows, also to check the references to a removed one.
+        "CREATE INDEX person_added ON person (added, id)",
+        "CREATE INDEX template_person ON template (person)",
+        "CREATE INDEX negative_person ON negative (person)",
+        "CREATE INDEX stranger_template_stranger ON stranger_template (stranger)",
+    ),
 )
 
 

@@ -35,6 +35,7 @@ class SqliteReplication:
 
     device: the name under which this camera writes
     revisions: by person id, in the order in which they were written; to be read only
+    gave_new_ids: whether the last record_local_changes did: the gallery in memory has the old ones
 
     Raises GalleryError where they cannot be read.
     """
@@ -48,6 +49,7 @@ class SqliteReplication:
     ) -> None:
         self._db, self._device, self._people_max, self._tombstones_max = db, device, people_max, tombstones_max
         self.revisions: dict[str, Revision] = {}
+        self.gave_new_ids = False
         self._records: dict[str, TemplateRecord] = {}  # of templates that are not in the gallery yet
         self._written: tuple[int, int] | None = None
         self.load()
@@ -70,10 +72,11 @@ class SqliteReplication:
 
         Returns the ids of the people who were changed.
         """
+        self.gave_new_ids = False
         if self._db.change_token() == self._written:
             return []
         with self._db.transaction():
-            self._give_new_ids()
+            self.gave_new_ids = self._give_new_ids()
             news = local_changes(self.revisions, self.gallery(), self._device)
             for revision in news:
                 self._keep(revision)
@@ -205,8 +208,12 @@ class SqliteReplication:
                 self._db.execute(f"UPDATE {table} SET person = ? WHERE id = ?", (person_id, template_id))  # noqa: S608 -- ours
         return {people[one] for one, _ in before.items() ^ after.items() for people in (before, after) if one in people}
 
-    def _give_new_ids(self) -> None:
-        """Give new ids to what an import brought back: an id that was removed, or is a part of a person, stays so."""
+    def _give_new_ids(self) -> bool:
+        """Give new ids to what an import brought back: an id that was removed, or is a part of a person, stays so.
+
+        Returns whether there was any.
+        """
+        before = self._db.change_token()
         shown = members(self.revisions.values())
         self._db.execute("PRAGMA defer_foreign_keys = ON")  # until the transaction ends
         for person_id, member in self.gallery().items():
@@ -222,6 +229,7 @@ class SqliteReplication:
                             f"UPDATE {table} SET id = ? WHERE id = ?",  # noqa: S608 -- ours
                             (f"e_{uuid.uuid4().hex}", template_id),
                         )
+        return self._db.change_token() != before
 
     def _owned(self, table: str) -> dict[str, frozenset[str]]:
         """The ids of templates in one table, by person id."""

@@ -88,5 +88,5 @@ class Porch:
         people, templates = device.store.load()
         assert {person.person_id for person in people} >= {template.person_id for template in templates}
         assert list(device.recognizer.gallery.people.values()) == people
-        known = [template.template_id for template in device.recognizer.gallery.templates]
-        assert known == [template.template_id for template in templates]
+        known = {(one.template_id, one.person_id, one.negative) for one in device.recognizer.gallery.templates}
+        assert known == {(one.template_id, one.person_id, one.negative) for one in templates}

@@ -7,12 +7,10 @@ from edge.api.replies import ExportedReply, ImportedReply, RebuiltReply
 from edge.api.requests import ExportGallery, ImportGallery, RebuildGallery
 from edge.core.codes import Code
 from edge.errors import CipherError, GalleryError, RefusedError
-from edge.runtime.context import DeviceContext, decode_base64
+from edge.runtime.context import ANSWER_BYTES, DeviceContext, decode_base64
 from edge.runtime.handlers.registry import handles, prepares
 from edge.storage.archive import check
 from edge.system.crypto import ARCHIVE
-
-ANSWER_BYTES = 1000  # of an answer beside the gallery
 
 
 @handles(ExportGallery)

@@ -1,23 +1,40 @@
 """What changes people, and what an event was really of."""
 
 from dataclasses import asdict
+from itertools import accumulate
 
 import msgspec
 
 from edge.api.replies import CorrectedReply, EnrolledReply, PeopleReply, PersonReply, RemovedReply, RenamedReply
-from edge.api.requests import CorrectEvent, ListPeople, MergePeople, RemovePerson, RenamePerson, SetPerson
+from edge.api.requests import PAGE_MAX, CorrectEvent, ListPeople, MergePeople, RemovePerson, RenamePerson, SetPerson
 from edge.core.codes import Code
 from edge.core.people import PersonChanges
+from edge.core.types import PersonSummary
 from edge.errors import RefusedError
-from edge.runtime.context import DeviceContext
+from edge.runtime.context import ANSWER_BYTES, DeviceContext
 from edge.runtime.handlers.enrollment import enrolled_reply
 from edge.runtime.handlers.registry import handles
 
 
 @handles(ListPeople)
-def list_people(_request: ListPeople, device: DeviceContext) -> PeopleReply:
-    """Everybody, and the gallery's tau."""
-    return PeopleReply(people=device.people.summaries(), tau=device.recognizer.gallery.tau)
+def list_people(request: ListPeople, device: DeviceContext) -> PeopleReply:
+    """A page of people, as long as asked for and as the broker takes, and the gallery's tau."""
+    limit = PAGE_MAX if request.limit is msgspec.UNSET else request.limit
+    found = device.people.page(None if request.after is msgspec.UNSET else request.after, limit + 1)
+    taken = fitting([person for person, _ in found[:limit]], device.answer_bytes_max)
+    return PeopleReply(
+        people=[person for person, _ in found[:taken]],
+        tau=device.recognizer.gallery.tau,
+        next=found[taken - 1][1] if taken < len(found) else msgspec.UNSET,
+    )
+
+
+def fitting(people: list[PersonSummary], bytes_max: int | None) -> int:
+    """How many of them an answer of that size holds; one in any case."""
+    if bytes_max is None:
+        return len(people)
+    sizes = accumulate(len(msgspec.json.encode(person)) + 1 for person in people)  # each with a comma
+    return max(1, sum(size <= bytes_max - ANSWER_BYTES for size in sizes)) if people else 0
 
 
 @handles(RenamePerson)

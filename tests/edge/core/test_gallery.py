@@ -95,3 +95,86 @@ def test_identification_is_what_a_loop_says(seed, people, templates):
     assert best[match.nearest.name] == pytest.approx(ranked[0][1], abs=1e-5)
     if people > 1:
         assert match.runner_up_distance == pytest.approx(ranked[1][1], abs=1e-5)
+
+
+# Sums of few halves and quarters: every distance is exact in float32, so that a tie is one.
+LOOK = st.lists(st.sampled_from([-0.5, -0.25, 0.0, 0.25, 0.5]), min_size=3, max_size=3)
+LOOKS = st.lists(st.tuples(LOOK, st.booleans()), max_size=3)
+CHANGES = st.lists(st.tuples(st.integers(0, 5), st.none() | LOOKS), max_size=40)
+
+
+def plain(looks, probe):
+    """The nearest person, their distance, the next one and theirs, said by loops; looks: by person, in order."""
+    near = []
+    for who, several in looks.items():
+        distances = {
+            negative: [
+                2 - 2 * sum(a * b for a, b in zip(look, probe, strict=True)) for look, no in several if no is negative
+            ]
+            for negative in (False, True)
+        }
+        if distances[False] and min(distances[False]) < min(distances[True], default=float("inf")):
+            near.append((min(distances[False]), who))
+    ranked = sorted(near, key=lambda one: one[0])[:2]  # stable: of two as near, who came first
+    return [(f"p_{who}", distance) for distance, who in ranked]
+
+
+def templates_of(who, looks, serial):
+    return [
+        Template(f"e_{serial}_{number}", f"p_{who}", np.array(look, np.float32), MODEL, negative=negative)
+        for number, (look, negative) in enumerate(looks)
+    ]
+
+
+def ranked(match):
+    pairs = ((match.nearest, match.distance), (match.runner_up, match.runner_up_distance))
+    return [(person.person_id, distance) for person, distance in pairs if person is not None]
+
+
+@given(CHANGES, st.lists(LOOK, min_size=1, max_size=3))
+def test_after_any_changes_identification_is_what_loops_say_exactly(changes, probes):
+    gallery, known = Gallery(MODEL, lambda _fmr: 0.5), {}
+    for serial, (who, looks) in enumerate(changes):
+        if looks is None:
+            gallery.remove(f"p_{who}")
+            known.pop(who, None)
+        else:
+            gallery.put(Person(f"p_{who}", f"name {who}"), templates_of(who, looks, serial))
+            known[who] = looks
+    filled = gallery.empty()
+    filled.fill(gallery.people.values(), gallery.templates)
+    for probe in probes:
+        expected = plain(known, probe)
+        assert ranked(gallery.identify(np.array(probe, np.float32))) == expected
+        assert ranked(filled.identify(np.array(probe, np.float32))) == expected
+    assert [gallery.template_count(f"p_{who}") for who in known] == [
+        sum(not negative for _, negative in looks) for looks in known.values()
+    ]
+    assert all(gallery.find(f"NAME {who}") == gallery.people[f"p_{who}"] for who in known)
+
+
+@given(st.integers(0, 2**32 - 1), st.lists(st.integers(0, 99), max_size=300))
+def test_the_distance_does_not_depend_on_the_order_of_changes(seed, again):
+    rng = np.random.default_rng(seed)
+    looks = rng.normal(size=(100, 3, 128)).astype(np.float32)
+    looks /= np.linalg.norm(looks, axis=2, keepdims=True)
+    people = [Person(f"p_{number}", f"n{number}") for number in range(100)]
+    templates = [[Template(f"e{number}_{row}", f"p_{number}", look, MODEL) for row, look in enumerate(several)]
+                 for number, several in enumerate(looks)]  # fmt: skip
+    filled, changed = (Gallery(MODEL, lambda _fmr: 0.5) for _ in range(2))
+    for gallery in (filled, changed):
+        gallery.fill(people, [one for several in templates for one in several])
+    for number in again:
+        changed.put(people[number], templates[number])
+    probe = unit(*(looks[7, 0] + 0.5 * looks[8, 0]))
+    assert ranked(changed.identify(probe)) == ranked(filled.identify(probe))
+    assert {one.template_id for one in changed.templates} == {one.template_id for one in filled.templates}
+    near = changed.near(looks[7], 0.01)
+    assert sorted(near) == [("p_7", f"e7_{row}") for row in range(3)]
+
+
+def test_nothing_of_who_was_removed_stays_in_memory():
+    gallery = gallery_of(("alice", None, unit(1, 2, 3)), ("bob", None, unit(0, 1, 0)))
+    gallery.remove("p_alice")
+    assert not (gallery._own._matrix == unit(1, 2, 3)[0]).any()
+    assert ranked(gallery.identify(unit(1, 2, 3)))[0][0] == "p_bob"

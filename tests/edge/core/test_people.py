@@ -175,3 +175,22 @@ def test_a_tau_of_ones_own_is_of_one_model(door, path):
     newer = open_door(path, TurnedEmbedder(), "b" * 64)
     handle(newer, RebuildGallery())
     assert newer.gallery.find("alice").tau is None
+
+
+def test_a_change_reads_those_alone_who_are_changed(door, monkeypatch):
+    enrolled(door, alice=RED, bob=GREEN)
+
+    def refused():
+        raise AssertionError("everybody was read")
+
+    monkeypatch.setattr(door.store, "load", refused)
+    enrolled(door, carol=BLUE)
+    assert handle(door, RenamePerson("carol", "Caro")).ok
+    assert handle(door, SetPerson("Caro", {"tau": 0.3})).ok
+    assert handle(door, MergePeople("bob", "alice")).ok
+    assert handle(door, RemovePerson("Caro")).ok
+    assert (named(door, RED), named(door, GREEN), named(door, BLUE)) == ("alice", "alice", None)
+    monkeypatch.undo()
+    before = door.people.summaries()
+    door.reload()
+    assert door.people.summaries() == before

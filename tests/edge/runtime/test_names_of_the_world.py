@@ -2,6 +2,7 @@
 
 import json
 from contextlib import contextmanager
+from dataclasses import replace
 from queue import SimpleQueue
 
 import numpy as np
@@ -109,6 +110,8 @@ def test_the_names_of_forty_languages(config, household, broker, monkeypatch):
     everybody = [name for pair in NAMES.values() for name in pair]
     assert len(NAMES) >= 40
     portrait = portrait_jpeg()
+    sensors_for_all = replace(config.home_assistant, people_max=len(everybody))
+    config = replace(config, home_assistant=sensors_for_all)
     with at_the_door(config, household) as (service, come):
         others(monkeypatch, service)
         ids = {}
