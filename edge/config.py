@@ -45,6 +45,8 @@ class CameraConfig:
     full_width_px: of the high-resolution stream of picamera, from which faces are cut
     full_height_px: of the same picture
     windows_per_frame_max: parts of a frame in which faces are looked for; more see far people sooner and cost more
+    fov_deg: degrees that the picture shows from left to right, from which `limen doctor` says how far it sees; known of
+        the Pi's own cameras if not given
     privacy_zones: left, top, width, height of each, as shares of the picture; black before any frame is processed
     """
 
@@ -54,6 +56,7 @@ class CameraConfig:
     full_width_px: Count = 1280
     full_height_px: Count = 960
     windows_per_frame_max: Count = 2
+    fov_deg: Annotated[float, msgspec.Meta(ge=5, le=170)] | None = None
     privacy_zones: tuple[Zone, ...] = ()
 
 

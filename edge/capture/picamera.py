@@ -134,6 +134,12 @@ def picamera2_class() -> Any:
     return Picamera2
 
 
+def sensor_name() -> str:
+    """The sensor of the first camera, such as imx708_wide; empty where it is not known. Raises CameraError."""
+    cameras = picamera2_class().global_camera_info()
+    return str(cameras[0].get("Model", "")) if cameras else ""
+
+
 def rgb_of_yuv420(planes: NDArray[np.uint8], size: tuple[int, int]) -> RgbImage:
     """Convert a frame from YUV 4:2:0 to RGB.
 

@@ -13,6 +13,7 @@ from edge.api.signing import key_id
 from edge.capture import open_source
 from edge.config import Config, masked
 from edge.core.align import CROP_PX
+from edge.core.reach import FIELD_OF_VIEW_DEG, reach_text
 from edge.errors import LimenError
 from edge.inference.runtime import interpreter_class
 from edge.mqtt.controller import Controller
@@ -116,7 +117,20 @@ def camera(config: Config) -> str:
     if frame is None:
         raise OSError(f"{what} gave no frame in {FRAME_SECONDS:g} s")
     height, width = frame.best.shape[:2]
-    return f"{what}: {width}x{height}, mean level {frame.image.mean():.0f}"
+    return f"{what}: {width}x{height}, mean level {frame.image.mean():.0f}; {reach(config, width)}"
+
+
+def reach(config: Config, width_px: int) -> str:
+    """From how far a face is seen and told."""
+    fov_deg = config.camera.fov_deg
+    if fov_deg is None and config.camera.kind == "picamera":
+        from edge.capture.picamera import sensor_name
+
+        fov_deg = FIELD_OF_VIEW_DEG.get(sensor_name())
+    told_px = config.decision.quality.face_px_min
+    if fov_deg is None:
+        return f"{told_px:g} px of a face are needed; set camera.fov_deg to know at how many metres that is"
+    return reach_text(width_px, fov_deg, told_px)
 
 
 def broker(config: Config) -> str:

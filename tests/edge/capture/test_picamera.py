@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edge.capture import open_source
-from edge.capture.picamera import rgb_of_yuv420
+from edge.capture.picamera import rgb_of_yuv420, sensor_name
 from edge.config import CameraConfig
 from edge.errors import CameraError
 from tests.edge.capture.fakes import BUFFERS, FakePicamera2
@@ -137,3 +137,10 @@ def test_the_padding_of_the_pis_camera_is_cut_off():
     seen = rgb_of_yuv420(padded, (320, 240))
     assert (seen == cv2.cvtColor(packed, cv2.COLOR_YUV2RGB_I420)).all()
     assert np.abs(seen.astype(int) - rgb).mean() < 12
+
+
+@pytest.mark.parametrize(("found", "name"), [([{"Model": "imx708_wide"}], "imx708_wide"), ([{}], ""), ([], "")])
+def test_the_sensor_is_named_by_the_library(monkeypatch, found, name):
+    kind = SimpleNamespace(global_camera_info=lambda: found)
+    monkeypatch.setitem(sys.modules, "picamera2", SimpleNamespace(Picamera2=kind))
+    assert sensor_name() == name

@@ -310,12 +310,20 @@ def test_the_doctor_finds_what_is_good_and_what_is_amiss(limen, pictures):
     assert "numpy" in told["OK    packages"]
     assert " ms" in told["OK    models"]
     assert "x" in told["OK    camera"]
+    assert "set camera.fov_deg to know at how many metres" in told["OK    camera"]
     assert "127.0.0.1:1 cannot be reached" in told["FAIL  broker"]
 
 
 def test_the_doctor_is_content_when_all_is_there(limen, pictures, broker):
     result = limen("doctor", "--source", pictures, "--broker", f"127.0.0.1:{broker.port}")
     assert result.exit_code == 0, result.output
+
+
+def test_the_doctor_says_from_how_far_a_face_is_told(limen, pictures):
+    config = pictures / "limen.toml"
+    config.write_text("[camera]\nfov_deg = 66\n[decision.quality]\nface_px_min = 30\n")
+    said = limen("--config", config, "doctor", "--source", pictures / "portrait.png", "--broker", "127.0.0.1:1").output
+    assert "told from 1.8 m down (30 px are needed) at 66 degrees" in said
 
 
 def test_the_doctor_says_that_a_clock_was_once_ahead_and_resets_it(limen, pictures, monkeypatch):

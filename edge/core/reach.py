@@ -1,0 +1,32 @@
+"""From how far a face is seen and told: pixels, the angle of a lens, and the width of a head."""
+
+import math
+
+HEAD_M = 0.14  # how wide an adult's face is, from cheek to cheek
+SEEN_PX = 24.0  # from which a face is nearly always found (tests.bench.footage)
+
+# Degrees across the full width of the sensor, by its name, as Raspberry Pi's documentation states them.
+FIELD_OF_VIEW_DEG = {
+    "imx708": 66.0,  # Camera Module 3
+    "imx708_wide": 102.0,
+    "imx219": 62.2,  # Camera Module 2
+    "ov5647": 53.5,  # Camera Module 1
+}
+
+
+def reach_m(width_px: int, fov_deg: float, face_px: float) -> float:
+    """Compute at how many metres, in the middle of the picture, a face is that many pixels wide.
+
+    width_px: of the picture; fov_deg: of the lens across that picture, below 180
+    """
+    pixels_to_one = width_px / 2 / math.tan(math.radians(fov_deg) / 2)  # of a thing as wide as it is far away
+    return pixels_to_one * HEAD_M / face_px
+
+
+def reach_text(width_px: int, fov_deg: float, told_px: float) -> str:
+    """Say it for people."""
+    seen, told = (reach_m(width_px, fov_deg, face_px) for face_px in (SEEN_PX, told_px))
+    return (
+        f"a face is seen from {seen:.1f} m down ({SEEN_PX:g} px) and told from {told:.1f} m down ({told_px:g} px are "
+        f"needed) at {fov_deg:g} degrees"
+    )
