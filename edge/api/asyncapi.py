@@ -5,6 +5,7 @@ Made from the typed requests and messages: `python -m edge.api.asyncapi > deploy
 
 import sys
 from collections.abc import Mapping
+from inspect import cleandoc
 from typing import NamedTuple
 
 import msgspec
@@ -144,7 +145,7 @@ def document() -> dict[str, object]:
         "defaultContentType": "application/json",
         "channels": channels,
         "operations": operations,
-        "components": {"schemas": schemas},
+        "components": {"schemas": tidied(schemas)},
     }
 
 
@@ -190,6 +191,18 @@ def answer_schema(kind: type[Request]) -> dict[str, object]:
 def reference(kind: type) -> dict[str, object]:
     """To a type's schema."""
     return {"$ref": SCHEMAS.format(name=kind.__name__)}
+
+
+def tidied(schema: object) -> object:
+    """The schema as every version of msgspec and Python writes it: descriptions not indented, null the last choice."""
+    if isinstance(schema, list):
+        return [tidied(part) for part in schema]
+    if not isinstance(schema, dict):
+        return cleandoc(schema) if isinstance(schema, str) else schema
+    parts = {key: tidied(part) for key, part in schema.items()}
+    if isinstance(choices := parts.get("anyOf"), list):
+        choices.sort(key=lambda choice: choice == {"type": "null"})
+    return parts
 
 
 def first_line(kind: type) -> str:

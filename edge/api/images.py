@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from edge.api.image_headers import FORMATS, JPEG_SCANS_MAX, ImageHeader, converted_how, image_header
 from edge.core.codes import Code
 from edge.errors import ImageError, RefusedError
+from edge.system.files import exists, is_file
 
 RgbImage = NDArray[np.uint8]  # (H, W, 3)
 
@@ -47,6 +48,11 @@ def read_image(encoded: bytes, what: str, pixels_max: int) -> RgbImage:
     if header.problem is not None:
         of_size = f" of {size}" if header.width_px or header.height_px else ""
         raise RefusedError(Code.IMAGE_BROKEN, f"{what} is a {header.format}{of_size} that {header.problem}")
+    if header.format == "GIF" and not cv2.haveImageWriter(".gif"):  # OpenCV asks of a reader only for a file
+        raise RefusedError(
+            Code.NOT_AN_IMAGE,
+            f"{what} is a GIF, which OpenCV {cv2.__version__} of this device does not read: save it as PNG or JPEG",
+        )
     if not header.decoded_px:
         raise RefusedError(Code.IMAGE_BROKEN, f"{what} is {size}")
     image = decode(encoded, header)
@@ -58,8 +64,8 @@ def read_image(encoded: bytes, what: str, pixels_max: int) -> RgbImage:
 def read_image_file(path: Path, pixels_max: int = FILE_PIXELS_MAX) -> RgbImage:
     """Decode a picture on the device's own disk, by the rules of read_image. Raises ImageError that names the file."""
     try:
-        if not path.is_file():  # neither a folder nor a device that gives bytes for ever
-            raise ImageError(f"{path} is no file" if path.exists() else f"there is no picture {path}")
+        if not is_file(path):  # neither a folder nor a device that gives bytes for ever
+            raise ImageError(f"{path} is no file" if exists(path) else f"there is no picture {path}")
         length = path.stat().st_size
         if length > FILE_BYTES_MAX:
             raise ImageError(f"{path} has {length} bytes; at most {FILE_BYTES_MAX} are read")

@@ -21,6 +21,7 @@ from edge.errors import CameraError
 READ_SECONDS_MAX = 10.0  # that opening, or one frame, may take
 DEVICES = "/dev/"
 PYAV_VERSION_MIN = (14, 1)  # the first whose frames have their rotation
+PYAV_MAJOR_MAX = 18  # 19 opens nothing with metadata_errors
 PACKETS_DAMAGED_MAX = 250  # one after the other: ten seconds of a stream
 
 # OpenCV reads this when it first uses FFmpeg. Quiet: limen logs a failure in one line, FFmpeg writes one a frame.
@@ -58,13 +59,13 @@ def open_decoder(location: str) -> Decoder:
 
 
 def pyav() -> Any | None:
-    """Import the module av; None where it is not installed or is too old."""
+    """Import the module av; None where it is not installed, or of a version that was not tested."""
     try:
         av = import_module("av")
     except (ImportError, ValueError):  # ValueError: it was built for another NumPy
         return None
     major, minor = av.__version__.split(".")[:2]
-    return av if (int(major), int(minor)) >= PYAV_VERSION_MIN else None
+    return av if PYAV_VERSION_MIN <= (int(major), int(minor)) < (PYAV_MAJOR_MAX + 1, 0) else None
 
 
 class OpenCvDecoder:
@@ -83,6 +84,7 @@ class OpenCvDecoder:
             raise CameraError(f"{self._name} cannot be opened as video: {text_of(error)}") from error
         if not self._capture.isOpened():
             raise CameraError(f"{self._name} cannot be opened as video")
+        self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)  # OpenCV 4.11 turns no frame unless it is asked
         self.frames_per_second = float(self._capture.get(cv2.CAP_PROP_FPS)) or math.nan
         frames = float(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
         self.duration_seconds = frames / self.frames_per_second if frames > 0 else math.nan

@@ -8,6 +8,7 @@ from pathlib import Path
 from edge.api.images import read_image_file
 from edge.core.types import Frame
 from edge.errors import CameraError, ImageError
+from edge.system.files import is_dir
 
 log = logging.getLogger("limen")
 
@@ -28,7 +29,7 @@ class ImageFrames:
 
     def __init__(self, location: str, frames_per_second: float, *, loop: bool = False) -> None:
         self.location, self.frames_per_second, self.loop = location, frames_per_second, loop
-        found = Path(location).iterdir() if Path(location).is_dir() else map(Path, glob.glob(location))  # noqa: PTH207 -- a glob may be absolute, which Path.glob refuses
+        found = Path(location).iterdir() if is_dir(Path(location)) else map(Path, glob.glob(location))  # noqa: PTH207 -- a glob may be absolute, which Path.glob refuses
         self.paths = sorted(path for path in found if path.suffix.lower() in SUFFIXES)
         if not self.paths:
             raise CameraError(f"no pictures in {location}: expected a folder or glob of {', '.join(sorted(SUFFIXES))}")

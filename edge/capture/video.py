@@ -14,6 +14,7 @@ from edge.capture.decoders import DEVICES, Decoder, open_decoder
 from edge.config import masked
 from edge.core.types import Frame
 from edge.errors import CameraError
+from edge.system.files import is_file
 
 log = logging.getLogger("limen")
 
@@ -65,7 +66,7 @@ class VideoFrames:
         self._closed.set()
 
     def _open(self) -> Decoder:
-        if not self.live and not Path(self.location).is_file():
+        if not self.live and not is_file(Path(self.location)):
             raise CameraError(f"there is no video {masked(self.location)}")
         return open_decoder(self.location)
 

@@ -26,9 +26,10 @@ def main(context: click.Context, path: Path | None, gallery: Path | None) -> Non
     from dataclasses import replace
 
     from edge.config import Config, load_config
+    from edge.system.files import is_file
 
     try:
-        if path is None and SYSTEM_CONFIG.is_file():
+        if path is None and is_file(SYSTEM_CONFIG):
             path = SYSTEM_CONFIG
     except PermissionError as error:
         raise ConfigError(f"{SYSTEM_CONFIG} is not for you to read: sudo -u limen, or --config FILE") from error

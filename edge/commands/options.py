@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from edge.errors import LimenError
+from edge.system.files import is_dir
 
 if TYPE_CHECKING:  # imported where they are used: --help and --version need not wait for OpenCV and the runtime
     import numpy as np
@@ -76,7 +77,7 @@ def camera_of(source: str, camera: "CameraConfig") -> "CameraConfig":
     """The camera that --source means."""
     if source == "picamera":
         return replace(camera, kind="picamera", location="")
-    pictures = Path(source).is_dir() or "*" in source
+    pictures = is_dir(Path(source)) or "*" in source
     return replace(camera, kind="images" if pictures else "video", location=source)
 
 

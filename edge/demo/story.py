@@ -22,6 +22,7 @@ from edge.errors import LimenError
 from edge.mqtt.controller import Controller
 from edge.runtime.assembly import Device
 from edge.runtime.loop import DeviceLoop
+from edge.system.files import exists, is_dir
 
 ANNA, OTTO = 0, 3  # who they are in the sheet of people
 ONLINE_SECONDS, VERDICT_SECONDS = 30.0, 30.0
@@ -39,9 +40,9 @@ def play(config: Config, folder: Path, picture: Path, say: Callable[[str], None]
     folder: for the gallery of these few seconds; picture: where the annotated frame is written; slowness: see Film.
     Raises StoryError where an event differs from the story.
     """
-    if not cv2.haveImageWriter(str(picture)) or not picture.parent.is_dir():
+    if not cv2.haveImageWriter(str(picture)) or not is_dir(picture.parent):
         raise StoryError(f"--picture {picture}: expected a name that ends in .jpg or .png, in a folder that is there")
-    if not os.access(picture if picture.exists() else picture.parent, os.W_OK, effective_ids=True):
+    if not os.access(picture if exists(picture) else picture.parent, os.W_OK, effective_ids=True):
         raise StoryError(f"--picture {picture} is not for this user to write")
     config = replace(
         config,

@@ -12,6 +12,7 @@ from typing import TypeVar, overload
 import msgspec
 
 from edge.errors import ModelError
+from edge.system.files import is_file
 
 
 class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -150,7 +151,7 @@ def cohort_path(model: Path) -> Path:
 
 def sha256_of(path: Path) -> str:
     """Compute the hex digest of a file's bytes. Raises ModelError where there is no such file."""
-    if not path.is_file():
+    if not is_file(path):
         raise ModelError(f"model {path} is missing")
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -179,7 +180,7 @@ def read_card(model: Path, kind: type[Card] = Card) -> Card:
     """
     digest = sha256_of(model)
     path = card_path(model)
-    if not path.is_file():
+    if not is_file(path):
         raise ModelError(f"model {model} has no card {path.name} beside it")
     try:
         card = msgspec.json.decode(path.read_bytes(), type=kind)

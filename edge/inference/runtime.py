@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from edge.errors import ModelError
+from edge.system.files import is_file
 
 MODELS_DIR = Path(__file__).parent.parent / "models"
 
@@ -41,7 +42,7 @@ class Graph:
     """
 
     def __init__(self, path: Path, threads: int = 1) -> None:
-        if not path.is_file():
+        if not is_file(path):
             raise ModelError(f"model {path} is missing")
         try:
             self._interpreter = interpreter_class()(model_path=str(path), num_threads=threads)

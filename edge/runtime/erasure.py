@@ -14,6 +14,7 @@ import numpy as np
 from edge.config import Config
 from edge.errors import LimenError, OutboxInUseError
 from edge.storage.outbox import Outbox
+from edge.system.files import is_file
 
 log = logging.getLogger("limen")
 
@@ -60,7 +61,7 @@ def erase_from_outbox(config: Config, removed: Mapping[str, str]) -> None:
     A device that runs has its outbox open, and erases by itself. Raises OutboxError where the disk cannot be written.
     """
     path = config.mqtt.outbox_beside(config.gallery.path)
-    if not removed or not path.is_file():
+    if not removed or not is_file(path):
         return
     try:
         with closing(Outbox(path, config.mqtt.outbox_events_max)) as outbox:

@@ -16,6 +16,7 @@ from edge.storage.database import Database
 from edge.storage.migrations import migrate
 from edge.storage.unit_of_work import UnitOfWork
 from edge.storage.words import count_of
+from edge.system.files import exists, is_dir, is_file
 
 VERSION = 6  # of the tables of an archive, which releases from 1 on read: see edge.storage.migrations.STEPS
 PERSON = "id, name, key, tau, added, expires, notify"
@@ -43,9 +44,9 @@ def write_new(path: Path, data: bytes) -> None:
 
     Raises GalleryError where the file exists or cannot be written.
     """
-    if path.exists():
+    if exists(path):
         raise GalleryError(f"{path} is there already and is not overwritten")
-    if not path.parent.is_dir():
+    if not is_dir(path.parent):
         raise GalleryError(f"there is no folder {path.parent} to export to")
     partial = path.with_name(f".{path.name}.partial")
     try:
@@ -61,7 +62,7 @@ def write_new(path: Path, data: bytes) -> None:
 
 def read(path: Path) -> bytes:
     """An archive, or another gallery as it is now. Raises GalleryError where there is none."""
-    if not path.is_file():
+    if not is_file(path):
         raise GalleryError(f"there is no gallery {path}")
     try:
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as file:

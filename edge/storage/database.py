@@ -8,6 +8,7 @@ from urllib.parse import quote
 from edge.errors import GalleryError, LimenError
 from edge.storage.migrations import migrate
 from edge.storage.unit_of_work import UnitOfWork, Values
+from edge.system.files import is_file
 
 BUSY_SECONDS = 5.0
 PRAGMAS = (
@@ -37,7 +38,7 @@ class SqliteFile(UnitOfWork):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch(mode=0o600)
-            self.checkpoint_pending = log.is_file() and log.stat().st_size > 0  # of a process that was killed
+            self.checkpoint_pending = is_file(log) and log.stat().st_size > 0  # of a process that was killed
             db = sqlite3.connect(f"file:{quote(str(path))}", uri=True, isolation_level=None, timeout=busy_seconds)
         except (OSError, sqlite3.Error) as error:
             raise self._cannot_open(error) from error

@@ -139,6 +139,10 @@ class FakeCapture:
         """It is."""
         return True
 
+    def set(self, prop: int, value: float) -> bool:
+        """Frames are to be turned upright, and nothing else is asked."""
+        return (prop, value) == (cv2.CAP_PROP_ORIENTATION_AUTO, 1)
+
     def get(self, prop: int) -> float:
         """What a file claims."""
         values = {
