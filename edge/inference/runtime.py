@@ -22,7 +22,7 @@ def interpreter_class() -> type[Any]:
     except ImportError:
         if find_spec("tflite_runtime") is None:
             raise ModelError(
-                "no TFLite runtime: install ai-edge-litert (64-bit, Python 3.11 to 3.13) or tflite-runtime"
+                "no TFLite runtime: install ai-edge-litert (64-bit, Python 3.11 to 3.14) or tflite-runtime"
             ) from None
         # Checked before it is imported: it was built for NumPy 1, prints pages of warnings with 2, and then fails.
         if int(np.__version__.split(".")[0]) >= 2:

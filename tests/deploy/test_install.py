@@ -11,7 +11,7 @@ from edge.config import Config, load_config
 DEPLOY = Path(__file__).parents[2] / "deploy"
 
 
-@pytest.mark.parametrize("script", ["install", "rehearse", "demo", "wheels", "need.sh"])
+@pytest.mark.parametrize("script", ["install", "rehearse", "demo", "locked.sh", "need.sh"])
 def test_a_script_is_one_that_bash_reads(script):
     assert subprocess.run(["bash", "-n", DEPLOY / script], check=False).returncode == 0
 
@@ -19,7 +19,7 @@ def test_a_script_is_one_that_bash_reads(script):
 def test_it_explains_itself_to_whoever_asks_for_something_else():
     done = subprocess.run([DEPLOY / "install", "--help"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    for option in ("--rollback", "--uninstall", "--purge"):
+    for option in ("--unlocked", "--rollback", "--uninstall", "--purge"):
         assert f"sudo deploy/install {option}" in done.stdout
 
 
@@ -36,7 +36,7 @@ def test_the_rehearsal_explains_itself_before_it_touches_anything():
     assert "sudo deploy/rehearse FOLDER [trixie|bookworm]" in done.stdout
 
 
-@pytest.mark.parametrize("script", ["rehearse", "wheels"])
+@pytest.mark.parametrize("script", ["rehearse", "lock"])
 def test_a_script_that_is_asked_for_help_gives_it_and_does_nothing_else(script, tmp_path):
     done = subprocess.run([DEPLOY / script, "--help"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
