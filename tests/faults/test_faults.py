@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.faults import disk, flapping, fuzz, kills, malformed
+from tests.faults import crowd, disk, flapping, fuzz, kills, malformed
 
 
 def test_every_acknowledged_enrollment_survives_kill_9(tmp_path):
@@ -48,3 +48,11 @@ def test_anything_at_all_is_answered_or_refused_as_documented(tmp_path):
     assert sum(tally.outcomes.total() for tally in tallies.values()) >= 2_000
     assert {"ok", "not_json", "invalid", "unknown_verb"} <= set(tallies["requests"].outcomes)
     assert {"ok", "not_an_image", "image_too_large", "image_broken"} <= set(tallies["pictures"].outcomes)
+
+
+def test_requests_are_answered_while_many_people_are_enrolled(tmp_path):
+    seen = crowd.run(tmp_path, 1500, 3.0)
+    assert seen.wrong == []
+    assert {"enroll/image: ok", "person/rename: ok", "person/remove: ok"} <= set(seen.answers)
+    assert seen.answers["person/list: ok"] >= 2 * seen.answers["person/remove: ok"]  # of two pages
+    assert all(second["fps"] > 0 for second in seen.during)
