@@ -5,7 +5,7 @@ from itertools import count
 
 import numpy as np
 
-from edge.core.segments import SLACK, Segments
+from edge.core.segments import Segments
 from edge.core.types import Match, Person, Template
 
 
@@ -139,18 +139,17 @@ class Gallery:
         who was enrolled first is the nearest. The result does not depend on the order of changes: float32 finds who may
         be the nearest two, float64 says which.
         """
-        similarities = self._own.similarities(probe)
-        while True:
-            ranked = []
-            for number in nearest_two(similarities):
-                person_id = self._own.owner(number)
+        cosines, denied = self._own.cosines(probe), True
+        ranked: list[tuple[float, int, str]] = []
+        while denied:
+            ranked, denied = [], False
+            for person_id in self._own.nearest_two(cosines):
                 distance = self._own.distance(person_id, probe)
                 if self._negative.distance(person_id, probe) <= distance:
-                    similarities[number] = -np.inf
+                    self._own.leave_out(cosines, person_id)
+                    denied = True
                 else:
                     ranked.append((distance, self._places[person_id], person_id))
-            if len(ranked) >= min(2, int(np.isfinite(similarities).sum())):
-                break
         ranked.sort()
         if not ranked:
             return Match(None, float("inf"), self.tau)
@@ -195,19 +194,6 @@ class Gallery:
     def _set_tau(self) -> None:
         # A stranger is compared with everybody: FPIR = 1 - (1 - FMR)^N.
         self.tau = self._tau_at_fmr(1 - (1 - self.fpir) ** (1 / max(1, len(self.people))))
-
-
-def nearest_two(similarities: np.ndarray) -> list[int]:
-    """The numbers of the two largest, and of all that SLACK may make as large; minus infinity is none of them."""
-    if not len(similarities):
-        return []
-    first = int(similarities.argmax())
-    best = similarities[first]
-    similarities[first] = -np.inf
-    second = similarities.max()
-    similarities[first] = best
-    least = second if np.isfinite(second) else best
-    return [int(number) for number in np.flatnonzero(similarities >= least - SLACK)] if np.isfinite(best) else []
 
 
 def stacked(templates: list[Template]) -> np.ndarray:

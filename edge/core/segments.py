@@ -1,6 +1,7 @@
 """Embeddings by owner in one matrix that grows and shrinks by what is changed."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -33,7 +34,7 @@ class Segments:
         self._segments: dict[str, Segment] = {}  # by owner
         self._matrix = np.zeros((0, 0), dtype=np.float32)
         self._starts = np.zeros(0, dtype=np.int64)
-        self._dead = np.zeros(0, dtype=np.float32)  # by segment: 0 of one that lives, else minus infinity
+        self._dead = np.zeros(0, dtype=np.float32)  # by row: 0 of one that lives, else minus infinity
         self._owners: list[str] = []
         self._rows = self._dead_rows = 0
 
@@ -62,7 +63,7 @@ class Segments:
             self._reserve(self._rows + len(rows), len(self._owners) + 1, rows.shape[1])
             segment = Segment(len(self._owners), self._rows, tuple(ids))
             self._matrix[segment.rows] = rows
-            self._starts[segment.number], self._dead[segment.number] = segment.start, 0
+            self._starts[segment.number], self._dead[segment.rows] = segment.start, 0
             self._owners.append(owner)
             self._segments[owner] = segment
             self._rows += len(rows)
@@ -77,25 +78,31 @@ class Segments:
         self._owners = list(several)
         self._matrix = np.stack([row for rows in several.values() for row in rows.values()]).astype(np.float32)
         self._rows = len(self._matrix)
-        ends = np.cumsum([len(rows) for rows in several.values()])
-        self._starts = np.concatenate([[0], ends[:-1]])
-        self._dead = np.zeros(len(several), dtype=np.float32)
-        for number, (owner, start) in enumerate(zip(several, self._starts.tolist(), strict=True)):
-            self._segments[owner] = Segment(number, start, tuple(several[owner]))
+        self._dead = np.zeros(self._rows, dtype=np.float32)
+        self._set_starts({owner: tuple(rows) for owner, rows in several.items()})
 
-    def similarities(self, probe: np.ndarray) -> np.ndarray:
-        """The largest cosine of each segment with a probe, (D,), within SLACK; minus infinity of a dead segment."""
-        count = len(self._owners)
-        if not count:
+    def cosines(self, probe: np.ndarray) -> np.ndarray:
+        """(N,): the cosine of each row with a probe, (D,), within SLACK; minus infinity of a dead row."""
+        if not self._segments:
             return np.zeros(0, dtype=np.float32)
-        cosines = self._matrix[: self._rows] @ probe  # (N, D) @ (D,) -> (N,)
-        largest: np.ndarray = np.maximum.reduceat(cosines, self._starts[:count])  # (N,) -> (S,)
-        largest += self._dead[:count]
-        return largest
+        cosines: np.ndarray = self._matrix[: self._rows] @ probe  # (N, D) @ (D,) -> (N,)
+        cosines += self._dead[: self._rows]
+        return cosines
 
-    def owner(self, number: int) -> str:
-        """Whose segment that is."""
-        return self._owners[number]
+    def nearest_two(self, cosines: np.ndarray) -> list[str]:
+        """The owners of the two largest cosines, and all whom SLACK may make as near; fewer where there are fewer."""
+        if not len(cosines) or not np.isfinite(cosines[first := int(cosines.argmax())]):
+            return []
+        rows = self._segments[self._owner(first)].rows
+        own, cosines[rows] = cosines[rows].copy(), -np.inf
+        second = cosines.max()
+        cosines[rows] = own
+        least = second if np.isfinite(second) else own.max()
+        return list(dict.fromkeys(self._owner(row) for row in np.flatnonzero(cosines >= least - SLACK).tolist()))
+
+    def leave_out(self, cosines: np.ndarray, owner: str) -> None:
+        """Make the cosines of an owner's rows minus infinity."""
+        cosines[self._segments[owner].rows] = -np.inf
 
     def distance(self, owner: str, probe: np.ndarray) -> float:
         """The least d of an owner's rows from a probe, the same wherever they lie in the matrix; infinity for none."""
@@ -111,41 +118,46 @@ class Segments:
             return []
         cosines = (self._matrix[: self._rows] @ embeddings.T).max(axis=1)  # (N, D) @ (D, L) -> (N, L) -> (N,)
         found = []
-        for row in np.flatnonzero(2 - 2 * cosines <= distance):
-            number = int(np.searchsorted(self._starts[: len(self._owners)], row, side="right")) - 1
-            segment = self._segments.get(self._owners[number])
-            if segment is not None and segment.number == number:
-                found.append((self._owners[number], segment.ids[row - segment.start]))
+        for row in np.flatnonzero(2 - 2 * cosines <= distance).tolist():
+            if self._dead[row] == 0:
+                owner = self._owner(row)
+                found.append((owner, self._segments[owner].ids[row - self._segments[owner].start]))
         return found
+
+    def _owner(self, row: int) -> str:
+        return self._owners[int(np.searchsorted(self._starts[: len(self._owners)], row, side="right")) - 1]
+
+    def _set_starts(self, ids: Mapping[str, tuple[str, ...]]) -> None:
+        """Note the segments of a matrix without dead rows, in the order of their rows."""
+        starts = [0, *accumulate(map(len, ids.values()))][:-1] if ids else []
+        self._starts = np.array(starts, dtype=np.int64)
+        for number, ((owner, own), start) in enumerate(zip(ids.items(), starts, strict=True)):
+            self._segments[owner] = Segment(number, start, own)
 
     def _remove(self, owner: str) -> None:
         segment = self._segments.pop(owner, None)
         if segment is not None:
             self._matrix[segment.rows] = 0  # of who was removed, nothing stays in memory
-            self._dead[segment.number] = -np.inf
+            self._dead[segment.rows] = -np.inf
             self._dead_rows += len(segment.ids)
 
     def _reserve(self, rows: int, segments: int, dimension: int) -> None:
         """Make room; twice of what is needed, so that rows are seldom copied."""
         if rows > len(self._matrix):
-            self._matrix = grown(self._matrix, self._rows, (rows + max(ROWS_MIN, rows // 2), dimension))
+            room = rows + max(ROWS_MIN, rows // 2)
+            self._matrix = grown(self._matrix, self._rows, (room, dimension))
+            self._dead = grown(self._dead, self._rows, (room,))
         if segments > len(self._starts):
-            room = (segments + max(ROWS_MIN, segments // 2),)
-            self._starts = grown(self._starts, len(self._owners), room)
-            self._dead = grown(self._dead, len(self._owners), room)
+            room = segments + max(ROWS_MIN, segments // 2)
+            self._starts = grown(self._starts, len(self._owners), (room,))
 
     def _pack(self) -> None:
         """Leave the dead rows out."""
-        count = len(self._owners)
-        living = self._dead[:count] == 0
-        lengths = np.diff(self._starts[:count], append=self._rows)
-        self._matrix = self._matrix[: self._rows][np.repeat(living, lengths)]
-        self._owners = [self._owners[number] for number in np.flatnonzero(living)]
-        self._starts = np.concatenate([[0], np.cumsum(lengths[living])[:-1]]) if living.any() else self._starts[:0]
-        self._dead = self._dead[:count][living]
+        living = self._dead[: self._rows] == 0
+        self._matrix, self._dead = self._matrix[: self._rows][living], self._dead[: self._rows][living]
         self._rows, self._dead_rows = len(self._matrix), 0
-        for number, (owner, start) in enumerate(zip(self._owners, self._starts.tolist(), strict=True)):
-            self._segments[owner] = Segment(number, start, self._segments[owner].ids)
+        self._owners = [owner for _, owner in sorted((one.number, owner) for owner, one in self._segments.items())]
+        self._set_starts({owner: self._segments[owner].ids for owner in self._owners})
 
 
 def grown(array: np.ndarray, used: int, shape: tuple[int, ...]) -> np.ndarray:
