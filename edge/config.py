@@ -47,7 +47,11 @@ class CameraConfig:
     windows_per_frame_max: parts of a frame in which faces are looked for; more see far people sooner and cost more
     fov_deg: degrees that the picture shows from left to right, from which `limen doctor` says how far it sees; known of
         the Pi's own cameras if not given
-    privacy_zones: left, top, width, height of each, as shares of the picture; black before any frame is processed
+    rotate_deg: by how much the picture is turned clockwise before anything else: 0, 90, 180 (a camera that hangs upside
+        down) or 270
+    mirror: whether left and right are exchanged, after the picture was turned
+    privacy_zones: left, top, width, height of each, as shares of the turned and mirrored picture, as a snapshot shows
+        it; black before any frame is processed
     """
 
     kind: Literal["picamera", "video", "images"] = "picamera"
@@ -57,6 +61,8 @@ class CameraConfig:
     full_height_px: Count = 960
     windows_per_frame_max: Count = 2
     fov_deg: Annotated[float, msgspec.Meta(ge=5, le=170)] | None = None
+    rotate_deg: Literal[0, 90, 180, 270] = 0
+    mirror: bool = False
     privacy_zones: tuple[Zone, ...] = ()
 
 

@@ -1,17 +1,20 @@
 """Sources of frames: the Pi's camera, video files, streams and devices, folders of pictures."""
 
+from edge.capture.altered import Masked, Turned
 from edge.capture.images import ImageFrames
 from edge.capture.latest import LatestFrame
 from edge.capture.video import VideoFrames
-from edge.capture.zones import Masked
 from edge.config import CameraConfig
 from edge.core.ports import FrameSource
 from edge.errors import ConfigError
 
 
 def open_source(camera: CameraConfig, *, fast: bool = False, loop: bool = False) -> FrameSource:
-    """Open the configured source of frames, with its privacy zones blackened; see `camera_frames`."""
+    """Open the configured source of frames, turned upright, then its privacy zones blackened; see `camera_frames`."""
     frames = camera_frames(camera, fast=fast, loop=loop)
+    in_hardware = camera.kind == "picamera" and camera.rotate_deg in {0, 180}
+    if (camera.rotate_deg or camera.mirror) and not in_hardware:
+        frames = Turned(frames, camera.rotate_deg, mirror=camera.mirror)
     return Masked(frames, camera.privacy_zones) if camera.privacy_zones else frames
 
 

@@ -3,6 +3,7 @@
 import time
 from concurrent.futures import CancelledError
 from contextlib import suppress
+from importlib import import_module
 from typing import Any, Protocol
 
 import cv2
@@ -64,6 +65,11 @@ class PicameraFrames:
         self.ended = False
         self._pending: PendingFrame | None = None
         kind = picamera2_class()
+        transform = {}
+        if camera.rotate_deg in {0, 180} and (camera.rotate_deg or camera.mirror):  # the sensor cannot turn by 90
+            over = camera.rotate_deg == 180
+            hflip, vflip = int(over != camera.mirror), int(over)
+            transform["transform"] = import_module("libcamera").Transform(hflip=hflip, vflip=vflip)
         try:
             self._camera = kind()
             self._camera.configure(
@@ -74,6 +80,7 @@ class PicameraFrames:
                     },  # R, G, B in memory
                     lores={"size": SMALL_PX, "format": "YUV420"},
                     controls={"FrameRate": camera.fps_max},
+                    **transform,
                     queue=False,  # without a queue a frame is never older than its request
                 )
             )

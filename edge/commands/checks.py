@@ -14,6 +14,7 @@ from edge.capture import open_source
 from edge.config import Config, masked
 from edge.core.align import CROP_PX
 from edge.core.reach import FIELD_OF_VIEW_DEG, reach_text
+from edge.core.turning import upright
 from edge.errors import LimenError
 from edge.inference.runtime import interpreter_class
 from edge.mqtt.controller import Controller
@@ -23,6 +24,7 @@ from edge.system.clock import rfc3339
 RUNTIMES = ("ai-edge-litert", "tflite-runtime")
 PACKAGES = (*RUNTIMES, "numpy", "opencv-python-headless", "paho-mqtt", "picamera2")
 FRAME_SECONDS = 10.0
+FRAMES_FOR_FACES = 5
 DISK_FREE_MB_MIN = 100
 
 
@@ -108,16 +110,30 @@ def disk(config: Config) -> str:
 
 
 def camera(config: Config) -> str:
-    """A frame. Raises CameraError or OSError."""
+    """Some frames. Raises CameraError or OSError, or Warned where the faces in them are not upright."""
     source, what = open_source(config.camera), f"{config.camera.kind} {masked(config.camera.location)}"
+    pictures: list[np.ndarray] = []
     try:
-        frame = source.read(FRAME_SECONDS)
+        while len(pictures) < FRAMES_FOR_FACES and (frame := source.read(FRAME_SECONDS)) is not None:
+            pictures.append(frame.best)
     finally:
         source.close()
-    if frame is None:
+    if not pictures:
         raise OSError(f"{what} gave no frame in {FRAME_SECONDS:g} s")
-    height, width = frame.best.shape[:2]
-    return f"{what}: {width}x{height}, mean level {frame.image.mean():.0f}; {reach(config, width)}"
+    height, width = pictures[0].shape[:2]
+    across = height if config.camera.rotate_deg in {90, 270} else width
+    said = f"{what}: {width}x{height}, mean level {pictures[0].mean():.0f}; {reach(config, across)}"
+    if turn := turn_of_faces(config, pictures):
+        right = (config.camera.rotate_deg + (-turn if config.camera.mirror else turn)) % 360
+        raise Warned(f"{said}; faces are found only in the picture turned by {turn}: set camera.rotate_deg = {right}")
+    return said
+
+
+def turn_of_faces(config: Config, pictures: list[np.ndarray]) -> int:
+    """By how many degrees clockwise pictures must be turned for their faces to be upright, where all agree; else 0."""
+    with Device.open(config) as device:
+        turns = {upright(picture, device.detector.detect) for picture in pictures} - {None}
+    return (turns.pop() or 0) if len(turns) == 1 else 0
 
 
 def reach(config: Config, width_px: int) -> str:

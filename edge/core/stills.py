@@ -4,6 +4,7 @@ import numpy as np
 
 from edge.core.attention import Window, one_of_each, same_face, tiles, window_of
 from edge.core.ports import Detector
+from edge.core.turning import turned, turned_back, upright
 from edge.core.types import Face
 
 ZOOMS = (1, 2, 5, 12, 30, 75)  # pixels of the picture to one of the detector; a face is 16 to 96 of its pixels wide
@@ -18,6 +19,20 @@ CANDIDATES_MAX = 300
 
 def find_faces(image: np.ndarray, detector: Detector) -> list[Face]:
     """Every face in a picture, (H, W, 3) uint8 RGB of any size, in its pixels, best score first.
+
+    Where none is upright the picture is turned by the quarter that shows a face in the whole view: a picture whose
+    file has lost its orientation.
+    """
+    faces = find_upright_faces(image, detector)
+    degrees = None if faces else upright(image, detector.detect)
+    if not degrees:
+        return faces
+    height, width = image.shape[:2]
+    return [turned_back(face, degrees, width, height) for face in find_upright_faces(turned(image, degrees), detector)]
+
+
+def find_upright_faces(image: np.ndarray, detector: Detector) -> list[Face]:
+    """Every upright face in a picture; see find_faces.
 
     A face that is small in its tile, or weak, is looked at again in a window of its own: what is found in hundreds of
     tiles by chance is not found twice.

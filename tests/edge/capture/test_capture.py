@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from edge.capture import open_source
+from edge.capture.altered import Masked
 from edge.capture.latest import LatestFrame
 from edge.capture.video import masked
-from edge.capture.zones import Masked
 from edge.config import CameraConfig
 from edge.core.types import Frame
 from edge.errors import CameraError
@@ -284,3 +284,49 @@ def test_privacy_zones_are_black_in_every_picture_of_a_frame():
     assert (frame.at, source.dropped, source.ended) == (1.5, 7, False)
     source.close()
     assert source.ended
+
+
+@pytest.fixture
+def arrows(tmp_path):
+    """A folder, and a video without loss, of the same picture: red in its upper left quarter, on grey."""
+    picture = np.full((120, 160, 3), 90, np.uint8)
+    picture[:60, :80] = (250, 10, 10)
+    (tmp_path / "pictures").mkdir()
+    writer = cv2.VideoWriter(str(tmp_path / "arrow.avi"), cv2.VideoWriter.fourcc(*"MJPG"), FPS, (160, 120))
+    for number in range(3):
+        cv2.imwrite(str(tmp_path / "pictures" / f"{number}.png"), picture[..., ::-1])
+        writer.write(picture[..., ::-1])
+    writer.release()
+    return {"images": tmp_path / "pictures", "video": tmp_path / "arrow.avi"}
+
+
+def red_corner(image):
+    """Where the red quarter is: rows and columns of its middle, in halves of the picture."""
+    rows, columns = np.nonzero((image[..., 0] > 200) & (image[..., 1] < 60))
+    return int(2 * rows.mean() / image.shape[0]), int(2 * columns.mean() / image.shape[1])
+
+
+@pytest.mark.parametrize("kind", ["images", "video"])
+@pytest.mark.parametrize(
+    ("degrees", "mirror", "corner"),
+    [
+        (0, False, (0, 0)),
+        (90, False, (0, 1)),
+        (180, False, (1, 1)),
+        (270, False, (1, 0)),
+        (0, True, (0, 1)),
+        (90, True, (0, 0)),
+        (180, True, (1, 0)),
+        (270, True, (1, 1)),
+    ],
+)
+def test_every_source_is_turned_upright_before_its_zones_are_black(arrows, kind, degrees, mirror, corner):
+    zone = (0.0, 0.0, 1.0, 0.1)  # the upper tenth of the picture as it is shown
+    camera = CameraConfig(kind, str(arrows[kind]), rotate_deg=degrees, mirror=mirror, privacy_zones=(zone,))
+    source = open_source(camera, fast=True)
+    image = source.read(2.0).image
+    source.close()
+    assert image.shape == ((160, 120, 3) if degrees in {90, 270} else (120, 160, 3))
+    assert red_corner(image) == corner
+    assert not image[: image.shape[0] // 10].any()
+    assert image[-1, 60].any()

@@ -3,6 +3,7 @@
 import sys
 import threading
 import time
+from dataclasses import replace
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -144,3 +145,27 @@ def test_the_sensor_is_named_by_the_library(monkeypatch, found, name):
     kind = SimpleNamespace(global_camera_info=lambda: found)
     monkeypatch.setitem(sys.modules, "picamera2", SimpleNamespace(Picamera2=kind))
     assert sensor_name() == name
+
+
+@pytest.mark.parametrize(
+    ("degrees", "mirror", "flips"),
+    [(0, True, (1, 0)), (180, False, (1, 1)), (180, True, (0, 1))],
+)
+def test_the_sensor_turns_by_180_and_mirrors(install, monkeypatch, degrees, mirror, flips):
+    monkeypatch.setitem(sys.modules, "libcamera", SimpleNamespace(Transform=lambda hflip, vflip: (hflip, vflip)))
+    camera = install(FakePicamera2(every_seconds=0.02))
+    source = open_source(replace(CAMERA, rotate_deg=degrees, mirror=mirror))
+    assert source.read(1.0).full.shape == (480, 640, 3)
+    source.close()
+    assert camera.configuration["transform"] == flips
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_pictures_of_the_sensor_are_turned_by_90_where_it_cannot(install, mirror):
+    camera = install(FakePicamera2(every_seconds=0.02))
+    source = open_source(replace(CAMERA, rotate_deg=90, mirror=mirror))
+    frame = source.read(1.0)
+    source.close()
+    assert frame.image.shape == (320, 240, 3)
+    assert frame.full.shape == (640, 480, 3)
+    assert "transform" not in camera.configuration

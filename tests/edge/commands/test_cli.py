@@ -314,6 +314,33 @@ def test_the_doctor_finds_what_is_good_and_what_is_amiss(limen, pictures):
     assert "127.0.0.1:1 cannot be reached" in told["FAIL  broker"]
 
 
+@pytest.mark.parametrize(
+    ("turned_by", "settings", "said"),
+    [
+        (2, "", "turned by 180: set camera.rotate_deg = 180"),
+        (1, "", "turned by 90: set camera.rotate_deg = 90"),
+        (1, "rotate_deg = 90", None),
+        (2, "rotate_deg = 90", "turned by 90: set camera.rotate_deg = 180"),
+        (1, "mirror = true", "turned by 270: set camera.rotate_deg = 90"),
+    ],
+)
+def test_the_doctor_says_how_a_camera_hangs(limen, tmp_path, turned_by, settings, said):
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    picture = np.rot90(astronaut(), turned_by)  # counter-clockwise, in quarters
+    for number in range(3):
+        cv2.imwrite(str(folder / f"{number}.png"), picture[..., ::-1])
+    config = tmp_path / "limen.toml"
+    config.write_text(f'[camera]\nkind = "images"\nlocation = "{folder}"\n{settings}\n')
+    lines = limen("--config", config, "doctor", "--broker", "127.0.0.1:1").output.splitlines()
+    (line,) = (line for line in lines if "  camera: " in line)
+    if said is None:
+        assert line.startswith("OK ")
+    else:
+        assert line.startswith("WARN")
+        assert f"faces are found only in the picture {said}" in line
+
+
 def test_the_doctor_is_content_when_all_is_there(limen, pictures, broker):
     result = limen("doctor", "--source", pictures, "--broker", f"127.0.0.1:{broker.port}")
     assert result.exit_code == 0, result.output

@@ -1,21 +1,23 @@
-"""Privacy zones: parts of the picture that are blackened before anything else sees them."""
+"""Frames that are altered before anything else sees them: turned, mirrored, with black privacy zones."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
 from edge.core.ports import FrameSource
+from edge.core.turning import turned
 from edge.core.types import Frame
 
 
-class Masked:
-    """A source of frames with black zones, in every picture of a frame; see edge.core.ports.FrameSource.
+class Altered:
+    """A source whose pictures are altered, all of a frame alike; see edge.core.ports.FrameSource.
 
-    zones: each left, top, width, height, as shares of the picture
+    alter: (H, W, 3) uint8 RGB -> another picture
     """
 
-    def __init__(self, source: FrameSource, zones: tuple[tuple[float, float, float, float], ...]) -> None:
-        self._source, self._zones = source, zones
+    def __init__(self, source: FrameSource, alter: Callable[[np.ndarray], np.ndarray]) -> None:
+        self._source, self._alter = source, alter
 
     @property
     def ended(self) -> bool:
@@ -32,12 +34,29 @@ class Masked:
         frame = self._source.read(timeout_seconds)
         if frame is None:
             return None
-        full = None if frame.full is None else blackened(frame.full, self._zones)
-        return replace(frame, image=blackened(frame.image, self._zones), full=full)
+        full = None if frame.full is None else self._alter(frame.full)
+        return replace(frame, image=self._alter(frame.image), full=full)
 
     def close(self) -> None:
         """Release the camera."""
         self._source.close()
+
+
+class Turned(Altered):
+    """A source whose pictures are turned clockwise by 0, 90, 180 or 270 degrees, and then mirrored."""
+
+    def __init__(self, source: FrameSource, degrees: int, *, mirror: bool) -> None:
+        super().__init__(source, lambda image: turned(image, degrees, mirror=mirror))
+
+
+class Masked(Altered):
+    """A source of frames with black zones.
+
+    zones: each left, top, width, height, as shares of the picture
+    """
+
+    def __init__(self, source: FrameSource, zones: tuple[tuple[float, float, float, float], ...]) -> None:
+        super().__init__(source, lambda image: blackened(image, zones))
 
 
 def blackened(image: np.ndarray, zones: tuple[tuple[float, float, float, float], ...]) -> np.ndarray:
