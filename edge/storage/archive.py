@@ -14,7 +14,7 @@ from edge.storage.audit import Audit
 from edge.storage.blobs import is_crop, is_embedding
 from edge.storage.database import Database
 from edge.storage.migrations import migrate
-from edge.storage.unit_of_work import UnitOfWork
+from edge.storage.unit_of_work import DATABASE_ERRORS, UnitOfWork
 from edge.storage.words import count_of
 from edge.system.files import exists, is_dir, is_file
 
@@ -68,7 +68,7 @@ def read(path: Path) -> bytes:
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as file:
             file.execute("SELECT count(*) FROM sqlite_master").fetchone()
             data = bytearray(file.serialize())
-    except sqlite3.Error as error:
+    except DATABASE_ERRORS as error:
         raise GalleryError(f"{path} cannot be used as a gallery: {error}") from error
     data[18:20] = b"\x01\x01"  # a database in memory has no log (https://www.sqlite.org/fileformat.html, 1.3.3)
     return bytes(data)
@@ -92,6 +92,8 @@ def import_(db: Database, audit: Audit, data: bytes, what: str) -> tuple[int, in
 @contextmanager
 def opened(data: bytes, what: str) -> Iterator[UnitOfWork]:
     """An archive in memory, brought to the present version. Raises GalleryError, which names it as what."""
+    if not data:  # SQLite would say that there is no memory
+        raise GalleryError(f"{what} is empty")
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as memory:
         other = UnitOfWork(memory, what)
         try:
@@ -99,8 +101,8 @@ def opened(data: bytes, what: str) -> Iterator[UnitOfWork]:
             version = other.value("PRAGMA user_version")
             migrate(other)
             _check(other, what)
-        except (sqlite3.Error, TypeError, AttributeError, GalleryError) as error:
-            cause = error.__cause__ if isinstance(error.__cause__, sqlite3.Error) else error
+        except (*DATABASE_ERRORS, TypeError, AttributeError, GalleryError) as error:
+            cause = error.__cause__ if isinstance(error.__cause__, DATABASE_ERRORS) else error
             if isinstance(cause, GalleryError):
                 raise
             raise GalleryError(f"{what} cannot be used as a gallery: {cause}") from error

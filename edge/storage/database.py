@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from edge.errors import GalleryError, LimenError
 from edge.storage.migrations import migrate
-from edge.storage.unit_of_work import UnitOfWork, Values
+from edge.storage.unit_of_work import DATABASE_ERRORS, UnitOfWork, Values
 from edge.system.files import is_file
 
 BUSY_SECONDS = 5.0
@@ -40,7 +40,7 @@ class SqliteFile(UnitOfWork):
             path.touch(mode=0o600)
             self.checkpoint_pending = is_file(log) and log.stat().st_size > 0  # of a process that was killed
             db = sqlite3.connect(f"file:{quote(str(path))}", uri=True, isolation_level=None, timeout=busy_seconds)
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, *DATABASE_ERRORS) as error:
             raise self._cannot_open(error) from error
         super().__init__(db, f"{self.kind} {path}", self.error)
         try:
@@ -48,9 +48,11 @@ class SqliteFile(UnitOfWork):
                 db.execute(f"PRAGMA {pragma}")
             self._version = self._data_version()
             self._prepare()
-        except (sqlite3.Error, LimenError) as error:
+        except (*DATABASE_ERRORS, LimenError) as error:
             db.close()
-            raise self._cannot_open(error.__cause__ if isinstance(error.__cause__, sqlite3.Error) else error) from error
+            raise self._cannot_open(
+                error.__cause__ if isinstance(error.__cause__, DATABASE_ERRORS) else error
+            ) from error
 
     def erase(self, statement: str, values: Values = ()) -> int:
         """Run a statement that deletes or replaces something of a person. Returns how many rows it changed.
@@ -70,7 +72,7 @@ class SqliteFile(UnitOfWork):
         if self.checkpoint_pending and not self.writing:
             try:
                 busy, *_ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            except sqlite3.Error:
+            except DATABASE_ERRORS:
                 return False
             self.checkpoint_pending = bool(busy)
         return not self.checkpoint_pending

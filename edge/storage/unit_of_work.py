@@ -10,6 +10,9 @@ from edge.errors import GalleryError, LimenError
 Row = tuple[Any, ...]
 Values = Sequence[Any]
 
+# SQLite's message about a damaged schema quotes it, and sqlite3 cannot decode that.
+DATABASE_ERRORS = sqlite3.Error, UnicodeDecodeError
+
 
 class UnitOfWork:
     """Statements and nested blocks on one connection. One thread owns it.
@@ -114,7 +117,7 @@ class UnitOfWork:
         try:
             cursor = self._db.execute(statement, values)
             return cursor.fetchall(), cursor.rowcount
-        except sqlite3.Error as error:
+        except DATABASE_ERRORS as error:
             if self._depth and not self._db.in_transaction:
                 self._lost = str(error)
             raise self._failed(error) from error
@@ -126,7 +129,7 @@ class UnitOfWork:
         try:
             for statement in statements:
                 self._db.execute(statement)
-        except sqlite3.Error as error:  # the block's writes are still there, so nothing may be committed
+        except DATABASE_ERRORS as error:  # the block's writes are still there, so nothing may be committed
             self._lost = self._lost or str(error)
 
     def _refuse_inside_reading(self) -> None:
@@ -138,7 +141,7 @@ class UnitOfWork:
         """Raise the one error for a sqlite3.Error of another connection that the block used."""
         try:
             yield
-        except sqlite3.Error as error:
+        except DATABASE_ERRORS as error:
             raise self._failed(error, done) from error
 
     def _failed(self, cause: object, done: str | None = None) -> LimenError:

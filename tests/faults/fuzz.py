@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from tests.faults.porch import Porch
 from tests.faults.rules import HouseholdRules
+from tests.faults.stored import STORED, stored_targets
 from tests.faults.targets import TARGETS, Target, desk_target, file_targets
 
 ROUND = 1000  # executions under one seed: what Hypothesis has tried it keeps in memory
@@ -113,16 +114,17 @@ def quiet() -> Iterator[None]:
         os.close(nothing)
 
 
-def run_one(name: str, executions: int, from_seed: int = 0) -> dict[str, Tally]:
+def run_one(name: str, executions: int, from_seed: int, folder: Path) -> dict[str, Tally]:
     """One of the targets that need no device, alone."""
-    target = next(target for target in TARGETS if target.name == name)
-    return {name: tried(target, executions, from_seed)}
+    with quiet():
+        targets = (*TARGETS, *stored_targets(folder / "stored"))
+        return {name: tried(next(one for one in targets if one.name == name), executions, from_seed)}
 
 
 def run(folder: Path, executions: int, from_seed: int = 0) -> dict[str, Tally]:
     """All targets, each its share."""
     porch = Porch(folder)
-    targets = [*TARGETS, *file_targets(folder), desk_target(porch)]
+    targets = [*TARGETS, *file_targets(folder), *stored_targets(folder / "stored"), desk_target(porch)]
     tallies = {}
     for target in tqdm(targets, desc="fuzzing", unit="target"):
         with quiet():
@@ -136,12 +138,14 @@ def run(folder: Path, executions: int, from_seed: int = 0) -> dict[str, Tally]:
 @click.command()
 @click.option("--executions", default=200_000, show_default=True)
 @click.option("--seed", "from_seed", default=0, show_default=True)
-@click.option("--only", type=click.Choice([target.name for target in TARGETS]), help="One target alone.")
+@click.option("--only", type=click.Choice([*(target.name for target in TARGETS), *STORED]), help="One target alone.")
 def main(executions: int, from_seed: int, only: str | None) -> None:
     """Print what came of it; status 1 if there is a finding."""
     memory = Path("/dev/shm")  # noqa: S108 -- where there is one: each answer waits for the disk
     with TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
-        tallies = run_one(only, executions, from_seed) if only else run(Path(folder), executions, from_seed)
+        tallies = (
+            run_one(only, executions, from_seed, Path(folder)) if only else run(Path(folder), executions, from_seed)
+        )
     for name, tally in tallies.items():
         outcomes = ", ".join(f"{what} {times}" for what, times in tally.outcomes.most_common())
         click.echo(f"{name}: {tally.outcomes.total()} executions, {len(tally.findings)} findings; {outcomes}")

@@ -57,7 +57,7 @@ def _text(info: types.StrType) -> st.SearchStrategy:
     return st.text(min_size=info.min_length or 0, max_size=min(info.max_length or 20, 20)) | NAMES
 
 
-def _several(info: types.ListType | types.VarTupleType) -> st.SearchStrategy:
+def _several(info: types.ListType | types.VarTupleType | types.FrozenSetType) -> st.SearchStrategy:
     return st.lists(_holding(info.item_type), min_size=info.min_length or 0, max_size=min(info.max_length or 3, 3))
 
 
@@ -73,6 +73,8 @@ HOLDING: dict[type, Callable[[types.Type], st.SearchStrategy]] = {
     types.ListType: _several,
     types.VarTupleType: _several,
     types.TupleType: lambda info: st.tuples(*map(_holding, info.item_types)).map(list),
+    types.FrozenSetType: _several,
+    types.BytesType: lambda _info: st.binary(max_size=40),
     types.DictType: lambda info: st.dictionaries(_holding(info.key_type), _holding(info.value_type), max_size=4),
     types.StrType: _text,
     types.IntType: lambda info: st.integers(

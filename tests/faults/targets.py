@@ -194,7 +194,7 @@ def desk_target(porch: Porch) -> Target:
 
 
 TARGETS = (
-    Target("requests", 0.36, asked(), read),
+    Target("requests", 0.24, asked(), read),
     Target("pictures", 0.18, inputs.pictures(), picture),
     Target("topics", 0.05, st.tuples(PREFIXES, st.lists(LEVELS, max_size=4)), topic),
     Target("discovery", 0.04, st.lists(st.text(max_size=70) | inputs.NAMES, max_size=4), introduced),

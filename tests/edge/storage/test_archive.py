@@ -221,3 +221,26 @@ def test_tables_of_another_shape_are_refused(db, statements, message):
     data, _ = export(db)
     with pytest.raises(GalleryError, match=message):
         check(changed(data, *statements), "the archive")
+
+
+def damaged(path):
+    """A gallery with a byte in its schema that is no UTF-8; SQLite quotes it in its message."""
+    with closing(SqliteGallery(path, "a" * 64)) as store:
+        store.checkpoint()
+    path.write_bytes(path.read_bytes().replace(b"CREATE TABLE person", b"CREATE TABL\xde person"))
+    return path
+
+
+def test_a_file_whose_schema_is_no_text_is_an_error_that_names_it(tmp_path):
+    """It was a UnicodeDecodeError."""
+    path = damaged(tmp_path / "gallery.db")
+    with pytest.raises(GalleryError, match=r"gallery\.db"):
+        SqliteGallery(path, "a" * 64)
+    with pytest.raises(GalleryError, match="the archive cannot be used as a gallery"):
+        check(path.read_bytes()[:18] + b"\1\1" + path.read_bytes()[20:], "the archive")
+
+
+def test_an_empty_archive_is_an_error_that_names_it():
+    """It was a MemoryError."""
+    with pytest.raises(GalleryError, match="the archive is empty"):
+        check(b"", "the archive")
