@@ -108,9 +108,8 @@ def databases(good: bytes) -> st.SearchStrategy[bytes]:
 def used(store: SqliteGallery) -> None:
     """Whatever a device does with its gallery at the start, in a frame and at a request."""
     people, templates = store.load()
-    assert all(
-        person.name.casefold() and template.embedding.shape == (128,) for person in people for template in templates
-    )
+    assert all(isinstance(person.name, str) for person in people)
+    assert all(template.embedding.shape == (128,) for template in templates)
     store.foreign()
     store.export()
     SqliteReplication(store, "porch").record_local_changes()
