@@ -66,9 +66,9 @@ class Recognizer:
         if not self.recognizing:
             return self.flush(frame)
         with self._timer("motion"):
-            tracked = [track.face for track in sorted(self.tracker.tracks, key=lambda track: track.last_at)]
+            tracked = [track.face for track in self.tracker.recent(frame.at)]
             windows = self.attention.windows(frame, tracked, everywhere=self.live is not None)
-        if not windows:
+        if not windows and not self.tracker.tracks:
             return []
         start_score = self.detector.score_min
         with self._timer("detect"):
@@ -83,6 +83,7 @@ class Recognizer:
             if not track.wants_sample(frame.at) or (sampled := self._sample(frame, track)) is None:
                 continue
             sample, quality = sampled
+            track = self.tracker.resume(track, sample.embedding, self.gallery.tau, frame.at)  # noqa: PLW2901
             with self._timer("match"):
                 match = self.gallery.identify(sample.embedding)
             first = track.verdict is None

@@ -18,7 +18,8 @@ class TrackRules:
     """When a track is confirmed, lost, decided and checked again.
 
     confirm_frames: frames with the face before it is sampled
-    lost_after_seconds: how long the face may be out of sight before the track ends
+    lost_after_seconds: how long the face may be out of sight and is still known by its place
+    hold_seconds: how long a track that was sampled waits for its face elsewhere, known by its encoding; then it ends
     quorum_votes: samples that a verdict needs
     votes_max: samples after which the verdict is unknown where they do not agree
     agreement: share of the samples' weight that a verdict needs
@@ -28,6 +29,7 @@ class TrackRules:
 
     confirm_frames: int = 2
     lost_after_seconds: float = 1.0
+    hold_seconds: float = 2.5
     quorum_votes: int = 3
     votes_max: int = 9
     agreement: float = 0.6
@@ -47,6 +49,7 @@ class Track:
         self.stranger: Stranger | None = None
         self.refusals: Counter[str] = Counter()
         self.clearest_refused: Quality | None = None
+        self.embedding: np.ndarray | None = None  # (D,) float32, of the newest sample
         self._evidence = Evidence()
         self._sampled_at = at
 
@@ -74,6 +77,7 @@ class Track:
     def add(self, match: Match, quality: Quality, at: float, sample: Sample | None = None) -> Verdict | None:
         """Add a sample. Returns the verdict when it is the first one, or one for another identity."""
         self._sampled_at = at
+        self.embedding = self.embedding if sample is None else sample.embedding
         samples = self._evidence.samples
         samples.append(MatchedSample(match, quality, sample))
         if self.verdict is not None and all(sample.identity == self.verdict.identity for sample in samples):
@@ -137,7 +141,7 @@ class Tracker:
         start_score: from which a face begins a track; with a lower one it only continues one that has no better face in
         this frame (Zhang et al. 2022, ByteTrack), and otherwise is one of `unclaimed`.
         """
-        lost = [track for track in self.tracks if at - track.last_at > self.rules.lost_after_seconds]
+        lost = [track for track in self.tracks if at - track.last_at > self._patience(track)]
         self.tracks = [track for track in self.tracks if track not in lost]
         sure = self._assign([face for face in faces if face.score >= start_score], at)
         self.unclaimed = self._assign([face for face in faces if face.score < start_score], at)
@@ -152,7 +156,8 @@ class Tracker:
         Greedy on the best overlap first. The best assignment overall (Hungarian) costs a dependency and differs only
         where faces cross so closely that position does not tell them apart anyway.
         """
-        waiting = [track for track in self.tracks if track.last_at != at]
+        near = self.recent(at)
+        waiting = [track for track in near if track.last_at != at]
         alike = affinity([track.face for track in waiting], faces)
         left = set(range(len(faces)))
         while alike.size and alike.max() > 0:
@@ -161,6 +166,37 @@ class Tracker:
             left.discard(column)
             alike[row, :] = alike[:, column] = 0
         return [faces[column] for column in sorted(left)]
+
+    def _patience(self, track: Track) -> float:
+        """How long the face of a track may be out of sight, in seconds."""
+        rules = self.rules
+        return (
+            rules.lost_after_seconds if track.embedding is None else max(rules.lost_after_seconds, rules.hold_seconds)
+        )
+
+    def recent(self, at: float) -> list[Track]:
+        """The tracks whose place is still known, the one seen longest ago first."""
+        tracks = [track for track in self.tracks if at - track.last_at <= self.rules.lost_after_seconds]
+        return sorted(tracks, key=lambda track: track.last_at)
+
+    def resume(self, track: Track, embedding: np.ndarray, tau: float, at: float) -> Track:
+        """The track that a new one continues, by its first encoding, (D,): out of sight, and within tau; else itself.
+
+        What has happened to the face meanwhile, the box cannot say: it may have walked behind a post.
+        """
+        if track.embedding is not None:
+            return track
+        away = {
+            float(np.square(other.embedding - embedding).sum()): other
+            for other in self.tracks
+            if other.embedding is not None and at - other.last_at > IN_SIGHT_SECONDS
+        }
+        if not away or min(away) > tau:
+            return track
+        resumed = away[min(away)]
+        self.tracks.remove(track)
+        resumed.update(track.face, at)
+        return resumed
 
     def in_sight(self, at: float) -> int:
         """How many faces there are: a frame does not look at every place, so those of the last moments count."""

@@ -114,24 +114,38 @@ def backgrounds(size: tuple[int, int], rng: np.random.Generator) -> list[np.ndar
     return [np.clip(place + rng.normal(0, 3, place.shape), 0, 255).astype(np.uint8) for _ in range(4)]
 
 
-def actor(
-    who: Somebody, width: int, lane: tuple[int, int], height: int, walks: bool, rng: np.random.Generator
-) -> Actor:
-    """Somebody at a width between two columns of the picture, still or walking."""
+def cut_out(who: Somebody, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """The photograph with the face that wide, (S, S, 3) uint8, and what is shown of it, (S, S, 1) in [0, 1]."""
     zoom = width / who.face.width_px
     how = cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR
     picture = cv2.resize(who.photo, None, fx=zoom, fy=zoom, interpolation=how)
     side = picture.shape[0]
     mask = np.zeros((side, side, 1), np.float32)
     cv2.ellipse(mask, (side // 2, side // 2), (round(side * 0.40), round(side * 0.46)), 0, 0, 360, 1.0, -1)
-    mask = cv2.GaussianBlur(mask, (0, 0), max(1.0, side / 40))[..., None]
+    return picture, cv2.GaussianBlur(mask, (0, 0), max(1.0, side / 40))[..., None]
+
+
+def paste(image: np.ndarray, picture: np.ndarray, mask: np.ndarray, x: int, y: int) -> None:
+    """Lay a picture over another one, with its upper left corner there."""
+    place = image[y : y + picture.shape[0], x : x + picture.shape[1]]
+    rows, columns = place.shape[:2]
+    shown = mask[:rows, :columns]
+    place[:] = (shown * picture[:rows, :columns] + (1 - shown) * place).astype(np.uint8)
+
+
+def actor(
+    who: Somebody, width: int, lane: tuple[int, int], height: int, walks: bool, rng: np.random.Generator
+) -> Actor:
+    """Somebody at a width between two columns of the picture, still or walking."""
+    picture, mask = cut_out(who, width)
+    side = picture.shape[0]
     frames = PER_SECOND * SECONDS
     left, right = lane
     start, top = rng.integers(left, max(left + 1, right - side)), rng.integers(0, max(1, height - side))
     pace = width / PER_SECOND * 0.8 * (1 if start < (left + right - side) / 2 else -1) if walks else 0.0
     x = np.clip(start + pace * np.arange(frames), left, max(left, right - side))
     corners = np.stack([x, np.full(frames, top)], axis=1).round().astype(int)
-    return Actor(who, picture, mask, corners, who.face.box * zoom, PER_SECOND if walks else 0)
+    return Actor(who, picture, mask, corners, who.face.box * width / who.face.width_px, PER_SECOND if walks else 0)
 
 
 def film(actors: list[Actor], places: list[np.ndarray]) -> Iterator[np.ndarray]:
@@ -142,10 +156,7 @@ def film(actors: list[Actor], places: list[np.ndarray]) -> Iterator[np.ndarray]:
             if number < one.first:
                 continue
             x, y = one.corners[number]
-            place = image[y : y + one.picture.shape[0], x : x + one.picture.shape[1]]
-            rows, columns = place.shape[:2]
-            mask = one.mask[:rows, :columns]
-            place[:] = (mask * one.picture[:rows, :columns] + (1 - mask) * place).astype(np.uint8)
+            paste(image, one.picture, one.mask, x, y)
         yield image
 
 

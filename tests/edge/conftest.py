@@ -12,10 +12,10 @@ from tests.household import running, until
 
 @pytest.fixture(scope="module")
 def footage(tmp_path_factory):
-    """Somebody walks slowly through a hall, and then the hall is empty for a while."""
+    """Somebody walks slowly through a hall; then it is empty for three seconds: longer than a track is held."""
     folder = tmp_path_factory.mktemp("footage")
     portrait = cv2.resize(astronaut(), (360, 360), interpolation=cv2.INTER_AREA)
-    for number in range(65):
+    for number in range(85):
         frame = np.full((480, 640, 3), (120, 110, 100), dtype=np.uint8)
         if number < 25:
             left = 20 + 8 * number

@@ -13,6 +13,7 @@ from edge.demo.scene import porch, with_person
 from tests.household import Household, until, visit
 
 VISITOR = 1  # who comes, in the sheet of people
+AWAY_FRAMES = 30  # three seconds: longer than a track is held, so that each visit is one of its own
 
 
 def write_config(folder: Path, port: int, gallery: Path | None = None, **mqtt: object) -> Path:
@@ -22,8 +23,9 @@ def write_config(folder: Path, port: int, gallery: Path | None = None, **mqtt: o
     """
     pictures = folder / "pictures"
     pictures.mkdir()
-    for number, pose in enumerate(visit(0.0)):
-        cv2.imwrite(str(pictures / f"{number:03d}.jpg"), with_person(porch(), VISITOR, pose)[..., ::-1])
+    visitor = [with_person(porch(), VISITOR, pose) for pose in visit(0.0)]
+    for number, picture in enumerate([*visitor, *[porch()] * AWAY_FRAMES]):
+        cv2.imwrite(str(pictures / f"{number:03d}.jpg"), picture[..., ::-1])
     path = folder / "limen.toml"
     config = {
         "device": "porch",

@@ -91,12 +91,12 @@ def enrolled(door, **people):
 def test_a_stranger_comes_is_enrolled_returns_and_another_stays_unknown(door):
     first = watch(door, walking(RED), 3)
     assert said(first) == [("unknown", "new", None)]
-    left = watch(door, [], 2, start=3)
+    left = watch(door, [], 3, start=3)
     assert said(left) == [("unknown", "end", None)]
     assert handle(door, EnrollImages("alice", [picture((RED, 50, 50, 60))])).data["templates"] == 1
-    back = watch(door, walking(RED), 3, start=10) + watch(door, [], 2, start=13)
+    back = watch(door, walking(RED), 3, start=10) + watch(door, [], 3, start=13)
     assert said(back) == [("recognized", "new", "alice"), ("recognized", "end", "alice")]
-    other = watch(door, walking(GREEN), 3, start=20) + watch(door, [], 2, start=23)
+    other = watch(door, walking(GREEN), 3, start=20) + watch(door, [], 3, start=23)
     assert said(other) == [("unknown", "new", None), ("unknown", "end", None)]
     (event, _) = back
     assert event.why == "3 of 3 samples within tau"
@@ -160,8 +160,23 @@ def test_unknown_is_not_said_of_somebody_who_was_near_enough_for_one_sample(door
         for step, size in enumerate(sizes)
         for event in door.process(Frame(picture((RED, 100, 80, size)), step / 10))
     ]
-    events += watch(door, [], 2, start=1)
+    events += watch(door, [], 3, start=1)
     assert [(event.event_type, event.phase) for event in events] == [("low_quality", "new")]
+
+
+def test_somebody_who_walks_behind_a_post_for_two_seconds_stays_one_track(door):
+    enrolled(door, alice=RED)
+    events = watch(door, [(RED, 20, 80, 48)], 1) + watch(door, [], 2, start=1) + watch(door, [(RED, 220, 90, 48)], 2, 3)
+    assert said(events) == [("recognized", "new", "alice")]
+    assert [track.name for track in door.tracker.tracks] == ["t1"]
+
+
+def test_somebody_else_who_comes_within_that_time_is_another_track(door):
+    enrolled(door, alice=RED)
+    events = watch(door, [(RED, 20, 80, 48)], 1) + watch(door, [], 1.5, start=1)
+    events += watch(door, [(GREEN, 20, 80, 48)], 2, 2.5)
+    assert said(events) == [("recognized", "new", "alice"), ("unknown", "new", None), ("recognized", "end", "alice")]
+    assert {event.track for event in events} == {"t1", "t2"}
 
 
 def test_somebody_small_in_a_large_frame_is_told(door):
@@ -294,11 +309,11 @@ def test_who_is_removed_while_they_stand_there_is_named_no_more(door):
     enrolled(door, alice=RED)
     assert said(watch(door, [(RED, 100, 80, 60)], 2)) == [("recognized", "new", "alice")]
     handle(door, RemovePerson("alice"))
-    assert said(watch(door, [], 2, start=2)) == [("unknown", "end", None)]
+    assert said(watch(door, [], 3, start=2)) == [("unknown", "end", None)]
     enrolled(door, bob=BLUE)
     watch(door, [(BLUE, 100, 80, 60)], 0.3, start=10)  # votes, and no verdict yet
     handle(door, RemovePerson("bob"))
-    assert said(watch(door, [], 2, start=10.3)) in ([], [("unknown", "new", None), ("unknown", "end", None)])
+    assert said(watch(door, [], 3, start=10.3)) in ([], [("unknown", "new", None), ("unknown", "end", None)])
 
 
 def test_a_switch_that_could_not_be_written_is_not_switched(door, monkeypatch):
