@@ -74,6 +74,7 @@ class EnrollImages(Request, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     Code.STOPPED,
     Code.ENROLLING,
     Code.RECOGNITION_OFF,
+    Code.NO_FRAME,
     Code.CLOCK_NOT_SET,
 )
 class StartEnrollment(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):

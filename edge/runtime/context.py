@@ -104,6 +104,10 @@ class DeviceContext:
         """The newest frame. Raises RefusedError with no_frame, snapshot_off or recognition_off."""
         raise not_running("a snapshot can be taken")
 
+    def require_camera(self) -> None:
+        """Raise RefusedError with no_frame where the camera has given no good frame for a while, or not_running."""
+        raise not_running("the person before the camera can be enrolled")
+
     def health(self) -> Health:
         """How the device is."""
         raise not_running("health is known")

@@ -51,6 +51,7 @@ class RunningDevice(DeviceContext):
         self.source: FrameSource | None = None
         self.newest: Frame | None = None
         self.newest_at = float("-inf")
+        self._started_at = time.monotonic()
         self.watch = Stopwatch()
         self._live = config.camera.kind == "picamera" or is_live(config.camera.location)
         self._frame_health = FrameHealth()
@@ -77,6 +78,17 @@ class RunningDevice(DeviceContext):
     def camera_problem(self) -> str | None:
         """What is wrong with the camera: "silent", "black", "single_colour" or "frozen"; None where nothing is."""
         return "silent" if self.camera_silent else self._frame_health.problem
+
+    def require_camera(self) -> None:
+        """See DeviceContext. A camera may take its time to start."""
+        problem = self._frame_health.problem
+        if time.monotonic() - max(self.newest_at, self._started_at) >= CAMERA_SILENT_SECONDS:
+            problem_text = f"the camera has given no frame for {CAMERA_SILENT_SECONDS:g} s"
+        elif problem is not None:
+            problem_text = f"the camera gives {problem.replace('_', ' ')} frames"
+        else:
+            return
+        raise RefusedError(Code.NO_FRAME, f"{problem_text}: see the log of the device, or run limen doctor there")
 
     def event(self, event_id: str) -> Event:
         """See DeviceContext."""

@@ -23,9 +23,8 @@ def enroll_images(request: EnrollImages, device: DeviceContext) -> Callable[[], 
 
 @handles(StartEnrollment)
 def start_enrollment(request: StartEnrollment, device: DeviceContext) -> EnrollmentProgress:
-    """Begin a live enrollment; the dispatcher polls it until it ends. Raises RefusedError with not_running."""
-    if not device.running:
-        raise RefusedError(Code.NOT_RUNNING, "only a running device can enroll the person before it: use --broker")
+    """Begin a live enrollment; the dispatcher polls it until it ends. Raises RefusedError: not_running, no_frame."""
+    device.require_camera()
     return device.recognizer.start_enrollment(request.name, request.shots, device.expiry(request.ttl_days))
 
 

@@ -183,6 +183,32 @@ def test_a_camera_that_gives_black_frames_is_a_named_problem_until_it_gives_othe
     assert caplog.text.count("the camera gives good frames again") == 1
 
 
+def test_nobody_is_enrolled_before_a_camera_that_gives_nothing(config, household, monkeypatch):
+    monkeypatch.setattr("edge.runtime.running.CAMERA_SILENT_SECONDS", 1.0)
+    source = Stalling([])
+    with running(config, lambda: source):
+        until(lambda: json.loads(household.newest("health") or "{}").get("camera_problem") == "silent")
+        time.sleep(1.0)  # from the start on: a camera may take its time
+        refused = household.ask("enroll/start", {"transaction": "dead", "name": "Eileen"})
+        assert (refused["status"], refused["code"]) == ("error", "no_frame")
+        assert "the camera has given no frame for 1 s" in refused["error"]
+        source._frames.append(Frame(porch_without_people(), 1.0))
+        until(lambda: json.loads(household.newest("health"))["camera_ok"])
+        source._frames += [Frame(porch_without_people(), 2.0 + number) for number in range(40)]
+        again = {"transaction": "alive", "name": "Eileen", "timeout_seconds": 5}
+        assert household.ask("enroll/start", again)["status"] == "progress"
+
+
+def test_nobody_is_enrolled_before_a_camera_that_gives_black_frames(config, household):
+    config = replace(config, camera=replace(config.camera, kind="video", location="rtsp://camera.lan/1"))
+    black = [Frame(np.zeros((240, 320, 3), np.uint8), float(second)) for second in range(12)]
+    with running(config, lambda: Stalling(black)):
+        until(lambda: json.loads(household.newest("health") or "{}").get("camera_problem") == "black")
+        refused = household.ask("enroll/start", {"transaction": "dark", "name": "Eileen"})
+    assert refused["code"] == "no_frame"
+    assert "the camera gives black frames" in refused["error"]
+
+
 def test_home_assistant_is_told_of_the_device_and_again_when_it_starts(porch, household):
     topic = discovery_topic("homeassistant", "porch")
     told = []
