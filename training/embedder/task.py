@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from edge.errors import ExperimentError
 from edge.inference.embedder import Embedder
-from edge.inference.model_card import EmbedderCard, Impostors
+from edge.inference.model_card import EmbedderCard, Impostors, Normalization
 from training.data.lfw import Pairs
 from training.data.places import Places
 from training.embedder.backbone import Backbone
@@ -143,8 +143,11 @@ class EncoderTask(ABC):
             **basics, dimension=self.experiment.backbone.dimension, impostors=Impostors(0, 0, 0, None, {})
         )
         write_card(card, model)
-        normalization = write_cohort(Embedder(model), model, data.train, self.experiment)
-        return msgspec.structs.replace(card, normalization=normalization)
+        return msgspec.structs.replace(card, normalization=self.normalization(model, data))
+
+    def normalization(self, model: Path, data: TrainingSet) -> Normalization | None:
+        """Write the cohort of a model that has a card, and tell of it; None where there are too few training crops."""
+        return write_cohort(Embedder(model), model, data.train, self.experiment)
 
     def evaluate(self, model: Path, data: TrainingSet) -> Evaluation:
         """Measure the int8 model on LFW, where the data has it, and on the held-out people."""

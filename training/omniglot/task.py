@@ -35,6 +35,9 @@ class CharacterEncoderTask(EncoderTask):
         """Read the drawings and split them by alphabet."""
         return gather_characters(self.experiment, places)
 
+    def normalization(self, model: Path, data: TrainingSet) -> None:
+        """No cohort: its groups are degraded and turned faces."""
+
     def steps(self, data: TrainingSet, rank: int = 0, world: int = 1) -> CharacterSteps:
         """The batches by step number."""
         return CharacterSteps(data, self.experiment, rank, world)
