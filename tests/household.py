@@ -58,7 +58,7 @@ class Broker:
         self.config.write_text(
             f"listener {self.port} 127.0.0.1\nallow_anonymous true\n"
             f"persistence true\npersistence_location {folder}/\nuser root\n"
-            "max_packet_size 10000000\n"  # mosquitto 2.1 has 2,000,000; our requests may have 4,000,000
+            "max_packet_size 20000000\n"  # mosquitto 2.1 has 2,000,000; our requests may have 4,000,000
         )
         self.process = None
 
