@@ -29,6 +29,7 @@ OF_A_PI = "it is there on Raspberry Pi OS alone"
 NOT_RUN = {
     "alias limen=": "the test calls limen itself",
     "sudo deploy/": "it changes the operating system; the script's own usage is compared",
+    "git pull ": "it needs a network",
     "sudo apt install ": OF_THE_SYSTEM,
     "python3 -m venv ": "this test runs in that environment",
     ". .venv/bin/activate": "this test runs in that environment",
@@ -141,6 +142,21 @@ def test_the_sections_that_go_into_the_systems_files_can_be_read():
     assert place == f"/var/lib/{re.search(r'^StateDirectory=(.+)$', unit, flags=re.MULTILINE)[1]}"
     assert "ro" not in options.split(",")
     assert Path(place) == Config().gallery.path.parent
+
+
+def test_an_upgrade_begins_with_the_new_version():
+    assert PAGE.commands.index("git pull --ff-only") + 1 in [
+        at for at, line in enumerate(PAGE.commands) if line == "sudo deploy/install"
+    ]
+
+
+def test_health_is_read_by_an_account_that_may():
+    (line,) = [line for line in PAGE.commands if line.startswith("mosquitto_sub -h")]
+    words = shlex.split(line)
+    acl = (ROOT / "deploy" / "mosquitto" / "limen.acl").read_text()
+    rules = acl.split(f"user {words[words.index('-u') + 1]}\n")[1].split("\n\n")[0]
+    assert "topic read limen/#" in rules.splitlines()
+    assert words[words.index("-t") + 1] == "limen/+/health"
 
 
 def test_the_settings_that_the_page_names_are_there():

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.markdown import Page
+
 UNIT = Path(__file__).parents[2] / "deploy" / "limen.service"
 EXPOSURE_MAX = 1.5
 
@@ -24,6 +26,15 @@ def unit(tmp_path):
 
 
 def test_systemd_has_nothing_to_say_against_it(unit):
+    done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_drop_in_of_the_operations_page_is_one_that_systemd_takes(unit):
+    (drop_in,) = Page("deploy/OPERATIONS.md").blocks_of("systemd")
+    folder = unit.with_name(f"{unit.name}.d")
+    folder.mkdir()
+    (folder / "network.conf").write_text(drop_in)
     done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
