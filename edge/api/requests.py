@@ -54,7 +54,7 @@ STRANGER_CODES = (Code.STRANGERS_NOT_KEPT, Code.NO_SUCH_STRANGER)
 class EnrollImages(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Enroll somebody from pictures with one face each.
 
-    images: JPEG, PNG, ... in base64; face: "only" refuses a picture with several faces that could be told, "largest"
+    images: JPEG, PNG, ... in base64; face: "only" refuses a picture with several recognizable faces, "largest"
     takes the nearest of them; ttl_days: of a guest, who is removed after so many days
     """
 

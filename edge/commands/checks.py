@@ -16,9 +16,10 @@ from edge.core.align import CROP_PX
 from edge.core.reach import FIELD_OF_VIEW_DEG, reach_text
 from edge.core.turning import upright
 from edge.errors import LimenError
+from edge.inference.detector import Detector
 from edge.inference.runtime import interpreter_class
 from edge.mqtt.controller import Controller
-from edge.runtime.assembly import Device
+from edge.runtime.assembly import Device, model_path
 from edge.system.clock import rfc3339
 
 RUNTIMES = ("ai-edge-litert", "tflite-runtime")
@@ -131,22 +132,22 @@ def camera(config: Config) -> str:
 
 def turn_of_faces(config: Config, pictures: list[np.ndarray]) -> int:
     """By how many degrees clockwise pictures must be turned for their faces to be upright, where all agree; else 0."""
-    with Device.open(config) as device:
-        turns = {upright(picture, device.detector.detect) for picture in pictures} - {None}
+    detector = Detector(model_path("detector", config.models.detector))
+    turns = {upright(picture, detector.detect) for picture in pictures} - {None}
     return (turns.pop() or 0) if len(turns) == 1 else 0
 
 
 def reach(config: Config, width_px: int) -> str:
-    """From how far a face is seen and told."""
+    """From how far a face is detected and recognized."""
     fov_deg = config.camera.fov_deg
     if fov_deg is None and config.camera.kind == "picamera":
         from edge.capture.picamera import sensor_name
 
         fov_deg = FIELD_OF_VIEW_DEG.get(sensor_name())
-    told_px = config.decision.quality.face_px_min
+    recognized_px = config.decision.quality.face_px_min
     if fov_deg is None:
-        return f"{told_px:g} px of a face are needed; set camera.fov_deg to know at how many metres that is"
-    return reach_text(width_px, fov_deg, told_px)
+        return f"{recognized_px:g} px of a face are needed; set camera.fov_deg to know at how many metres that is"
+    return reach_text(width_px, fov_deg, recognized_px)
 
 
 def broker(config: Config) -> str:

@@ -199,7 +199,7 @@ class Attention:
         return faces
 
     def follow(self, faces: list[Face]) -> None:
-        """Look closer at these in the next frame: they were too weak to be told from something else."""
+        """Look closer at these in the next frame: their score was too low to begin a track."""
         self._hints += faces
 
 

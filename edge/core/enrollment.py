@@ -60,7 +60,7 @@ def sample_of(
 ) -> Sample:
     """The one face of an image, or the largest. Raises RefusedError where there is none, or one not good enough.
 
-    Of several faces one is the person's where all others are too small to be told.
+    Of several faces one is the person's where all others are too small to be recognized.
     """
     height, width = image.shape[:2]
     faces = sorted(find_faces(image, detector), key=lambda face: -face.size_px)

@@ -109,7 +109,7 @@ def person_event(event_type: EventType, person_id: str, name: str | None, at: fl
 
 
 def low_quality_event(track: Track, frame: Frame, faces_in_frame: int) -> Event:
-    """The event of a track too small, turned, dark or blurred to be told; quality: of its clearest refused sample."""
+    """The event of a track whose samples were all refused; quality: of the clearest of them."""
     problem, count = track.refusals.most_common(1)[0]
     clearest = track.clearest_refused
     measured = "" if clearest is None else f"; the clearest has {clearest.summary()}"

@@ -133,8 +133,8 @@ class People:
         purged = 0
         if self.strangers is not None:
             purged = self.strangers.store.purge(unseen_since=strangers_unseen_since)
-        if purged:
-            self._reload_strangers()
+        if purged and self.strangers is not None:
+            self.strangers.reload()
         return gone, purged
 
     def import_(self, data: bytes) -> tuple[int, int, int]:
@@ -226,10 +226,6 @@ class People:
         for person_id in set(person_ids) - owned.keys():
             self.gallery.remove(person_id)
         self.store.erase_within = self.gallery.tau
-
-    def _reload_strangers(self) -> None:
-        if self.strangers is not None:
-            self.strangers.reload()
 
     def _remove(self, person: Person) -> Removed:
         embeddings = self.gallery.embeddings_of(person.person_id)

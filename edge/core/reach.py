@@ -1,9 +1,9 @@
-"""From how far a face is seen and told: pixels, the angle of a lens, and the width of a head."""
+"""From how far a face is detected and recognized: pixels, the angle of a lens, and the width of a head."""
 
 import math
 
 HEAD_M = 0.14  # how wide an adult's face is, from cheek to cheek
-SEEN_PX = 24.0  # from which a face is nearly always found (tests.bench.footage)
+DETECTED_PX = 24.0  # from which a face is nearly always found (tests.bench.footage)
 
 # Degrees across the full width of the sensor, by its name, as Raspberry Pi's documentation states them.
 FIELD_OF_VIEW_DEG = {
@@ -23,10 +23,10 @@ def reach_m(width_px: int, fov_deg: float, face_px: float) -> float:
     return pixels_to_one * HEAD_M / face_px
 
 
-def reach_text(width_px: int, fov_deg: float, told_px: float) -> str:
+def reach_text(width_px: int, fov_deg: float, recognized_px: float) -> str:
     """Say it for people."""
-    seen, told = (reach_m(width_px, fov_deg, face_px) for face_px in (SEEN_PX, told_px))
+    detected, recognized = (reach_m(width_px, fov_deg, face_px) for face_px in (DETECTED_PX, recognized_px))
     return (
-        f"a face is seen from {seen:.1f} m down ({SEEN_PX:g} px) and told from {told:.1f} m down ({told_px:g} px are "
-        f"needed) at {fov_deg:g} degrees"
+        f"at {fov_deg:g} degrees a face is detected up to {detected:.1f} m ({DETECTED_PX:g} px) and recognized up to "
+        f"{recognized:.1f} m ({recognized_px:g} px)"
     )

@@ -103,7 +103,7 @@ class Recognizer:
         if quality.problem is not None:
             track.refuse(quality)
             return None
-        if track.face.score < self.detector.score_min:  # enough to stay with a face, not to tell whose it is
+        if track.face.score < self.detector.score_min:  # enough to continue the track, not to recognize
             return None
         with self._timer("embed"):
             return Sample(crop, self.embedder.embed(crop), quality), quality  # (128,) float32, unit length

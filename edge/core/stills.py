@@ -8,9 +8,7 @@ from edge.core.turning import turned, turned_back, upright
 from edge.core.types import Face
 
 ZOOMS = (1, 2, 5, 12, 30, 75)  # pixels of the picture to one of the detector; a face is 16 to 96 of its pixels wide
-FINE_PIXELS_MAX = (
-    2_100_000  # of a picture that is looked at pixel by pixel; in a larger one such a face is far too small
-)
+FINE_PIXELS_MAX = 2_100_000  # of a picture with tiles at zoom 1; a face that needs one is too small to be recognized
 OVERLAP_PX = 96  # of tiles, in pixels of the detector
 SURE_PX = 32.0  # how wide a face is in the whole view, from which one look is enough
 CANDIDATE_SCORE = 0.5

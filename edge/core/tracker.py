@@ -103,12 +103,13 @@ class Track:
         self.verdict = replace(verdict, best=best, matches=matches)
         if verdict.identity is not None and verdict.identity not in people:
             self.verdict = Verdict(None, best, (), "the person was removed")
+            self.embedding = None
 
     def finish(self) -> Verdict | None:
         """End the track. Returns the verdict if there was none yet and there are samples.
 
         A person is named only if two samples agree; a single one is not enough. Of one sample among others that were
-        not good enough nothing can be told: unknown would say that nobody is known.
+        not good enough there is no verdict: unknown would say that nobody enrolled was seen.
         """
         samples = self._evidence.samples
         if self.verdict is not None or not samples or (len(samples) == 1 and self.refusals):

@@ -124,6 +124,16 @@ def test_of_who_was_forgotten_while_there_no_look_is_kept(door):
     assert handle(door, CorrectEvent(end, "alice")).code == "no_look"
 
 
+def test_who_was_removed_while_away_is_not_known_again_by_the_encoding_of_that_track(door):
+    enrolled(door, alice=RED)
+    watch(door, [(RED, 20, 80, 48)], 2)
+    handle(door, RemovePerson("alice"))
+    watch(door, [], 2, start=2)  # a track that has an encoding would be held for 2.5 s
+    assert door.tracker.tracks == []
+    watch(door, [(RED, 220, 90, 48)], 1, start=4)
+    assert [track.name for track in door.tracker.tracks] == ["t2"]
+
+
 def test_who_is_renamed_while_there_leaves_under_the_new_name(door):
     enrolled(door, alice=RED)
     watch(door, walking(RED), 2)

@@ -1,4 +1,4 @@
-"""From how far a face is seen and told."""
+"""From how far a face is detected and recognized."""
 
 from pathlib import Path
 
@@ -18,5 +18,5 @@ def test_twice_as_near_is_twice_as_wide():
 @pytest.mark.parametrize("width", [1280, 1920])
 def test_the_table_of_the_page_is_as_calculated(width):
     (row,) = (line for line in PAGE.read_text().splitlines() if line.startswith(f"| {width} px wide"))
-    told = [f"{reach_m(width, fov, QualityRules().face_px_min):.1f} m" for fov in FIELD_OF_VIEW_DEG.values()]
-    assert [cell.strip() for cell in row.split("|")[2:-1]] == told
+    metres = [f"{reach_m(width, fov, QualityRules().face_px_min):.1f} m" for fov in FIELD_OF_VIEW_DEG.values()]
+    assert [cell.strip() for cell in row.split("|")[2:-1]] == metres

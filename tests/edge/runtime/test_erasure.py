@@ -120,7 +120,9 @@ def test_what_waits_for_the_broker_does_not_name_them_when_it_is_delivered(
         assert household.ask("enroll/image", enroll)["status"] == "ok"
         pieces = enrolled_bytes(config)
         broker.stop()
-        until(lambda: not porch.link.connected and porch.outbox.depth and b"Unmistakable" in waiting())
+        until(lambda: not porch.link.connected)
+        published = porch.publisher.published  # what comes from now on waits; the outbox itself is of another thread
+        until(lambda: porch.publisher.published > published and b"Unmistakable" in waiting())
         before = len(household.heard)
         if meanwhile == "it runs":
             forget_here(config)
