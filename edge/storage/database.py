@@ -1,11 +1,13 @@
 """SQLite files with one owner: what a transaction wrote is on the disk, what it erased is overwritten."""
 
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 from urllib.parse import quote
 
 from edge.errors import GalleryError, LimenError
+from edge.storage import log
 from edge.storage.migrations import migrate
 from edge.storage.unit_of_work import DATABASE_ERRORS, UnitOfWork, Values
 from edge.system.files import is_file
@@ -16,6 +18,8 @@ PRAGMAS = (
     "synchronous = FULL",  # a commit waits for the disk: what is acknowledged survives a power cut
     "secure_delete = ON",  # deleted content is overwritten with zeros, not only unlinked
     "foreign_keys = ON",
+    "temp_store = MEMORY",  # also of savepoints: SQLite's files for them are deleted as they are
+    f"wal_autocheckpoint = {log.AUTOCHECKPOINT_PAGES}",
 )
 
 
@@ -33,12 +37,12 @@ class SqliteFile(UnitOfWork):
     error: ClassVar[type[LimenError]] = GalleryError
 
     def __init__(self, path: Path, *, exclusive: bool = False, busy_seconds: float = BUSY_SECONDS) -> None:
-        self.path = path
-        log = path.with_name(f"{path.name}-wal")
+        self.path, self._log = path, path.with_name(f"{path.name}-wal")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch(mode=0o600)
-            self.checkpoint_pending = is_file(log) and log.stat().st_size > 0  # of a process that was killed
+            # The log of a process that was killed.
+            self.checkpoint_pending = is_file(self._log) and self._log.stat().st_size > 0
             db = sqlite3.connect(f"file:{quote(str(path))}", uri=True, isolation_level=None, timeout=busy_seconds)
         except (OSError, *DATABASE_ERRORS) as error:
             raise self._cannot_open(error) from error
@@ -63,18 +67,24 @@ class SqliteFile(UnitOfWork):
         self.checkpoint_pending |= rows > 0
         return rows
 
+    def close(self) -> None:
+        """Close the file. The last process that does so deletes the log: it is overwritten before."""
+        with suppress(OSError, *DATABASE_ERRORS):  # the next process that opens the file does it
+            if not self.writing:
+                log.overwrite(self._db, self._log)
+        super().close()
+
     def checkpoint(self) -> bool:
-        """Fold the log of writes into the file and truncate it, where something was erased since it was last done.
+        """Fold the log of writes into the file and overwrite it, where something was erased since it was last done.
 
         Returns False, and leaves checkpoint_pending set, where that has to be tried again: a block is open, another
         process reads the file and so keeps the log, or the disk cannot be written. What was committed stays committed.
         """
         if self.checkpoint_pending and not self.writing:
             try:
-                busy, *_ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            except DATABASE_ERRORS:
+                self.checkpoint_pending = not log.overwrite(self._db, self._log)
+            except (OSError, *DATABASE_ERRORS):
                 return False
-            self.checkpoint_pending = bool(busy)
         return not self.checkpoint_pending
 
     def checkpoint_unless_writing(self) -> bool:

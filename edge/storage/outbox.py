@@ -14,7 +14,7 @@ import numpy as np
 
 from edge.core.evidence import UNKNOWN
 from edge.errors import OutboxError, OutboxInUseError
-from edge.storage.database import SqliteFile
+from edge.storage.database import SqliteFile, tables
 
 SHAPE = (
     """CREATE TABLE IF NOT EXISTS event (
@@ -25,6 +25,9 @@ SHAPE = (
     ) STRICT""",
     "CREATE TABLE IF NOT EXISTS lost (events INTEGER NOT NULL) STRICT",
     "INSERT INTO lost SELECT 0 WHERE NOT EXISTS (SELECT * FROM lost)",
+)
+OVERWRITES = (
+    1  # version of a file whose deleted pages were always overwritten; VACUUM would give pages back as they are
 )
 BUSY_SECONDS = 0.5
 
@@ -161,6 +164,8 @@ class Outbox(SqliteFile):
 
     def _prepare(self) -> None:
         with self.transaction():
+            if not tables(self):
+                self.execute(f"PRAGMA user_version = {OVERWRITES}")
             for statement in SHAPE:
                 self.execute(statement)
         self.dropped = int(self.value("SELECT events FROM lost"))
@@ -204,14 +209,16 @@ class Outbox(SqliteFile):
         return True
 
     def _overwrite(self) -> None:
-        """Leave nothing of what was deleted in free pages, as the first release did, and in the log."""
+        """Leave nothing of what was deleted in the log, nor, once, in the free pages of a file of an older limen."""
         try:
-            self.execute("VACUUM")
+            if self.value("PRAGMA user_version") < OVERWRITES:
+                self.execute("VACUUM")
+                self.execute(f"PRAGMA user_version = {OVERWRITES}")
         except OutboxError as error:
             self.problem = str(error)
         self.checkpoint_pending = True
         if not self.checkpoint():
-            self.problem = self.problem or f"outbox {self.path}: its log of writes cannot be truncated"
+            self.problem = self.problem or f"outbox {self.path}: its log of writes cannot be overwritten"
 
 
 def without_person(payload: bytes, person_id: str, name: str) -> bytes | None:

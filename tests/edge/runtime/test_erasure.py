@@ -199,6 +199,7 @@ def test_what_was_delivered_by_an_older_limen_leaves_its_free_pages_too(tmp_path
     path = tmp_path / "outbox.db"
     outbox = Outbox(path, 100)
     outbox._db.execute("PRAGMA secure_delete = OFF")
+    outbox._db.execute("PRAGMA user_version = 0")
     entries = [outbox.put(lambda *_: b"Alice Unmistakable" * 100, 1e12) for _ in range(20)]
     outbox.delivered([entry.seq for entry in entries[:-1]])
     outbox.close()
@@ -207,6 +208,21 @@ def test_what_was_delivered_by_an_older_limen_leaves_its_free_pages_too(tmp_path
     outbox.revise(lambda _payload: b"{}")
     assert b"Unmistakable" not in path.read_bytes() + (tmp_path / "outbox.db-wal").read_bytes()
     assert [entry.payload for entry in outbox.take(10)] == [b"{}"]
+    outbox.close()
+
+
+def test_the_file_of_the_outbox_gives_no_page_back(tmp_path):
+    """A page that was cut off could not be overwritten later."""
+    path = tmp_path / "outbox.db"
+    outbox = Outbox(path, 100)
+    entries = [outbox.put(lambda *_: b"Alice Unmistakable" * 300, 1e12) for _ in range(20)]
+    outbox.checkpoint_pending = True
+    assert outbox.checkpoint()
+    size = path.stat().st_size
+    outbox.delivered([entry.seq for entry in entries[:-1]])
+    outbox.revise(lambda _payload: b"{}")
+    assert path.stat().st_size >= size
+    assert b"Unmistakable" not in path.read_bytes()
     outbox.close()
 
 
