@@ -59,3 +59,8 @@ class HouseholdTopics:
     def person(self, opaque: str) -> str:
         """One person's. opaque: nothing that says who it is."""
         return f"limen/household/{self.household}/person/{opaque}"
+
+
+def answers_topic(username: str, random: str) -> str:
+    """Where one asker's answers go: `to` keeps it apart from the topics of a device, whatever the user is called."""
+    return f"limen/answers/to/{username or 'anybody'}/{random}"

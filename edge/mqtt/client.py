@@ -277,13 +277,17 @@ def limits_of(properties: Properties | None, config: MqttConfig) -> Limits:
 
 def properties_of(message: Publication) -> Properties | None:
     """The properties of PUBLISH; None where there are none."""
-    if message.expiry_seconds is None and message.correlation is None:
+    possible = {
+        "MessageExpiryInterval": message.expiry_seconds,
+        "CorrelationData": message.correlation,
+        "ResponseTopic": message.response_topic,
+    }
+    wanted = {name: value for name, value in possible.items() if value is not None}
+    if not wanted:
         return None
     properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-    if message.expiry_seconds is not None:
-        properties.MessageExpiryInterval = message.expiry_seconds
-    if message.correlation is not None:
-        properties.CorrelationData = message.correlation
+    for name, value in wanted.items():
+        setattr(properties, name, value)
     return properties
 
 

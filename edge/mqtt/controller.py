@@ -1,6 +1,8 @@
 """The household's side of the broker: asks a device and waits for its answer. What `limen ... --broker` uses.
 
-An answer is known by its transaction, with every version of MQTT.
+An answer is known by its transaction, with every version of MQTT. With MQTT 5 it is asked for on a topic of its own,
+below one that the broker can keep for the user who asks; with 3.1.1, and from a device that is configured to answer
+elsewhere, it comes on the twin of the request's topic.
 """
 
 import threading
@@ -14,11 +16,11 @@ import msgspec
 
 from edge.api.answers import Answer
 from edge.api.signing import sign
-from edge.api.topics import Topics
+from edge.api.topics import Topics, answers_topic
 from edge.config import MqttConfig
 from edge.errors import BrokerError, RefusedError
 from edge.mqtt.blame import LARGE_BYTES, Seen, not_connected
-from edge.mqtt.limits import packet_bytes
+from edge.mqtt.limits import packet_bytes, topic_problem
 from edge.mqtt.network import Network
 from edge.mqtt.reports import Connected, Lost, Message, Publication, Receipt, Session, Subscribed, Subscription
 
@@ -28,6 +30,7 @@ STEP_SECONDS = 0.1  # between two checks of what keeps an answer from coming
 LIST_SECONDS = 0.3  # in which the broker sends the status that it keeps of every device
 SETTLE_SECONDS = 0.5
 SIGNED_AGAIN_MAX = 3
+PROPERTIES_BYTES = 35  # transaction and the head of ResponseTopic
 ANSWERS_MAX, RETAINED_MAX, DEVICES_MAX, LISTED_MAX = 1000, 10_000, 1000, 20
 ANSWERS = "response/#"
 HEARD = (ANSWERS, "+", "event/+", "person/+", "image/+")  # all but requests: nobody needs to hear their own
@@ -62,7 +65,8 @@ class Controller:
         self.config, self.topics, self._hear = config, Topics(device), hear
         self._broker = f"{config.host}:{config.port}"
         self._changed = threading.Condition()  # everything below changes under it
-        self._answers: deque[tuple[str, Answer]] = deque(maxlen=ANSWERS_MAX)  # with the verb
+        # With the verb; of one on our own topic, with the CorrelationData, which is the transaction.
+        self._answers: deque[tuple[str, Answer]] = deque(maxlen=ANSWERS_MAX)
         self._statuses: dict[str, str] = {}  # by device
         self._retained: dict[str, None] = {}  # topics that the broker keeps
         self._receipts: dict[int, Receipt] = {}
@@ -71,7 +75,10 @@ class Controller:
         self._connected: Connected | None = None
         self._lost: Lost | None = None
         self._key = config.signing_key()
-        session = Session("", self._receive, tuple(Subscription(self.topics.of(name)) for name in HEARD))
+        own = answers_topic(config.username, uuid.uuid4().hex)
+        self._own_answers = own if topic_problem(own) is None else None
+        heard = (*map(self.topics.of, HEARD), *([] if self._own_answers is None else [self._own_answers]))
+        session = Session("", self._receive, tuple(map(Subscription, heard)))
         silence_seconds = CONNECT_SECONDS / 2  # of the broker, for each version of MQTT
         self._network = Network(config, session, retry=False, connack_seconds=silence_seconds, notify=self._notify)
         self._network.start()
@@ -154,11 +161,13 @@ class Controller:
         large = len(payload) > LARGE_BYTES
         self._answers.clear()
         self._receipts.clear()
-        began, ticket = time.monotonic(), self._network.publish(Publication(topic, payload, 1))
+        to_us = (transaction.encode(), self._own_answers)
+        began, ticket = time.monotonic(), self._network.publish(Publication(topic, payload, 1, False, None, *to_us))
         while True:
             self._wait(lambda: bool(self._answers), STEP_SECONDS)
             while self._answers:
                 about, answer = self._answers.popleft()
+                about = verb if about == transaction else about
                 ours = about == verb and answer.transaction == transaction
                 if ours and answer.status == "progress":
                     hear_progress(answer.data or {})
@@ -171,13 +180,14 @@ class Controller:
                 self._check_way(topic, len(payload), ticket, float("inf"))
                 raise BrokerError(
                     f"device '{self.topics.device}' gave no answer to {verb} in {timeout_seconds:g} s at "
-                    f"{self._broker}; it is {self._statuses.get(self.topics.device, 'of unknown status')}"
+                    f"{self._broker}; it is {self._statuses.get(self.topics.device, 'of unknown status')}; may its "
+                    f"user write {self._own_answers or 'the answer'}, and may we read that?"
                 )
 
     def _check_size(self, topic: str, payload: bytes) -> None:
         """Raise BrokerError for a request that the broker does not take."""
         limit = None if self._connected is None else self._connected.limits.packet_bytes
-        size = packet_bytes(topic, payload)
+        size = packet_bytes(topic, payload, bytes(PROPERTIES_BYTES + len((self._own_answers or "").encode())))
         if limit is not None and size > limit:
             raise BrokerError(f"the request has {size} bytes; the broker {self._broker} takes {limit}")
 
@@ -236,6 +246,9 @@ class Controller:
 
     def _receive(self, message: Message) -> None:
         """Take a message in, for the network thread."""
+        if message.topic == self._own_answers:
+            self._take_answer((message.correlation or b"").decode("ascii", "replace"), message.payload)
+            return
         device, _, name = message.topic.removeprefix("limen/").partition("/")
         with self._changed:
             if name == "status" and (device in self._statuses or len(self._statuses) < DEVICES_MAX):
@@ -245,11 +258,16 @@ class Controller:
             if message.retain and message.payload and len(self._retained) < RETAINED_MAX:
                 self._retained[message.topic] = None
             self._heard |= not name.startswith("request/")
-            if name.startswith("response/"):
-                answer = read_answer(message.payload)
-                if answer is None:
-                    return  # somebody else's
-                self._answers.append((name.removeprefix("response/"), answer))
             self._changed.notify_all()
+        if name.startswith("response/"):
+            self._take_answer(name.removeprefix("response/"), message.payload)
         if self._hear is not None and not name.startswith("request/"):
             self._hear(name, message.payload)
+
+    def _take_answer(self, about: str, payload: bytes) -> None:
+        answer = read_answer(payload)
+        if answer is not None:  # else it is somebody else's
+            with self._changed:
+                self._heard = True
+                self._answers.append((about, answer))
+                self._changed.notify_all()

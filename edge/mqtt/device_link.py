@@ -11,12 +11,11 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-import msgspec
-
 from edge.api.topics import Topics
 from edge.config import MqttConfig
 from edge.mqtt.backoff import Backoff
 from edge.mqtt.client import limits_of, topic_matches_sub
+from edge.mqtt.identity import client_id, instance_of
 from edge.mqtt.inbox import COUNT_MAX, Inbox, Incoming
 from edge.mqtt.journal import Journal
 from edge.mqtt.limits import BadTopic, Refusal, TooLarge, topic_problem
@@ -44,12 +43,6 @@ SHARED_COUNT_MAX = 10_000
 INFO_BYTES_MAX = 10_000
 CLOSES_MAX = 3
 REMEDY = "give each device its own `device` name"
-
-
-class Instance(msgspec.Struct):
-    """What tells one run of a device from another, in `info`."""
-
-    instance: str | None = None
 
 
 class DeviceLink:
@@ -84,7 +77,7 @@ class DeviceLink:
         self._closes = 0  # in a row, by the broker, soon and with nothing under way
         self._journal = Journal(f"{config.host}:{config.port}")
         presence = Presence(topics.of("status"), b"online", b"offline")
-        session = Session(f"limen-{topics.device}", self.receive, self._subscriptions(), presence)
+        session = Session(client_id(config, topics.device), self.receive, self._subscriptions(), presence)
         self._network = make_network(config, session, backoff=backoff)
         self._out = Outbound(
             self._network.publish, config.queue_answers_max, limits_of(None, config), self._journal.complain
@@ -280,11 +273,3 @@ class DeviceLink:
         others = (self._info, *self.also_hear)
         shared = () if self.share is None else (Subscription(self.share),)
         return (requests, people, *(Subscription(topic, own=False) for topic in others), *shared)
-
-
-def instance_of(payload: bytes) -> str | None:
-    """The instance id in an `info`; None where there is none."""
-    try:
-        return msgspec.json.decode(payload, type=Instance).instance
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None

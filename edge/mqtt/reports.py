@@ -18,7 +18,7 @@ class Message(NamedTuple):
 
 
 class Publication(NamedTuple):
-    """A message to publish. expiry_seconds, correlation: with MQTT 5 alone."""
+    """A message to publish. expiry_seconds, correlation, response_topic: with MQTT 5 alone."""
 
     topic: str
     payload: bytes
@@ -26,6 +26,7 @@ class Publication(NamedTuple):
     retain: bool = False
     expiry_seconds: int | None = None
     correlation: bytes | None = None
+    response_topic: str | None = None
 
 
 class Subscription(NamedTuple):
