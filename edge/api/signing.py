@@ -18,6 +18,7 @@ import msgspec
 from edge.core import patterns
 from edge.core.codes import Code
 from edge.errors import RefusedError
+from edge.system.clock import NOT_SET_REMEDY
 
 WINDOW_SECONDS = 60
 READ_NONCES_MAX = 10_000
@@ -118,7 +119,7 @@ class Signatures:
         if now is None:
             raise RefusedError(
                 Code.CLOCK_NOT_SET,
-                "this device does not know the time of day yet, so it cannot tell whether a request is fresh",
+                f"the device's time of day is not set, so it cannot tell whether a request is fresh: {NOT_SET_REMEDY}",
             )
         off_seconds = now - stamp.timestamp_ms / 1000
         if abs(off_seconds) > WINDOW_SECONDS:

@@ -26,7 +26,7 @@ def call(config: "Config", verb: str | None, fields: tuple[str, ...], broker: st
     """
     import msgspec
 
-    from edge.api.requests import VERBS
+    from edge.api.requests import VERBS, EnrollImages, ImportGallery
     from edge.api.verbs import Access, convert_request
     from edge.runtime.clients import call as ask
     from edge.runtime.clients import print_refusal
@@ -42,7 +42,7 @@ def call(config: "Config", verb: str | None, fields: tuple[str, ...], broker: st
         kind = type(convert_request(verb, {"transaction": "0", **values}))
         if kind.access is Access.LIVE:
             end_as_by_ctrl_c()
-        with client_of(config, broker, device) as client:
+        with client_of(config, broker, device, make=kind in {EnrollImages, ImportGallery}) as client:
             request = msgspec.convert({"transaction": kind.new_transaction(), **values}, kind)
             reply = ask(client, request, object, lambda progress: echo(as_json(progress), err=True))
     echo(as_json(reply))

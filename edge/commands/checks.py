@@ -19,8 +19,9 @@ from edge.errors import LimenError
 from edge.inference.detector import Detector
 from edge.inference.runtime import interpreter_class
 from edge.mqtt.controller import Controller
-from edge.runtime.assembly import Device, model_path
-from edge.system.clock import rfc3339
+from edge.runtime.assembly import Device, model_path, open_or_empty
+from edge.system.clock import NOT_SET_REMEDY, rfc3339
+from edge.system.files import exists, is_dir
 
 RUNTIMES = ("ai-edge-litert", "tflite-runtime")
 PACKAGES = (*RUNTIMES, "numpy", "opencv-python-headless", "paho-mqtt", "picamera2")
@@ -82,7 +83,7 @@ def models(config: Config) -> str:
     """A real inference of each. Raises ModelError or GalleryError."""
     picture = np.full((480, 640, 3), 128, dtype=np.uint8)
     crop = np.full((CROP_PX, CROP_PX, 3), 128, dtype=np.uint8)
-    with Device.open(config) as device:
+    with open_or_empty(config) as device:
         detect_ms = warm_ms(lambda: device.detector.detect(picture))
         embed_ms = warm_ms(lambda: device.embedder.embed(crop))
         foreign, fpir, model = device.store.foreign(), device.fpir, device.model
@@ -103,11 +104,14 @@ def warm_ms(run: Callable[[], object]) -> float:
 
 
 def disk(config: Config) -> str:
-    """Room where the gallery is. Raises OSError."""
-    free_mb = shutil.disk_usage(config.gallery.path.parent).free // 1_000_000
+    """Room where the gallery is, or will be. Raises OSError."""
+    path = config.gallery.path
+    folder = next(folder for folder in path.absolute().parents if is_dir(folder))
+    free_mb = shutil.disk_usage(folder).free // 1_000_000
     if free_mb < DISK_FREE_MB_MIN:
-        raise OSError(f"{config.gallery.path.parent} has {free_mb} MB left; the gallery wants {DISK_FREE_MB_MIN}")
-    return f"{config.gallery.path}, {free_mb} MB free"
+        raise OSError(f"{folder} has {free_mb} MB left; the gallery wants {DISK_FREE_MB_MIN}")
+    missing = "" if exists(path) else " is not there yet, `limen run` and `limen enroll` make it"
+    return f"{path}{missing}, {free_mb} MB free"
 
 
 def camera(config: Config) -> str:
@@ -162,7 +166,7 @@ def broker(config: Config) -> str:
 
 def clock(config: Config) -> str:
     """Whether the time of day is set and did not go back. Raises OSError, or Warned where only expiry needs it."""
-    with Device.open(config) as device:
+    with open_or_empty(config) as device:
         now, before = device.store.clock.now(), device.store.clock.gone_back_from()
     if before is not None:
         raise OSError(
@@ -172,14 +176,13 @@ def clock(config: Config) -> str:
         )
     if now is not None:
         return "the time of day is set"
-    remedy = 'check timedatectl, or set clock = "trusted" where the time is right and nothing vouches for it'
     if config.mqtt.signing_key() is not None:
-        raise OSError(f"the time of day is not set, so no signed request is carried out: {remedy}")
-    raise Warned(f"the time of day is not set, so guests cannot be enrolled and nothing expires: {remedy}")
+        raise OSError(f"the time of day is not set, so no signed request is carried out: {NOT_SET_REMEDY}")
+    raise Warned(f"the time of day is not set, so guests cannot be enrolled and nothing expires: {NOT_SET_REMEDY}")
 
 
 def reset_clock(config: Config) -> None:
     """Believe the time of day although it is before the last one known. Raises GalleryError."""
-    with Device.open(config) as device, device.store.transaction():
+    with Device.open(config, make=False) as device, device.store.transaction():
         device.store.clock.forget()
         device.store.audit.note("clock", detail="the last time known was dropped")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge.commands.options import FILE, echo, with_overrides
+from edge.commands.options import CONFIG_FILE, FILE, echo, with_overrides
 
 if TYPE_CHECKING:
     from edge.config import Config
@@ -20,7 +20,7 @@ def audit(config: "Config", last: int | None, *, as_json: bool) -> None:
     """Show who changed what of people, and when. People appear by id: a person who was removed leaves no name."""
     from edge.runtime.assembly import Device
 
-    with Device.open(config) as device:
+    with Device.open(config, make=False) as device:
         records = device.store.audit.records(last)
     for record in records:
         if as_json:
@@ -34,15 +34,16 @@ def audit(config: "Config", last: int | None, *, as_json: bool) -> None:
 @click.option("--source", help="Another source of frames than the configured one.")
 @click.option("--broker", help="HOST or HOST:PORT, another broker than the configured one.")
 @click.option("--reset-clock", "reset", is_flag=True, help="The time of day is right, though an earlier one was later.")
-@click.pass_obj
-def doctor(config: "Config", source: str | None, broker: str | None, *, reset: bool) -> None:
-    """Check runtime, models, disk, camera, broker and clock; status 1 if anything fails."""
+@click.pass_context
+def doctor(context: click.Context, source: str | None, broker: str | None, *, reset: bool) -> None:
+    """Check configuration, runtime, models, disk, camera, broker and clock; status 1 if anything fails."""
     from edge.commands.checks import examine, reset_clock
 
+    echo(f"OK    configuration: {context.meta[CONFIG_FILE] or 'none is there, so every default'}")
     if reset:
-        reset_clock(config)
+        reset_clock(context.obj)
     failed = False
-    for finding in examine(with_overrides(config, source, broker)):
+    for finding in examine(with_overrides(context.obj, source, broker)):
         echo(f"{finding.level:4}  {finding.what}: {finding.text}")
         failed |= finding.level == "FAIL"
     if failed:

@@ -5,10 +5,10 @@ from pathlib import Path
 import click
 
 from edge.commands import call, device, people, recognition, watch
-from edge.commands.options import FILE, Commands
+from edge.commands.options import CONFIG_FILE, FILE, Commands
 from edge.errors import ConfigError
 
-SYSTEM_CONFIG = Path("/etc/limen/limen.toml")
+SYSTEM_CONFIG, CONFIG_HERE = Path("/etc/limen/limen.toml"), Path("limen.toml")
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -17,7 +17,7 @@ SYSTEM_CONFIG = Path("/etc/limen/limen.toml")
     "--config",
     "path",
     type=FILE,
-    help=f"The configuration  [default: {SYSTEM_CONFIG} if it is there, else every default]",
+    help=f"The configuration  [default: {SYSTEM_CONFIG}, else ./{CONFIG_HERE}, else every default]",
 )
 @click.option("--gallery", type=FILE, help="Another gallery than the configured one.")
 @click.pass_context
@@ -29,10 +29,11 @@ def main(context: click.Context, path: Path | None, gallery: Path | None) -> Non
     from edge.system.files import is_file
 
     try:
-        if path is None and is_file(SYSTEM_CONFIG):
-            path = SYSTEM_CONFIG
+        if path is None:
+            path = next((file for file in (SYSTEM_CONFIG, CONFIG_HERE) if is_file(file)), None)
     except PermissionError as error:
         raise ConfigError(f"{SYSTEM_CONFIG} is not for you to read: sudo -u limen, or --config FILE") from error
+    context.meta[CONFIG_FILE] = path
     config = Config() if path is None else load_config(path)
     context.obj = config if gallery is None else replace(config, gallery=replace(config.gallery, path=gallery))
 

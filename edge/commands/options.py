@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # imported where they are used: --help and --version need not
     from edge.config import CameraConfig, Config
     from edge.runtime.clients import Client
 
+CONFIG_FILE = "limen.configuration"  # in the context's meta: the path of the configuration, or None
 FILE = click.Path(dir_okay=False, path_type=Path)
 BROKER = click.option("--broker", help="HOST or HOST:PORT: ask a running device over MQTT, not this machine's disk.")
 DEVICE = click.option("--device", help="The name of the device to ask over MQTT  [default: the configured one]")
@@ -51,15 +52,20 @@ class Commands(click.Group):
             raise click.ClickException(f"{error.filename} is not for this user to read or write") from error
 
 
-def client_of(config: "Config", broker: str | None, device: str | None) -> "AbstractContextManager[Client]":
-    """A client of a device: over MQTT where a broker or a device is named, else of this machine's disk."""
+def client_of(
+    config: "Config", broker: str | None, device: str | None, *, make: bool = False
+) -> "AbstractContextManager[Client]":
+    """A client of a device: over MQTT where a broker or a device is named, else of this machine's disk.
+
+    make: whether a gallery is created there where it is missing
+    """
     from edge.config import device_named
     from edge.runtime.clients import open_client
 
     config = with_overrides(config, None, broker)
     if device is not None:
         config = device_named(config, device)
-    return open_client(config, over_mqtt=broker is not None or device is not None)
+    return open_client(config, over_mqtt=broker is not None or device is not None, make=make)
 
 
 def with_overrides(config: "Config", source: str | None, broker: str | None) -> "Config":

@@ -76,7 +76,7 @@ def enroll(
         raise ConfigError("enroll takes PICTURES, or --live for the person before the camera")
     if len(pictures) > SAMPLES_MAX:
         raise ConfigError(f"enroll takes at most {SAMPLES_MAX} PICTURES, not {len(pictures)}: {FEWER}")
-    with client_of(config, broker, device or (config.device if live else None)) as client:
+    with client_of(config, broker, device or (config.device if live else None), make=True) as client:
         request: Request
         if live:
             end_as_by_ctrl_c()
@@ -163,7 +163,7 @@ def import_people(context: click.Context, file: Path) -> None:
     data = read(file)
     check(data, str(file))
     config = context.obj
-    with client_of(config, *asked_device(context)) as client:
+    with client_of(config, *asked_device(context), make=True) as client:
         if isinstance(client, LocalClient):
             new = import_archive(client, data)
         else:

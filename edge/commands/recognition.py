@@ -24,8 +24,8 @@ def identify(config: "Config", picture: Path) -> None:
     from edge.api.requests import RecognizeImage
     from edge.runtime.clients import call
 
+    text = picture_text(picture, local=True)
     with client_of(config, None, None) as client:
-        text = picture_text(picture, local=client.local)
         faces = call(client, RecognizeImage.new(image=text), FacesReply).faces
     for face in faces:
         near = "the gallery is empty" if face.distance is None else f"d {face.distance:.3f}, tau {face.tau:.3f}"
@@ -43,9 +43,9 @@ def verify(config: "Config", first: Path, second: Path) -> None:
     """Compare the faces in FIRST and SECOND: d, tau, same or different person; status 1 if different."""
     import numpy as np
 
-    from edge.runtime.assembly import Device
+    from edge.runtime.assembly import open_or_empty
 
-    with Device.open(config) as device:
+    with open_or_empty(config) as device:
         one, other = (device.embedder.embed(crop_of(device, path)) for path in (first, second))
         distance, tau = float(np.square(one - other).sum()), device.recognizer.gallery.tau
     echo(f"{'same person' if distance <= tau else 'different people'}  d {distance:.3f}, tau {tau:.3f}")

@@ -1,8 +1,10 @@
 """From the configuration to a device: models, gallery and recognizer, with or without a camera and a broker."""
 
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Self
 
 from edge.config import Config
@@ -16,6 +18,7 @@ from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
 from edge.storage.gallery import SqliteGallery
 from edge.storage.strangers import SqliteStrangers
+from edge.system.files import exists
 from edge.system.metrics import StageTimes
 
 MODELS = {
@@ -46,8 +49,11 @@ class Device:
     times: StageTimes
 
     @classmethod
-    def open(cls, config: Config) -> Self:
-        """The device as configured. Raises LimenError that names what is missing."""
+    def open(cls, config: Config, *, make: bool = True) -> Self:
+        """The device as configured; make: also the gallery, where it is missing.
+
+        Raises LimenError that names what is missing.
+        """
         models, decision = config.models, config.decision
         detector = Detector(model_path("detector", models.detector), threads=models.threads)
         embedder = Embedder(model_path("embedder", models.embedder), threads=models.threads)
@@ -63,6 +69,7 @@ class Device:
                 card.dimension,
                 keep_crops=config.gallery.keep_crops,
                 clock_trusted=config.clock == "trusted",
+                make=make,
             )
             opened.callback(store.close)
             times = StageTimes()
@@ -115,3 +122,13 @@ class Device:
         """
         people = max(1, len(self.recognizer.gallery.people))
         return max(self.recognizer.gallery.fpir, 1 - (1 - self.embedder.card.fmr_min) ** people)
+
+
+@contextmanager
+def open_or_empty(config: Config) -> Iterator[Device]:
+    """The device as configured, for who only looks: where its gallery is missing, with an empty one that is dropped."""
+    with ExitStack() as stack:
+        if not exists(config.gallery.path):
+            folder = stack.enter_context(TemporaryDirectory())
+            config = replace(config, gallery=replace(config.gallery, path=Path(folder) / "gallery.db"))
+        yield stack.enter_context(Device.open(config))

@@ -86,13 +86,16 @@ class RemoteClient:
 
 
 @contextmanager
-def open_client(config: Config, *, over_mqtt: bool) -> Iterator[Client]:
-    """A client of the configured device. Raises LimenError that names what is missing."""
+def open_client(config: Config, *, over_mqtt: bool, make: bool = False) -> Iterator[Client]:
+    """A client of the configured device; make: also its gallery on this machine's disk, where that is missing.
+
+    Raises LimenError that names what is missing.
+    """
     if over_mqtt:
         with Controller(config.mqtt, config.device) as controller:
             yield RemoteClient(controller)
     else:
-        with Device.open(config) as device:
+        with Device.open(config, make=make) as device:
             yield LocalClient(DeviceContext(config, device))
 
 

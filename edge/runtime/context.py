@@ -20,6 +20,7 @@ from edge.core.types import Frame
 from edge.errors import RefusedError
 from edge.runtime.assembly import Device
 from edge.storage.gallery import SqliteGallery
+from edge.system.clock import NOT_SET_REMEDY
 from edge.system.crypto import ARCHIVE, HouseholdCipher
 
 ANSWER_BYTES = 1000  # of an answer beside what is long in it
@@ -57,7 +58,7 @@ class DeviceContext:
         """Seconds since 1970. Raises RefusedError with clock_not_set."""
         now = self.store.clock.now()
         if now is None:
-            raise RefusedError(Code.CLOCK_NOT_SET, "this device does not know the time of day yet")
+            raise RefusedError(Code.CLOCK_NOT_SET, f"the device's time of day is not set: {NOT_SET_REMEDY}")
         return now
 
     def expiry(self, days: float | None) -> float | None:

@@ -13,7 +13,7 @@ from edge.errors import GalleryError
 from edge.storage.audit import Audit
 from edge.storage.blobs import is_crop, is_embedding
 from edge.storage.database import Database
-from edge.storage.migrations import migrate
+from edge.storage.migrations import migrate, refuse_foreign
 from edge.storage.unit_of_work import DATABASE_ERRORS, UnitOfWork
 from edge.storage.words import count_of
 from edge.system.files import exists, is_dir, is_file
@@ -98,12 +98,13 @@ def opened(data: bytes, what: str) -> Iterator[UnitOfWork]:
         other = UnitOfWork(memory, what)
         try:
             memory.deserialize(data)
+            refuse_foreign(other)
             version = other.value("PRAGMA user_version")
             migrate(other)
             _check(other, what)
         except (*DATABASE_ERRORS, TypeError, AttributeError, GalleryError) as error:
             cause = error.__cause__ if isinstance(error.__cause__, DATABASE_ERRORS) else error
-            if isinstance(cause, GalleryError):
+            if isinstance(cause, GalleryError) and str(cause).startswith(what):
                 raise
             raise GalleryError(f"{what} cannot be used as a gallery: {cause}") from error
         if version == 0:

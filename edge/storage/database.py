@@ -8,9 +8,9 @@ from urllib.parse import quote
 
 from edge.errors import GalleryError, LimenError
 from edge.storage import log
-from edge.storage.migrations import migrate
+from edge.storage.migrations import migrate, refuse_foreign
 from edge.storage.unit_of_work import DATABASE_ERRORS, UnitOfWork, Values
-from edge.system.files import is_file
+from edge.system.files import exists, is_file, other_kind
 
 BUSY_SECONDS = 5.0
 PRAGMAS = (
@@ -26,7 +26,8 @@ PRAGMAS = (
 class SqliteFile(UnitOfWork):
     """A SQLite file with a write-ahead log.
 
-    path: created, readable by its owner alone, where it is missing
+    path: created, readable by its owner alone, where it is missing and may be made
+    make: whether it may be made; otherwise a missing file is an error, and nothing is created
     exclusive: no other process can open the file meanwhile
     checkpoint_pending: the log may still hold what was erased, here or by another process
 
@@ -36,11 +37,15 @@ class SqliteFile(UnitOfWork):
     kind: ClassVar[str] = "gallery"
     error: ClassVar[type[LimenError]] = GalleryError
 
-    def __init__(self, path: Path, *, exclusive: bool = False, busy_seconds: float = BUSY_SECONDS) -> None:
+    def __init__(
+        self, path: Path, *, exclusive: bool = False, make: bool = True, busy_seconds: float = BUSY_SECONDS
+    ) -> None:
         self.path, self._log = path, path.with_name(f"{path.name}-wal")
+        self._refuse_other_kinds(make)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch(mode=0o600)
+            if make:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch(mode=0o600)
             # The log of a process that was killed.
             self.checkpoint_pending = is_file(self._log) and self._log.stat().st_size > 0
             db = sqlite3.connect(f"file:{quote(str(path))}", uri=True, isolation_level=None, timeout=busy_seconds)
@@ -48,7 +53,10 @@ class SqliteFile(UnitOfWork):
             raise self._cannot_open(error) from error
         super().__init__(db, f"{self.kind} {path}", self.error)
         try:
-            for pragma in ("locking_mode = EXCLUSIVE", *PRAGMAS) if exclusive else PRAGMAS:
+            if exclusive:
+                db.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._refuse_foreign()
+            for pragma in PRAGMAS:
                 db.execute(f"PRAGMA {pragma}")
             self._version = self._data_version()
             self._prepare()
@@ -101,6 +109,22 @@ class SqliteFile(UnitOfWork):
         """A value that differs after every write, by other processes (first) or by this one (second)."""
         return self._data_version(), self._db.total_changes
 
+    def _refuse_other_kinds(self, make: bool) -> None:
+        """Raise the class's error for what is no file, or is missing and may not be made."""
+        try:
+            kind, there = other_kind(self.path), exists(self.path)
+        except PermissionError as error:
+            raise self._cannot_open(error) from error
+        if kind is not None:
+            raise self._cannot_open(f"it is {kind}, not a file")
+        if not there and not make:
+            raise self.error(
+                f"there is no {self.kind} {self.path}: `limen enroll` and `limen run` make one; --gallery names another"
+            )
+
+    def _refuse_foreign(self) -> None:
+        """Raise the class's error for the file of another program. Nothing was written into it yet."""
+
     def _prepare(self) -> None:
         """Create or migrate the tables."""
 
@@ -117,10 +141,8 @@ class Database(SqliteFile):
     Raises GalleryError where the file cannot be opened, is no gallery, or was written by a newer limen.
     """
 
+    def _refuse_foreign(self) -> None:
+        refuse_foreign(self, "; name another file in gallery.path or --gallery")
+
     def _prepare(self) -> None:
         migrate(self)
-
-
-def tables(db: UnitOfWork) -> set[str]:
-    """The name of every table of a database, SQLite's own included."""
-    return {name for (name,) in db.rows("SELECT name FROM sqlite_master WHERE type = 'table'")}

@@ -34,6 +34,7 @@ class SqliteGallery(Database):
     dimension: of its embeddings; a damaged template counts as another model's
     keep_crops: whether the aligned crop stays beside its template, so that another model can embed it again
     clock_trusted: the configuration vouches for the time of day; see edge.system.clock.Clock
+    make: whether the file is created where it is missing
     erase_within: d at or below which another person's negative template, or a stranger, is erased with a person
     clock, audit, answers, nonces: the time of day, and what is kept beside people
 
@@ -41,9 +42,16 @@ class SqliteGallery(Database):
     """
 
     def __init__(
-        self, path: Path, model: str, dimension: int = 128, *, keep_crops: bool = True, clock_trusted: bool = False
+        self,
+        path: Path,
+        model: str,
+        dimension: int = 128,
+        *,
+        keep_crops: bool = True,
+        clock_trusted: bool = False,
+        make: bool = True,
     ) -> None:
-        super().__init__(path)
+        super().__init__(path, make=make)
         self.clock = Clock(self, trusted=clock_trusted)
         self.audit, self.answers, self.nonces = Audit(self, self.clock), Answers(self), Nonces(self)
         self.model, self.keep_crops, self.erase_within = model, keep_crops, ERASE_WITHIN

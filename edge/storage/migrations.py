@@ -5,7 +5,7 @@ defaults, or tables of their own, and keeps every column that an older limen rea
 """
 
 from edge.errors import GalleryError
-from edge.storage.unit_of_work import UnitOfWork
+from edge.storage.unit_of_work import UnitOfWork, foreign_text, tables
 
 AUDIT_MAX = 200_000  # records, of some 110 bytes each: the newest that cannot be deleted
 
@@ -120,7 +120,21 @@ STEPS = (
 )
 
 
+OURS = {"person", "template"}  # tables of every gallery
+APPLICATION_ID_MAX = 1000  # other programs that set one have larger numbers, or negative ones
 OLDEST_READER = 3  # the first version whose limen can also use what the newest step makes: so one can go back
+
+
+def refuse_foreign(db: UnitOfWork, remedy: str = "") -> None:
+    """Raise GalleryError for a database of another program. An empty one may become a gallery.
+
+    A gallery has tables and a version of ours, and its application_id is OLDEST_READER: as an older limen reads it, it
+    cannot be a number that is of limen alone. The first galleries had 0.
+    """
+    found = tables(db)
+    empty, ours = not found, found >= OURS and db.value("PRAGMA user_version") > 0
+    if not 0 <= db.value("PRAGMA application_id") <= APPLICATION_ID_MAX or not (empty or ours):
+        raise GalleryError(foreign_text(found) + remedy)
 
 
 def migrate(db: UnitOfWork, to: int = len(STEPS)) -> None:

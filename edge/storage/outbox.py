@@ -14,7 +14,8 @@ import numpy as np
 
 from edge.core.evidence import UNKNOWN
 from edge.errors import OutboxError, OutboxInUseError
-from edge.storage.database import SqliteFile, tables
+from edge.storage.database import SqliteFile
+from edge.storage.unit_of_work import foreign_text, tables
 
 SHAPE = (
     """CREATE TABLE IF NOT EXISTS event (
@@ -26,9 +27,8 @@ SHAPE = (
     "CREATE TABLE IF NOT EXISTS lost (events INTEGER NOT NULL) STRICT",
     "INSERT INTO lost SELECT 0 WHERE NOT EXISTS (SELECT * FROM lost)",
 )
-OVERWRITES = (
-    1  # version of a file whose deleted pages were always overwritten; VACUUM would give pages back as they are
-)
+TABLES = {"event", "lost"}
+OVERWRITES = 1  # version of a file whose deleted pages were all overwritten; VACUUM would give them back as they are
 BUSY_SECONDS = 0.5
 
 
@@ -161,6 +161,10 @@ class Outbox(SqliteFile):
         if self.problem is not None:
             raise OutboxError(self.problem)
         return changed
+
+    def _refuse_foreign(self) -> None:
+        if (found := tables(self)) and not found >= TABLES:
+            raise OutboxError(f"{foreign_text(found)}; name another file in mqtt.outbox_path")
 
     def _prepare(self) -> None:
         with self.transaction():

@@ -148,3 +148,14 @@ class UnitOfWork:
         if done is None:
             done = "used" if not self._depth else "read" if self._reading else "written"
         return self._error(f"{self._what} cannot be {done}: {cause}")
+
+
+def tables(db: UnitOfWork) -> set[str]:
+    """The name of every table of a database, SQLite's own included."""
+    return {name for (name,) in db.rows("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
+def foreign_text(found: set[str]) -> str:
+    """What is said of a database with these tables, which are not ours."""
+    some = f", with the tables {', '.join(sorted(found)[:3])}" if found else ""
+    return f"it is the database of another program{some}"

@@ -17,6 +17,7 @@ TIMEDATECTL_SECONDS = 2.0
 BACKWARDS_SECONDS = 60.0
 STEP_SECONDS = 3600.0  # the smallest step of the time of day that matters to what is kept for days
 KEEP_EVERY_SECONDS = 3600.0
+NOT_SET_REMEDY = 'check timedatectl, or set clock = "trusted" where the time is right and nothing vouches for it'
 LAST_KNOWN = "last_known_time"  # the setting that keeps it over restarts
 
 

@@ -1,7 +1,9 @@
 """What is at a path. A folder that may not be entered is an error; Python 3.14 would say that nothing is there."""
 
 from pathlib import Path
-from stat import S_ISDIR, S_ISREG
+from stat import S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFSOCK, S_ISDIR, S_ISREG
+
+KINDS = {S_IFDIR: "a folder", S_IFCHR: "a device", S_IFBLK: "a device", S_IFIFO: "a pipe", S_IFSOCK: "a socket"}
 
 
 def is_file(path: Path) -> bool:
@@ -17,6 +19,12 @@ def is_dir(path: Path) -> bool:
 def exists(path: Path) -> bool:
     """Whether anything is there. Raises PermissionError where this user may not know."""
     return mode_of(path) != 0
+
+
+def other_kind(path: Path) -> str | None:
+    """What is there in place of a file, in words; None for a file and for nothing. Raises PermissionError."""
+    mode = mode_of(path)
+    return None if not mode or S_ISREG(mode) else KINDS.get(S_IFMT(mode), "no file")
 
 
 def mode_of(path: Path) -> int:

@@ -58,14 +58,53 @@ def one_line(result, *words):
 
 
 def test_somebody_is_enrolled_identified_listed_and_forgotten(limen, pictures):
-    before = limen("identify", pictures / "portrait.png")
-    assert before.output == "unknown  the gallery is empty\n"
     assert limen("enroll", "Eileen", pictures / "portrait.png").output == "Eileen: 1 template added\n"
     assert limen("identify", pictures / "again.jpg").output.startswith("Eileen  d 0.")
     assert limen("people").output.startswith("Eileen  1 template  p_")
     assert limen("identify", pictures / "wall.png").output == "no face\n"
     assert limen("forget", "eileen").output.startswith("eileen: forgotten; 1 template and 1 picture overwritten, p_")
     assert limen("people").output.startswith("0 people")
+    assert limen("identify", pictures / "portrait.png").output == "unknown  the gallery is empty\n"
+
+
+READING = [
+    "people",
+    "people export {}/people.limen",
+    "audit",
+    "identify {}/portrait.png",
+    "call person/list",
+    "forget Nemo",
+    "rebuild",
+]
+
+
+@pytest.mark.parametrize("words", READING)
+def test_a_command_that_reads_creates_nothing_and_says_what_is_missing(pictures, words):
+    before = set(pictures.rglob("*"))
+    path = pictures / "typo" / "x.db"
+    result = CliRunner().invoke(main, ["--gallery", str(path), *words.format(pictures).split()])
+    one_line(result, f"there is no gallery {path}: `limen enroll` and `limen run` make one; --gallery names another")
+    assert set(pictures.rglob("*")) == before
+
+
+def test_two_pictures_are_compared_and_a_device_is_examined_without_creating_a_gallery(pictures):
+    before, there = set(pictures.rglob("*")), ["--gallery", str(pictures / "typo" / "x.db")]
+    portraits = [str(pictures / name) for name in ("portrait.png", "again.jpg")]
+    assert CliRunner().invoke(main, [*there, "verify", *portraits]).output.startswith("same person")
+    said = CliRunner().invoke(main, [*there, "doctor", "--source", str(pictures), "--broker", "127.0.0.1:1"]).output
+    assert "typo/x.db is not there yet, `limen run` and `limen enroll` make it" in said
+    assert set(pictures.rglob("*")) == before
+
+
+def test_every_command_reads_the_configuration_that_lies_here(pictures, monkeypatch):
+    monkeypatch.chdir(pictures)
+    monkeypatch.setattr("edge.commands.main.SYSTEM_CONFIG", pictures / "none.toml")
+    Path("limen.toml").write_text('[gallery]\npath = "ours.db"\n[models]\nembedder = "lite"\n')
+    said = CliRunner().invoke(main, ["doctor", "--source", ".", "--broker", "127.0.0.1:1"]).output
+    assert "OK    configuration: limen.toml" in said
+    assert "embedder embedder-lite@" in said
+    assert "ours.db is not there yet" in said
+    one_line(CliRunner().invoke(main, ["people"]), "there is no gallery ours.db")
 
 
 def expiry_days(path):
@@ -100,7 +139,8 @@ def test_a_guest_is_known_for_so_many_days(limen, pictures, broker, monkeypatch)
 def test_nobody_is_made_a_guest_before_the_time_is_known(limen, pictures, monkeypatch):
     monkeypatch.setattr(clock, "synchronized", lambda: False)
     monkeypatch.setattr(clock, "hardware_clock_agrees", lambda _now: False)
-    one_line(limen("enroll", "Eileen", pictures / "portrait.png", "--days", "3"), "clock_not_set")
+    refused = limen("enroll", "Eileen", pictures / "portrait.png", "--days", "3")
+    one_line(refused, "clock_not_set", 'set clock = "trusted" where the time is right')
     assert limen("people").output.startswith("0 people")
 
 
@@ -272,6 +312,7 @@ def closed():
 def test_what_this_user_may_not_enter_is_one_line(closed, words):
     beside = closed.parent
     (beside / "limen.toml").write_text(f'[models]\nembedder = "{closed}/own.tflite"\n')
+    SqliteGallery(beside / "gallery.db", "a" * 64).close()
     here = ["--gallery", str(beside / "gallery.db")]
     result = CliRunner().invoke(main, [*here, *words.format(closed, closed).split()])
     one_line(result, str(closed), "is not for this user to read or write")
@@ -300,6 +341,7 @@ def test_the_doctor_finds_what_is_good_and_what_is_amiss(limen, pictures):
     clock_line = next(line for line in told if line.endswith("clock"))
     assert clock_line[:4].strip() == ("OK" if clock.synchronized() else "WARN")
     assert set(told) - {clock_line} == {
+        "OK    configuration",
         "OK    packages",
         "OK    runtime",
         "OK    models",

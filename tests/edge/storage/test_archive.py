@@ -93,7 +93,10 @@ def test_what_is_no_export_is_named_and_changes_nothing(db, tmp_path):
     with pytest.raises(GalleryError, match="there is no gallery"):
         import_file(db, tmp_path / "gone")
     sqlite3.connect(tmp_path / "empty.db").execute("CREATE TABLE t (x)").connection.close()
-    with pytest.raises(GalleryError, match=r"empty\.db is no gallery"):
+    with pytest.raises(
+        GalleryError,
+        match=r"empty\.db cannot be used as a gallery: it is the database of another program, with the tables t$",
+    ):
         import_file(db, tmp_path / "empty.db")
     assert len(db.load()[1]) == 1
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from edge.core.replication import Revision
-from edge.storage.database import tables
 from edge.storage.gallery import SqliteGallery
 from edge.storage.outbox import Outbox, without_person
 from edge.storage.replication import SqliteReplication
 from edge.storage.strangers import SqliteStrangers
+from edge.storage.unit_of_work import tables
 from edge.system.clock import rfc3339
 
 MODEL = "a" * 64

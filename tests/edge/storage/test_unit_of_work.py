@@ -6,8 +6,9 @@ from contextlib import closing, suppress
 import pytest
 
 from edge.errors import GalleryError, OutboxError
-from edge.storage.database import SqliteFile, tables
+from edge.storage.database import SqliteFile
 from edge.storage.outbox import Outbox
+from edge.storage.unit_of_work import tables
 from tests.faults.disk import FullDisk, can_mount
 
 FULL = "database or disk is full"
