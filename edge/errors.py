@@ -65,8 +65,11 @@ class CipherError(LimenError):
 
 
 class RefusedError(LimenError):
-    """A request that is refused: a code for programs (edge.core.codes), a sentence for people."""
+    """A request that is refused: a code for programs (edge.core.codes), a sentence for people.
 
-    def __init__(self, code: str, reason: str) -> None:
+    retry_after_seconds: when to ask again; None where asking again does not help, or nobody knows
+    """
+
+    def __init__(self, code: str, reason: str, retry_after_seconds: float | None = None) -> None:
         super().__init__(reason)
-        self.code = code
+        self.code, self.retry_after_seconds = code, retry_after_seconds

@@ -13,7 +13,8 @@ from edge.errors import RefusedError
 class Answer(Message, frozen=True):
     """An answer to a request; with status progress, how far a request has come that is not answered yet.
 
-    data: the reply of the verb, or {} with status error; code and error: null unless status is error
+    data: the reply of the verb; with status error {}, or retry_after_seconds of what may be asked again
+    code, error: null unless status is error
     """
 
     status: Literal["ok", "error", "progress"]
@@ -34,7 +35,9 @@ def ok_answer(reply: object, transaction: str | None) -> Answer:
 
 def refusal_answer(refusal: RefusedError, transaction: str | None) -> Answer:
     """What was asked was refused."""
-    return Answer(status="error", data={}, code=str(refusal.code), error=str(refusal), transaction=transaction)
+    after = refusal.retry_after_seconds
+    data = {} if after is None else {"retry_after_seconds": after}
+    return Answer(status="error", data=data, code=str(refusal.code), error=str(refusal), transaction=transaction)
 
 
 def progress_answer(progress: EnrollmentProgress, transaction: str) -> Answer:

@@ -163,10 +163,15 @@ def channel(
 def answer_schema(kind: type[Request]) -> dict[str, object]:
     """The schema of the answers to a verb: ok with its reply, error with a code, and progress of a LIVE verb."""
     text = {"type": "string"}
+    refused = {
+        "type": "object",
+        "properties": {"retry_after_seconds": {"type": "number"}},
+        "additionalProperties": False,
+    }
     codes = sorted({*kind.codes, *ANY_CODES})
     outcomes = [
         ({"const": "ok"}, reference(kind.reply), {"type": "null"}, {"type": "null"}),
-        ({"const": "error"}, {"type": "object", "maxProperties": 0}, {"enum": [str(code) for code in codes]}, text),
+        ({"const": "error"}, refused, {"enum": [str(code) for code in codes]}, text),
     ]
     if kind.access is Access.LIVE:
         outcomes.append(({"const": "progress"}, reference(ProgressReply), {"type": "null"}, {"type": "null"}))

@@ -136,7 +136,7 @@ class Health(Message, frozen=True):
     dropped_events: events that the full outbox lost, ever
     dropped_answers: answers that the full queue lost, or that the broker refused
     set_aside: messages that were not sent because the broker takes none like them
-    refused_requests: requests for which there was no room
+    refused_requests: requests for which there was no room, beside those that were answered `busy`
     fleet: null where the gallery is not shared
     """
 

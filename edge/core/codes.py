@@ -18,7 +18,7 @@ class Code(StrEnum):
 
     # about the message
     RETAINED = "retained", "The request is retained: the broker would deliver it again at every reconnect."
-    BUSY = "busy", "Too many requests are waiting; ask again."
+    BUSY = "busy", "Too many requests are waiting; ask again after `retry_after_seconds`."
     UNKNOWN_VERB = "unknown_verb", "There is no such request."
     TOO_LARGE = "too_large", "The request or its answer has more bytes than are allowed."
     ANSWER_TOO_LARGE = "answer_too_large", "The answer has more bytes than the broker takes."

@@ -15,6 +15,7 @@ from edge.api.topics import Topics
 from edge.config import MqttConfig
 from edge.mqtt.backoff import Backoff
 from edge.mqtt.client import limits_of, topic_matches_sub
+from edge.mqtt.fair_queue import FairQueue
 from edge.mqtt.identity import client_id, instance_of
 from edge.mqtt.inbox import COUNT_MAX, Inbox, Incoming
 from edge.mqtt.journal import Journal
@@ -69,7 +70,7 @@ class DeviceLink:
         self.connections = 0
         self.shared = Inbox(config.request_bytes_max, SHARED_COUNT_MAX)
         self.last_error: str | None = "not connected yet"
-        self._inbox = Inbox(config.request_bytes_max)
+        self._inbox = FairQueue(config.response_prefix, config.request_bytes_max)
         self._info = topics.of("info")
         self._infos: deque[bytes] = deque(maxlen=8)  # heard on that topic
         backoff = backoff or Backoff()
@@ -124,13 +125,18 @@ class DeviceLink:
         return self._out.dropped
 
     @property
+    def congested(self) -> bool:
+        """Whether answers pile up at a broker that is slow to take them: more would push them out."""
+        return self.connected and self._out.congested
+
+    @property
     def set_aside(self) -> int:
         """Messages that were not sent because the broker takes none like them."""
         return self._out.set_aside
 
     @property
     def refused(self) -> int:
-        """Requests that did not fit the inbox."""
+        """Requests for which there was no room, and that were not answered."""
         return self._inbox.refused
 
     def receive(self, message: Message) -> None:
@@ -143,9 +149,12 @@ class DeviceLink:
             self._inbox.put(message)
 
     def pending(self, count: int = COUNT_MAX) -> list[Incoming]:
-        """What came in since the last call, at most so many. Also sends what waits and notes what was acknowledged."""
+        """What came in since the last call, at most so many. Also sends what waits and notes what was acknowledged.
+
+        Nothing while congested.
+        """
         self._advance()
-        return self._inbox.take(count)
+        return [] if self.congested else self._inbox.take(count)
 
     def publish_state(self, name: str, payload: bytes, qos: int = 1) -> Refusal | None:
         """Publish a state on a topic of the device; see publish_retained."""

@@ -13,7 +13,7 @@ class Incoming(NamedTuple):
     """A message as it arrived, not read yet.
 
     size: bytes of the payload; the payload of a message that is too large, or busy, is not kept
-    busy: there was no room for it
+    busy: there was no room for it; retry_after_seconds: when there may be, where that is known
     """
 
     topic: str
@@ -23,6 +23,7 @@ class Incoming(NamedTuple):
     response_topic: str | None
     correlation: bytes | None
     busy: bool = False
+    retry_after_seconds: float | None = None
 
 
 class Inbox:

@@ -17,6 +17,7 @@ TRANSIENTS_MAX = 4  # that were not written yet
 WRITTEN_MAX = 64  # messages of QoS 0 of which nothing shows yet that the broker took them
 REMOVALS_MAX = 1000
 QUEUE_BYTES_MAX = 16_000_000
+CONGESTED_COUNT, CONGESTED_BYTES = 64, 4_000_000
 PACKET_TOO_LARGE = 0x95
 
 
@@ -91,6 +92,12 @@ class Outbound:
     def depth(self) -> int:
         """Messages that wait or are not acknowledged yet; states do not count."""
         return len(self.waiting) + self._count(lambda sent: sent.message is not None)
+
+    @property
+    def congested(self) -> bool:
+        """Whether so much waits that whatever would be answered next should wait."""
+        waiting = sum(len(one.payload) for one in self.waiting)
+        return len(self.waiting) >= CONGESTED_COUNT or waiting >= CONGESTED_BYTES
 
     @property
     def idle(self) -> bool:

@@ -134,7 +134,8 @@ class Dispatcher:
         if incoming.retain:
             raise RefusedError(Code.RETAINED, "a retained request would be carried out again at every reconnect")
         if incoming.busy:
-            raise RefusedError(Code.BUSY, "too many requests are waiting; ask again")
+            after = incoming.retry_after_seconds or 1.0
+            raise RefusedError(Code.BUSY, f"too many requests are waiting: ask again in {after:g} s", after)
         request_type(verb)
         limit = self._device.limits.request_bytes_max
         if incoming.size > limit:

@@ -1,6 +1,7 @@
 """The frame loop: requests in, frames in, events out. One thread owns everything but the insides of adapters."""
 
 import logging
+import math
 import threading
 import time
 from contextlib import ExitStack, suppress
@@ -17,7 +18,7 @@ from edge.core.events import Event
 from edge.core.ports import FrameSource
 from edge.core.types import Frame
 from edge.errors import GalleryError
-from edge.mqtt.device_link import DeviceLink
+from edge.mqtt.device_link import DeviceLink, Incoming
 from edge.runtime.assembly import Device
 from edge.runtime.dispatcher import Dispatcher
 from edge.runtime.publisher import EventPublisher
@@ -31,7 +32,13 @@ from edge.system.systemd import Watchdog, notify
 log = logging.getLogger("limen")
 
 READ_SECONDS = 0.5
-REQUESTS_SECONDS = 0.2  # of requests, and then a frame: many requests must not stop recognition
+REQUESTS_SECONDS = 0.2  # of requests, and then a frame, at most
+REQUESTS_SHARE = 0.7  # of the time from one frame to the next: many requests must not stop recognition
+REQUESTS_SHARE_MIN = 0.1  # of the same, also where frames take all of it
+REPAID = 4  # seconds without requests for each second that one of them kept a frame waiting
+REPAID_SECONDS_MAX = 2.0
+FRAMES_STOPPED_SECONDS = 1.0  # from then on no frame is waited for
+CONGESTED_SECONDS = 0.001  # in which the network thread can work
 EXPIRE_EVERY_SECONDS = 60.0
 PICTURED = ("recognized", "unknown")
 BLANK_IMAGE = np.zeros((240, 320, 3), np.uint8)
@@ -58,7 +65,7 @@ class DeviceLoop:
         if not config.strangers.keep_days:
             self._purge_strangers()
         self.watchdog = Watchdog()
-        self._health_at = self._expire_at = 0.0
+        self._health_at = self._expire_at = self._requests_from = 0.0
         self._gallery_changed = False  # another process wrote into the gallery since it was read
         self._unreadable: str | None = None
 
@@ -93,7 +100,7 @@ class DeviceLoop:
 
     def _advance(self, source: FrameSource) -> bool:
         """Once through the loop. Returns whether more frames may come."""
-        self.process_requests()
+        self._process_requests_between_frames()
         self.dispatcher.poll()
         self._expire()
         if self.replication is not None and self.replication.tick():
@@ -143,22 +150,42 @@ class DeviceLoop:
                 self.publisher.publish(event)
             self.running.newest = None
 
-    def process_requests(self) -> None:
-        """Answer requests for a while, after reading what a command wrote into the gallery meanwhile."""
+    def _process_requests_between_frames(self) -> None:
+        """Answer requests until the next frame is about to come; one that kept it waiting is followed by a pause."""
+        now, interval = time.monotonic(), 1 / self.config.camera.fps_max
+        newest_at = self.running.newest_at
+        if now - newest_at > FRAMES_STOPPED_SECONDS:
+            self.process_requests(now + REQUESTS_SECONDS)
+            return
+        until = max(newest_at + REQUESTS_SHARE * interval, now + REQUESTS_SHARE_MIN * interval)
+        until = min(until, now + REQUESTS_SECONDS)
+        self.process_requests(until if now >= self._requests_from else now)
+        after = time.monotonic()
+        if (late_seconds := after - max(until, newest_at + interval)) > 0:
+            self._requests_from = after + min(REPAID * late_seconds, REPAID_SECONDS_MAX)
+
+    def process_requests(self, until: float = math.inf) -> None:
+        """Answer requests, until then on the monotonic clock; first read what a command wrote into the gallery."""
         self._reload_gallery()
-        until = time.monotonic() + REQUESTS_SECONDS
-        while time.monotonic() < until and (messages := self.link.pending(1)):
-            (incoming,) = messages
-            verb, level = self.topics.verb_of(incoming.topic), self.topics.person_of(incoming.topic)
-            if incoming.topic == self._birth:
-                self.publisher.people.publish_discovery(again=incoming.payload == b"online")
-            elif incoming.topic == self._introduction:
-                if incoming.retain:  # of an earlier run; the rest is what this one publishes
-                    self.publisher.people.hear_introduction(incoming.payload)
-            elif verb is not None:
-                self.dispatcher.dispatch(verb, incoming)
-            elif level is not None and incoming.size:
-                self.publisher.people.hear(level, incoming.payload, retained=incoming.retain)
+        while time.monotonic() < until:
+            if messages := self.link.pending(1):
+                self._process_message(messages[0])
+            elif self.link.congested:
+                time.sleep(CONGESTED_SECONDS)
+            else:
+                return
+
+    def _process_message(self, incoming: Incoming) -> None:
+        verb, level = self.topics.verb_of(incoming.topic), self.topics.person_of(incoming.topic)
+        if incoming.topic == self._birth:
+            self.publisher.people.publish_discovery(again=incoming.payload == b"online")
+        elif incoming.topic == self._introduction:
+            if incoming.retain:  # of an earlier run; the rest is what this one publishes
+                self.publisher.people.hear_introduction(incoming.payload)
+        elif verb is not None:
+            self.dispatcher.dispatch(verb, incoming)
+        elif level is not None and incoming.size:
+            self.publisher.people.hear(level, incoming.payload, retained=incoming.retain)
 
     def _reload_gallery(self) -> None:
         """Read the gallery where another process wrote into it; while it cannot be read, people stay as they were."""

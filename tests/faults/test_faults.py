@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.faults import crowd, disk, flapping, fuzz, kills, malformed
+from tests.faults import attacks, crowd, disk, flapping, fuzz, kills, malformed
 
 
 def test_every_acknowledged_enrollment_survives_kill_9(tmp_path):
@@ -56,3 +56,11 @@ def test_requests_are_answered_while_many_people_are_enrolled(tmp_path):
     assert {"enroll/image: ok", "person/rename: ok", "person/remove: ok"} <= set(seen.answers)
     assert seen.answers["person/list: ok"] >= 2 * seen.answers["person/remove: ok"]  # of two pages
     assert all(second["fps"] > 0 for second in seen.during)
+
+
+def test_others_are_answered_while_somebody_floods_the_device(tmp_path):
+    seen = attacks.run(tmp_path, 3.0, 3000.0, "one")
+    assert seen.attacker.codes["ok"] > 100
+    assert seen.other.codes == {"ok": seen.other.asked}
+    assert all(second["fps"] > 0 for second in seen.during)
+    assert seen.gallery_bytes[0] == seen.gallery_bytes[1]
