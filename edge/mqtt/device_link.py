@@ -70,7 +70,8 @@ class DeviceLink:
         self.connections = 0
         self.shared = Inbox(config.request_bytes_max, SHARED_COUNT_MAX)
         self.last_error: str | None = "not connected yet"
-        self._inbox = FairQueue(config.response_prefix, config.request_bytes_max)
+        unsigned = config.signing_key() is None
+        self._inbox = FairQueue(config.response_prefix, config.request_bytes_max, in_turn=unsigned)
         self._info = topics.of("info")
         self._infos: deque[bytes] = deque(maxlen=8)  # heard on that topic
         backoff = backoff or Backoff()

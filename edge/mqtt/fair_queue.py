@@ -36,6 +36,7 @@ class FairQueue:
     waiting on one topic: of the clients without a ResponseTopic, one drives out no other that asks something else.
 
     message_bytes_max: a longer payload is not kept; count_max: requests; bytes_max: of all requests with their topics
+    in_turn: whether askers are served in turn, or all in the order of arrival: signatures of one key have one order
 
     refused: how many were refused and not even answered `busy`
     """
@@ -47,13 +48,14 @@ class FairQueue:
         *,
         count_max: int = COUNT_MAX,
         bytes_max: int = BYTES_MAX,
+        in_turn: bool = True,
         busy_per_second: float = BUSY_PER_SECOND,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.refused = 0
         self._prefix, self._message_bytes_max = response_prefix, message_bytes_max
         self._count_max, self._bytes_max = count_max, bytes_max
-        self._busy_per_second, self._monotonic = busy_per_second, monotonic
+        self._in_turn, self._busy_per_second, self._monotonic = in_turn, busy_per_second, monotonic
         self._lock = threading.Lock()  # guards all below
         self._known: OrderedDict[int, None] = OrderedDict()  # askers, the one that came last is the last
         self._queues: OrderedDict[int, dict[int, Incoming]] = OrderedDict()  # by asker; the first is next
@@ -89,10 +91,10 @@ class FairQueue:
             while self._busy and len(taken) < count:
                 taken.append(self._busy.popleft())
             while self._queues and len(taken) < count:
-                asker, queue = next(iter(self._queues.items()))
+                asker = next(iter(self._queues)) if self._in_turn else min(self._queues, key=self._oldest)
                 self._queues.move_to_end(asker)
-                number = next(iter(queue))
-                taken.append(self._remove(self._shares[asker, queue[number].topic], number))
+                number = self._oldest(asker)
+                taken.append(self._remove(self._shares[asker, self._queues[asker][number].topic], number))
         return taken
 
     def _asker(self, topic: str | None) -> int:
@@ -108,6 +110,9 @@ class FairQueue:
         if len(self._known) > KNOWN_MAX:
             self._known.popitem(last=False)
         return asker
+
+    def _oldest(self, asker: int) -> int:
+        return next(iter(self._queues[asker]))
 
     def _part(self, share: Share) -> float:
         """How much of all room a share takes."""
@@ -136,7 +141,7 @@ class FairQueue:
     def _refuse(self, share: Share) -> None:
         """Refuse the newest request of a share; say `busy` as often as that is allowed."""
         now = self._monotonic()
-        waited_seconds = now - self._came[next(iter(self._queues[share.asker]))]
+        waited_seconds = now - self._came[self._oldest(share.asker)]
         incoming = self._remove(share, share.numbers[-1])
         self._busy_left += (now - self._busy_at) * self._busy_per_second
         self._busy_left, self._busy_at = min(self._busy_per_second, self._busy_left), now

@@ -52,6 +52,16 @@ def test_askers_are_served_in_turn_and_each_in_its_order():
     assert len(waiting) == 0
 
 
+def test_signed_requests_stay_in_the_order_of_arrival():
+    waiting = queue(in_turn=False, count_max=50)
+    for number in range(200):
+        waiting.put(message(f"{number % 7}" if number % 10 else "other", number))
+    kept = [one for one in waiting.take(1000) if not one.busy]
+    numbers = [int(one.correlation) for one in kept]
+    assert numbers == sorted(numbers)
+    assert senders(kept).count("other") in {6, 7}  # an equal share, all the same
+
+
 @pytest.mark.parametrize("flooder", ["flood", None])
 def test_who_sends_little_loses_nothing(flooder):
     waiting = queue(count_max=50)
