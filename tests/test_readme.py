@@ -76,9 +76,10 @@ SHORTER = {
     "python -m tests.bench.pipeline_speed": ["--frames", "30"],
     "python -m tests.bench.footage": ["--clips", "0"],
     "python -m tests.bench.tracks": ["--clips", "1"],
+    "python -m tests.bench.stills": ["--pictures", "1"],
     "python -m tests.bench.fleet_speed": ["--people", "2", "--rounds", "1"],
 }
-NEEDS_SHARED = re.compile(r"\.\./shared|tests\.bench\.(\w+_speed|footage|tracks)")
+NEEDS_SHARED = re.compile(r"\.\./shared|tests\.bench\.(\w+_speed|footage|tracks|stills)")
 PROGRAMS = {
     "limen": [sys.executable, "-m", "edge"],
     "limen-train": [sys.executable, "-m", "training"],

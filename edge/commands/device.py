@@ -1,15 +1,19 @@
 """The device itself: audit, doctor, bench, and the household's key."""
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from edge.commands.options import CONFIG_FILE, FILE, echo, with_overrides
+from edge.errors import ConfigError
 
 if TYPE_CHECKING:
     from edge.config import Config
+
+SIDE_PX = 160, 8192  # of frames that bench draws
 
 
 @click.command()
@@ -50,19 +54,35 @@ def doctor(context: click.Context, source: str | None, broker: str | None, *, re
         raise click.exceptions.Exit(1)
 
 
+def frame_size(_context: click.Context, _option: click.Parameter, text: str | None) -> tuple[int, int] | None:
+    """Width and height of WIDTHxHEIGHT."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text, re.ASCII)
+    size = (int(match[1]), int(match[2])) if match else (0, 0)
+    least, most = SIDE_PX
+    if not all(least <= side <= most for side in size):
+        raise click.BadParameter(f"{text!r} is not WIDTHxHEIGHT of {least} to {most} px, such as 1920x1080")
+    return size
+
+
 @click.command()
 @click.option("--source", help="Frames of this source in place of a drawn porch.")
+@click.option("--size", callback=frame_size, help="WIDTHxHEIGHT of the drawn porch, beside 640x480 in the same run.")
 @click.option("--frames", type=click.IntRange(1), default=300, show_default=True, help="How many of each kind.")
 @click.pass_obj
-def bench(config: "Config", source: str | None, frames: int) -> None:
+def bench(config: "Config", source: str | None, size: tuple[int, int] | None, frames: int) -> None:
     """Time the stages of a frame on this machine, with nobody and with somebody before the camera."""
     import tempfile
 
-    from edge.commands.stages import measure, table
+    from edge.commands.stages import DRAWN_SIZE, measure, table
 
+    if source is not None and size is not None:
+        raise ConfigError("--size is of the drawn porch; frames of --source have their own")
     with tempfile.TemporaryDirectory() as folder:
         config = with_overrides(config, source, None)
-        for line in table(measure(config, Path(folder), frames, source=source is not None)):
+        rows = measure(config, Path(folder), frames, source=source is not None, size=size or DRAWN_SIZE)
+        for line in table(rows):
             echo(line)
 
 
