@@ -43,7 +43,7 @@ class CameraConfig:
     location: the file, address, device (such as /dev/video0), folder or glob; empty for picamera
     fps_max: frames a second that are processed; more are dropped
     full_width_px: of the high-resolution stream of picamera, from which faces are cut
-    full_height_px: of the same picture
+    full_height_px: of the same picture; as the sensor's shape has it if not given, so that all of its width is shown
     windows_per_frame_max: parts of a frame in which faces are looked for; more see far people sooner and cost more
     fov_deg: degrees that the picture shows from left to right, from which `limen doctor` says how far it sees; known of
         the Pi's own cameras if not given
@@ -58,7 +58,7 @@ class CameraConfig:
     location: str = ""
     fps_max: Positive = 10.0
     full_width_px: Count = 1280
-    full_height_px: Count = 960
+    full_height_px: Count | None = None
     windows_per_frame_max: Count = 2
     fov_deg: Annotated[float, msgspec.Meta(ge=5, le=170)] | None = None
     rotate_deg: Literal[0, 90, 180, 270] = 0

@@ -7,7 +7,7 @@ import numpy as np
 
 from edge.core.ports import FrameSource
 from edge.core.turning import turned
-from edge.core.types import Frame
+from edge.core.types import About, Frame
 
 
 class Altered:
@@ -28,6 +28,11 @@ class Altered:
     def dropped(self) -> int:
         """How many frames were not read in time."""
         return self._source.dropped
+
+    @property
+    def about(self) -> About:
+        """What the source chose."""
+        return self._source.about
 
     def read(self, timeout_seconds: float) -> Frame | None:
         """The newest frame not read yet; None where none came in time or the source has ended."""

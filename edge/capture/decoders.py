@@ -58,6 +58,19 @@ def open_decoder(location: str) -> Decoder:
     return OpenCvDecoder(location) if av is None else PyAvDecoder(location, av)
 
 
+def about_decoder(location: str) -> str:
+    """Which decoder reads a location, and why; for people."""
+    if location.startswith(DEVICES):
+        return f"read by OpenCV {cv2.__version__}, as every device is"
+    if av := pyav():
+        return f"read by PyAV {av.__version__}"
+    least, most = ".".join(map(str, PYAV_VERSION_MIN)), PYAV_MAJOR_MAX
+    return (
+        f"read by OpenCV {cv2.__version__}, for want of PyAV {least} to {most}, which also reads what is interlaced or "
+        f"changes its size: pip install 'av<{most + 1}'"
+    )
+
+
 def pyav() -> Any | None:
     """Import the module av; None where it is not installed, or of a version that was not tested."""
     try:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edge.api.images import read_image_file
-from edge.core.types import Frame
+from edge.core.types import About, Frame
 from edge.errors import CameraError, ImageError
 from edge.system.files import is_dir
 
@@ -36,6 +36,7 @@ class ImageFrames:
         self.skipped: set[Path] = set()
         self.dropped = 0
         self.ended = False
+        self.about = About()
         self._reading: Iterator[Frame] = iter(self)
 
     def __iter__(self) -> Iterator[Frame]:

@@ -5,16 +5,21 @@ import time
 from collections.abc import Iterator
 from typing import Protocol
 
-from edge.core.types import Frame
+from edge.core.types import About, Frame
 
 
 class Frames(Protocol):
     """Frames one after the other.
 
     live: they come at their own pace, as a camera's do; those of a file wait until they are asked for
+    about: what they chose, as far as it is known when frames were read
     """
 
     live: bool
+
+    @property
+    def about(self) -> About:
+        """See above."""
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield frames up to the end; a live source has none."""
@@ -36,6 +41,11 @@ class LatestFrame:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._fill, name="capture", daemon=True)
         self._thread.start()
+
+    @property
+    def about(self) -> About:
+        """What the frames' source chose."""
+        return self._frames.about
 
     def read(self, timeout_seconds: float) -> Frame | None:
         """The newest frame not read yet; None where none came in time or the source has ended.

@@ -1,5 +1,6 @@
 """The Pi's own camera: two streams of one request, a small one to find faces in and a large one to cut them from."""
 
+import logging
 import time
 from concurrent.futures import CancelledError
 from contextlib import suppress
@@ -11,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.api.images import RgbImage
+from edge.capture.sensor import Mode, Size, about_sensor, best_mode, in_shape_of, modes_of, small_size
 from edge.config import CameraConfig
-from edge.core.types import Frame
+from edge.core.types import About, Frame
 from edge.errors import CameraError
 
-SMALL_PX = (320, 240)  # what the detector takes
+log = logging.getLogger("limen")
+
 CANCEL_SECONDS = 1.0  # for a job that is being carried out while it is cancelled
 
 
@@ -24,6 +27,9 @@ class Request(Protocol):
 
     def make_array(self, name: str) -> NDArray[np.uint8]:
         """The picture of a stream, "main" or "lores", copied out of the buffer."""
+
+    def get_metadata(self) -> dict[str, Any]:
+        """What the camera says of the frame, such as ScalerCrop: x, y, width, height in pixels of the sensor."""
 
     def release(self) -> None:
         """Give the buffer back to the camera."""
@@ -63,6 +69,7 @@ class PicameraFrames:
     def __init__(self, camera: CameraConfig) -> None:
         self.dropped = 0
         self.ended = False
+        self.about = About()
         self._pending: PendingFrame | None = None
         kind = picamera2_class()
         transform = {}
@@ -72,18 +79,21 @@ class PicameraFrames:
             transform["transform"] = import_module("libcamera").Transform(hflip=hflip, vflip=vflip)
         try:
             self._camera = kind()
+            full = full_size(camera, tuple(self._camera.sensor_resolution))
+            self._mode = sensor_mode(self._camera, full, camera.fps_max)
+            sensor = {"output_size": self._mode.size, "bit_depth": self._mode.bit_depth} if self._mode else {}
             self._camera.configure(
                 self._camera.create_video_configuration(
-                    main={
-                        "size": (camera.full_width_px, camera.full_height_px),
-                        "format": "BGR888",
-                    },  # R, G, B in memory
-                    lores={"size": SMALL_PX, "format": "YUV420"},
+                    main={"size": full, "format": "BGR888"},  # R, G, B in memory
+                    lores={"size": small_size(full), "format": "YUV420"},
+                    sensor=sensor,
                     controls={"FrameRate": camera.fps_max},
                     **transform,
                     queue=False,  # without a queue a frame is never older than its request
                 )
             )
+            self._configuration = self._camera.camera_configuration()
+            self._small: Size = tuple(self._configuration["lores"]["size"])
             self._camera.start()
         except (RuntimeError, IndexError) as error:
             raise CameraError(
@@ -107,11 +117,18 @@ class PicameraFrames:
             raise CameraError(f"the camera gives no frame: {error or 'its request was dropped'}") from error
         self._pending = None
         try:
-            small = rgb_of_yuv420(request.make_array("lores"), SMALL_PX)
+            small = rgb_of_yuv420(request.make_array("lores"), self._small)
             full = request.make_array("main")
+            if not self.about.text:
+                self._say(request.get_metadata())
         finally:
             request.release()
         return Frame(small, at, full)
+
+    def _say(self, metadata: dict[str, Any]) -> None:
+        """Log what was chosen, once: how much the pictures show is known with the first of them."""
+        self.about = about_sensor(self._camera.camera_properties, self._configuration, metadata, self._mode)
+        log.info("camera: %s", self.about.text)
 
     def close(self) -> None:
         """Release the camera, after the pending request: stopping is a job that waits behind it, perhaps for ever."""
@@ -139,6 +156,23 @@ def picamera2_class() -> Any:
             "pip install 'numpy<2'"
         ) from error
     return Picamera2
+
+
+def full_size(camera: CameraConfig, sensor: Size) -> Size:
+    """The size of the large picture; where no height is given, in the shape of the sensor, which shows all of it."""
+    if camera.full_height_px is None:
+        return in_shape_of(sensor, camera.full_width_px)
+    return camera.full_width_px, camera.full_height_px
+
+
+def sensor_mode(camera: Any, size: Size, frames_per_second: float) -> Mode | None:
+    """Choose a mode of the sensor; None where there is nothing to choose, or the modes cannot be read."""
+    try:
+        listed = camera.sensor_modes
+    except (RuntimeError, OSError, MemoryError) as error:  # it configures the camera for each, which takes memory
+        log.warning("the modes of the camera's sensor cannot be read (%s): libcamera chooses one", error)
+        return None
+    return best_mode(modes_of(listed), size, frames_per_second)
 
 
 def sensor_name() -> str:

@@ -10,9 +10,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from edge.capture.decoders import DEVICES, Decoder, open_decoder
+from edge.capture.decoders import DEVICES, Decoder, about_decoder, open_decoder
 from edge.config import masked
-from edge.core.types import Frame
+from edge.core.types import About, Frame
 from edge.errors import CameraError
 from edge.system.files import is_file
 
@@ -44,6 +44,7 @@ class VideoFrames:
     def __init__(self, location: str, fps_max: float, *, loop: bool = False) -> None:
         self.location, self.fps_max, self.loop = resolved(location), fps_max, loop
         self.live = is_live(self.location)
+        self.about = About(about_decoder(self.location))
         self.dropped = 0
         self.ended = False
         self._warned = False

@@ -13,7 +13,7 @@ from edge.api.signing import key_id
 from edge.capture import open_source
 from edge.config import Config, masked
 from edge.core.align import CROP_PX
-from edge.core.reach import FIELD_OF_VIEW_DEG, reach_text
+from edge.core.reach import FIELD_OF_VIEW_DEG, part_of_view_deg, reach_text
 from edge.core.turning import upright
 from edge.errors import LimenError
 from edge.inference.detector import Detector
@@ -127,7 +127,10 @@ def camera(config: Config) -> str:
         raise OSError(f"{what} gave no frame in {FRAME_SECONDS:g} s")
     height, width = pictures[0].shape[:2]
     across = height if config.camera.rotate_deg in {90, 270} else width
-    said = f"{what}: {width}x{height}, mean level {pictures[0].mean():.0f}; {reach(config, across)}"
+    about = source.about
+    said = f"{what}: {width}x{height}, mean level {pictures[0].mean():.0f}; {reach(config, across, about.width_share)}"
+    if about.text:
+        said += f"; {about.text}"
     if turn := turn_of_faces(config, pictures):
         right = (config.camera.rotate_deg + (-turn if config.camera.mirror else turn)) % 360
         raise Warned(f"{said}; faces are found only in the picture turned by {turn}: set camera.rotate_deg = {right}")
@@ -141,13 +144,14 @@ def turn_of_faces(config: Config, pictures: list[np.ndarray]) -> int:
     return (turns.pop() or 0) if len(turns) == 1 else 0
 
 
-def reach(config: Config, width_px: int) -> str:
-    """From how far a face is detected and recognized."""
+def reach(config: Config, width_px: int, share: float) -> str:
+    """From how far a face is detected and recognized. share: of the lens's view, that the picture shows."""
     fov_deg = config.camera.fov_deg
     if fov_deg is None and config.camera.kind == "picamera":
         from edge.capture.picamera import sensor_name
 
-        fov_deg = FIELD_OF_VIEW_DEG.get(sensor_name())
+        lens_deg = FIELD_OF_VIEW_DEG.get(sensor_name())
+        fov_deg = None if lens_deg is None else part_of_view_deg(lens_deg, share)
     recognized_px = config.decision.quality.face_px_min
     if fov_deg is None:
         return f"{recognized_px:g} px of a face are needed; set camera.fov_deg to know at how many metres that is"

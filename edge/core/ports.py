@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from edge.core.types import Face, Frame, Person, Removed, Stranger, Template
+from edge.core.types import About, Face, Frame, Person, Removed, Stranger, Template
 
 
 class StageTimer(Protocol):
@@ -42,6 +42,10 @@ class FrameSource(Protocol):
     @property
     def dropped(self) -> int:
         """How many frames were not read in time."""
+
+    @property
+    def about(self) -> About:
+        """What it chose, as far as it is known when frames were read."""
 
     def read(self, timeout_seconds: float) -> Frame | None:
         """The newest frame not read yet; None where none came in time or the source has ended."""

@@ -23,10 +23,15 @@ def reach_m(width_px: int, fov_deg: float, face_px: float) -> float:
     return pixels_to_one * HEAD_M / face_px
 
 
+def part_of_view_deg(fov_deg: float, share: float) -> float:
+    """Compute the degrees that a picture shows of a lens. share: of the width of what the lens sees, in (0, 1]"""
+    return math.degrees(2 * math.atan(share * math.tan(math.radians(fov_deg) / 2)))
+
+
 def reach_text(width_px: int, fov_deg: float, recognized_px: float) -> str:
     """Say it for people."""
     detected, recognized = (reach_m(width_px, fov_deg, face_px) for face_px in (DETECTED_PX, recognized_px))
     return (
-        f"at {fov_deg:g} degrees a face is detected up to {detected:.1f} m ({DETECTED_PX:g} px) and recognized up to "
+        f"at {fov_deg:.3g} degrees a face is detected up to {detected:.1f} m ({DETECTED_PX:g} px) and recognized up to "
         f"{recognized:.1f} m ({recognized_px:g} px)"
     )

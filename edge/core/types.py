@@ -73,6 +73,18 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class About:
+    """What a source of frames chose by itself.
+
+    text: for people, such as a sensor's mode or a decoder; empty where there was nothing to choose
+    width_share: how much of what the lens sees the frames show, from left to right of the sensor
+    """
+
+    text: str = ""
+    width_share: float = 1.0
+
+
+@dataclass(frozen=True)
 class Person:
     """Somebody who is enrolled.
 

@@ -6,7 +6,7 @@ from collections import deque
 
 import numpy as np
 
-from edge.core.types import Frame
+from edge.core.types import About, Frame
 from edge.demo.scene import Pose, porch, with_noise, with_person
 
 FRAMES_PER_SECOND = 10.0
@@ -43,6 +43,7 @@ class Film:
         self.slowness = slowness
         self.ended = False
         self.dropped = 0
+        self.about = About()
         self._rng = np.random.default_rng(5)
         self._visits: deque[tuple[int, float]] = deque()  # who, and their first appearance
         self._came_at: float | None = None  # the first of them

@@ -13,9 +13,11 @@ import pytest
 
 from edge.capture import open_source
 from edge.capture.picamera import rgb_of_yuv420, sensor_name
-from edge.config import CameraConfig
+from edge.capture.sensor import best_mode, modes_of, small_size
+from edge.commands.checks import reach
+from edge.config import CameraConfig, Config
 from edge.errors import CameraError
-from tests.edge.capture.fakes import BUFFERS, FakePicamera2
+from tests.edge.capture.fakes import BUFFERS, IMX219, IMX708, FakePicamera2, mode_score
 
 CAMERA = CameraConfig("picamera", fps_max=10.0, full_width_px=640, full_height_px=480)
 
@@ -169,3 +171,99 @@ def test_pictures_of_the_sensor_are_turned_by_90_where_it_cannot(install, mirror
     assert frame.image.shape == (320, 240, 3)
     assert frame.full.shape == (640, 480, 3)
     assert "transform" not in camera.configuration
+
+
+USB = ((1920, 1080), [])
+
+
+@pytest.mark.parametrize(
+    ("sensor", "width", "height", "mode", "full", "small"),
+    [
+        (IMX708, 1280, None, (2304, 1296), (1280, 720), (320, 180)),
+        (IMX708, 1280, 960, (2304, 1296), (1280, 960), (320, 240)),
+        (IMX708, 1920, 1080, (2304, 1296), (1920, 1080), (320, 180)),
+        (IMX708, 1920, 1440, (4608, 2592), (1920, 1440), (320, 240)),  # 2304x1296 has too few rows
+        (IMX708, 4608, None, (4608, 2592), (4608, 2592), (320, 180)),
+        (IMX219, 1280, None, (1640, 1232), (1280, 962), (320, 240)),
+        (IMX219, 1920, 1080, (3280, 2464), (1920, 1080), (320, 180)),  # not the mode of 1920x1080: it shows 59 %
+        (IMX219, 320, None, (1640, 1232), (320, 240), (320, 240)),
+        (USB, 1280, None, None, (1280, 720), (320, 180)),
+    ],
+)
+def test_the_sensor_is_read_in_a_mode_that_shows_all_of_it(install, sensor, width, height, mode, full, small):
+    camera = install(FakePicamera2(every_seconds=0.02, sensor=sensor))
+    source = open_source(replace(CAMERA, full_width_px=width, full_height_px=height))
+    frame = source.read(1.0)
+    source.close()
+    assert (camera.configuration["sensor"] or {}).get("output_size") == mode
+    assert frame.full.shape == (*full[::-1], 3)
+    assert frame.image.shape == (*small[::-1], 3)
+    assert frame.zoom[0] == pytest.approx(frame.zoom[1], rel=0.02)  # a face has the same shape in both
+
+
+def test_left_alone_the_camera_module_3_shows_two_thirds_of_its_width():
+    """Why a mode is chosen: what picamera2 and libcamera take for 1280x960 is the first, of 3072 of 4608 pixels."""
+    assert min((size for size, *_ in IMX708[1]), key=lambda size: mode_score((1280, 960), size)) == (1536, 864)
+
+
+def test_a_frame_rate_that_no_mode_has_takes_the_fastest_that_shows_all():
+    modes = modes_of(FakePicamera2(sensor=IMX708).sensor_modes)
+    assert best_mode(modes, (1280, 720), 100.0).size == (2304, 1296)
+    assert best_mode(modes, (4608, 2592), 30.0).size == (2304, 1296)
+    assert best_mode([], (1280, 720), 10.0) is None
+
+
+@pytest.mark.parametrize("full", [(1280, 720), (1281, 721), (640, 480), (200, 100), (1080, 1920), (4, 4000)])
+def test_the_small_picture_is_even_and_no_larger_than_the_large_one(full):
+    width, height = small_size(full)
+    assert width % 2 == height % 2 == 0
+    assert 0 < width <= min(320, full[0])
+    assert 0 < height <= min(240, full[1])
+
+
+def test_the_mode_and_the_zoom_are_said_once_in_the_log_and_known_to_doctor(install, caplog):
+    caplog.set_level("INFO", "limen")
+    install(FakePicamera2(every_seconds=0.02, sensor=IMX708))
+    source = open_source(replace(CAMERA, full_width_px=1280, full_height_px=960, privacy_zones=((0, 0, 0.1, 0.1),)))
+    assert not source.about.text
+    source.read(1.0)
+    source.read(1.0)
+    source.close()
+    about = source.about
+    assert about.text == (
+        "sensor imx708 in its mode 2304x1296, 10 bit, up to 56.03 frames/s; pictures of 1280x960 and 320x240; "
+        "they show 75% of the sensor's width and 100% of its height (zoom 1.33)"
+    )
+    assert about.width_share == pytest.approx(0.75)
+    assert [record.getMessage() for record in caplog.records] == [f"camera: {about.text}"]
+
+
+@pytest.mark.parametrize(("share", "degrees"), [(1.0, "66"), (0.75, "51.9")])
+def test_a_picture_of_a_part_of_the_sensor_reaches_farther(monkeypatch, share, degrees):
+    monkeypatch.setattr("edge.capture.picamera.sensor_name", lambda: "imx708")
+    assert reach(Config(), 1280, share).startswith(f"at {degrees} degrees a face is detected up to ")
+
+
+def test_a_camera_of_which_less_is_known_says_less(install):
+    install(FakePicamera2(every_seconds=0.02, sensor=USB))
+    source = open_source(replace(CAMERA, full_height_px=None))
+    source.read(1.0)
+    source.close()
+    assert source.about.text == "sensor imx219; pictures of 640x360 and 320x180"
+    assert source.about.width_share == 1.0
+
+
+def test_modes_that_cannot_be_read_are_said_and_do_not_stop_the_camera(install, caplog):
+    class Short(FakePicamera2):
+        """Without memory for the buffers of its largest mode."""
+
+        @property
+        def sensor_modes(self):
+            raise OSError(12, "Cannot allocate memory")
+
+    install(Short(every_seconds=0.02, sensor=IMX708))
+    source = open_source(CAMERA)
+    assert source.read(1.0) is not None
+    source.close()
+    assert "Cannot allocate memory): libcamera chooses one" in caplog.text
+    assert "in its mode 1536x864" in source.about.text

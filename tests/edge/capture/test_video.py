@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from edge.capture import decoders, open_source, video
-from edge.capture.decoders import OpenCvDecoder, PyAvDecoder, open_decoder, pyav
+from edge.capture.decoders import OpenCvDecoder, PyAvDecoder, about_decoder, open_decoder, pyav
 from edge.capture.video import FileClock, VideoFrames, plausible, resolved
 from edge.config import CameraConfig
+from edge.core.attention import Attention, AttentionRules
 from edge.errors import CameraError
 from tests.edge.capture.fakes import FakeCapture
 from tests.household import until
@@ -64,6 +65,23 @@ def test_the_decoder_is_pyav_where_it_is_installed_and_opencv_for_devices(decode
     assert type(open_decoder(str(film))) is (PyAvDecoder if decoder == "pyav" else OpenCvDecoder)
     with pytest.raises(CameraError, match=r"/dev/video99 cannot be opened as video"):
         open_decoder("/dev/video99")
+
+
+def test_the_decoder_is_said(decoder, film):
+    source = open_source(CameraConfig("video", str(film), FPS))
+    source.close()
+    wanted = r"read by PyAV \d+" if decoder == "pyav" else r"read by OpenCV \d.*for want of PyAV.*pip install 'av<19'"
+    assert re.match(wanted, source.about.text)
+    assert about_decoder("/dev/video0").startswith("read by OpenCV ")
+
+
+def test_a_large_film_keeps_its_size(decoder, tmp_path):  # noqa: ARG001
+    """Windows of it are looked at in its own pixels, and faces are cut from them."""
+    path = written(tmp_path / "large.avi", "MJPG", size=(1920, 1080), frames=2)
+    for frame in all_of(open_source(CameraConfig("video", str(path), FPS), fast=True)):
+        assert frame.best.shape == (1080, 1920, 3)
+        windows = Attention(AttentionRules()).windows(frame, [])
+        assert any(not window.whole and window.zoom <= 2 for window in windows)
 
 
 @pytest.mark.parametrize(
