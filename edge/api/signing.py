@@ -57,10 +57,13 @@ class Nonces(Protocol):
         """Whether a request with it was carried out under this key."""
 
     def newest_ms(self, key_id: str) -> int | None:
-        """When the newest request of this key was signed."""
+        """When the newest request of this key was signed: none that was signed before it is carried out."""
 
-    def consume_nonce(self, key_id: str, nonce: str, timestamp_ms: int, window_ms: int) -> None:
-        """Mark it as seen; what is older than the newest by more than the window may be dropped."""
+    def dropped_ms(self, key_id: str) -> int:
+        """When the newest request of this key was signed whose nonce is not known any more; -1 where all are known."""
+
+    def consume_nonce(self, key_id: str, nonce: str, timestamp_ms: int) -> None:
+        """Mark it as seen."""
 
 
 class Signatures:
@@ -129,16 +132,20 @@ class Signatures:
                 f"at most {WINDOW_SECONDS} s are accepted",
             )
         # Also where the clock was put back, and nonces were dropped by then, nothing old is new again.
-        behind_ms = (self._nonces.newest_ms(stamp.key_id) or 0) - stamp.timestamp_ms
+        newest_ms, dropped_ms = self._nonces.newest_ms(stamp.key_id) or 0, self._nonces.dropped_ms(stamp.key_id)
+        behind_ms = max(newest_ms, dropped_ms + 1) - stamp.timestamp_ms
         if behind_ms > 0:
+            wrong = "; if the clock of this device was ahead then, `limen doctor --reset-clock` on it"
             raise RefusedError(
-                Code.OUT_OF_ORDER, f"signed {behind_ms / 1000:.3f} s before a request that was carried out already"
+                Code.OUT_OF_ORDER,
+                f"signed {behind_ms / 1000:.3f} s before a request that was carried out already"
+                f"{wrong if behind_ms > 1000 * WINDOW_SECONDS else ''}",
             )
 
     def consume_nonce(self, stamp: Stamp | None) -> None:
         """Mark a request as carried out, on disk. Raises GalleryError."""
         if stamp is not None:
-            self._nonces.consume_nonce(stamp.key_id, stamp.nonce, stamp.timestamp_ms, 1000 * WINDOW_SECONDS)
+            self._nonces.consume_nonce(stamp.key_id, stamp.nonce, stamp.timestamp_ms)
 
     def remember_read(self, stamp: Stamp | None) -> None:
         """Mark a READ request as carried out, in memory: the disk is not written for it.

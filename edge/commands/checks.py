@@ -1,5 +1,6 @@
 """The checks of `limen doctor`: each reports what it found, or what is wrong and what to do."""
 
+import json
 import platform
 import shutil
 import time
@@ -9,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 
-from edge.api.signing import key_id
+from edge.api.signing import WINDOW_SECONDS, key_id
 from edge.capture import open_source
 from edge.config import Config, masked
 from edge.core.align import CROP_PX
@@ -20,7 +21,7 @@ from edge.inference.detector import Detector
 from edge.inference.runtime import interpreter_class
 from edge.mqtt.controller import Controller
 from edge.runtime.assembly import Device, model_path, open_or_empty
-from edge.system.clock import NOT_SET_REMEDY, rfc3339
+from edge.system.clock import NOT_SET_REMEDY, PEERS_APART, rfc3339
 from edge.system.files import exists, is_dir
 
 RUNTIMES = ("ai-edge-litert", "tflite-runtime")
@@ -172,6 +173,9 @@ def clock(config: Config) -> str:
     """Whether the time of day is set and did not go back. Raises OSError, or Warned where only expiry needs it."""
     with open_or_empty(config) as device:
         now, before = device.store.clock.now(), device.store.clock.gone_back_from()
+        apart = json.loads(device.store.setting(PEERS_APART) or "[]") if config.fleet.key() else []
+        key = config.mqtt.signing_key()
+        signed_ms = None if key is None else device.store.nonces.newest_ms(key_id(key))
     if before is not None:
         raise OSError(
             f"the time of day is before the last one known, {rfc3339(before, milliseconds=False)}, and is not "
@@ -179,6 +183,14 @@ def clock(config: Config) -> str:
             "known"
         )
     if now is not None:
+        if signed_ms is not None and signed_ms / 1000 > now + WINDOW_SECONDS:
+            raise OSError(
+                f"a request was carried out that was signed at {rfc3339(signed_ms / 1000, milliseconds=False)}, so "
+                "others are out_of_order until then; where the clock was ahead, and is right now, `limen doctor "
+                "--reset-clock` lets them in"
+            )
+        if apart:
+            raise Warned(f"the time of day is set; {'; '.join(apart)}")
         return "the time of day is set"
     if config.mqtt.signing_key() is not None:
         raise OSError(f"the time of day is not set, so no signed request is carried out: {NOT_SET_REMEDY}")
@@ -186,7 +198,11 @@ def clock(config: Config) -> str:
 
 
 def reset_clock(config: Config) -> None:
-    """Believe the time of day although it is before the last one known. Raises GalleryError."""
+    """Believe the time of day although it is before the last one known, or before that of requests.
+
+    Raises GalleryError.
+    """
     with Device.open(config, make=False) as device, device.store.transaction():
         device.store.clock.forget()
+        device.store.nonces.forget_after(round(1000 * (time.time() + WINDOW_SECONDS)))
         device.store.audit.note("clock", detail="the last time known was dropped")

@@ -7,7 +7,8 @@ https://inria.hal.science/inria-00555588.)
 
 - A template is known by its id: once added, it stays until it is removed, and never comes back.
 - Of name, tau, expires and notify the last write counts: by the number of its revision, then by device.
-- A person who was removed stays removed. Under the same name a new person has another id.
+- A person who was removed stays removed. Under the same name a new person has another id. (A guest whose time is over
+  was not removed: see edge.core.expiry.)
 - Two people of one name, enrolled on two cameras that had not heard of each other, are one person in the gallery.
 
 Every count has a bound, for a peer may send anything: `check` refuses a message that breaks one, `bounded` keeps to

@@ -177,7 +177,11 @@ class DeviceLink:
 
     def publish_transient(self, name: str, payload: bytes) -> None:
         """Publish what matters now alone: not retained, QoS 0; lost without a broker, or behind a slow one."""
-        self._out.send_transient(self.topics.of(name), payload)
+        self.send_transient(self.topics.of(name), payload)
+
+    def send_transient(self, topic: str, payload: bytes) -> None:
+        """The same on any topic."""
+        self._out.send_transient(topic, payload)
 
     def clear_state(self, name: str) -> None:
         """Take a state back: an empty retained message removes it from the broker."""
@@ -192,6 +196,11 @@ class DeviceLink:
     def hear_people_again(self) -> None:
         """Have the broker, to which there is a connection, send again what it keeps of the device's people."""
         self._network.subscribe(self.topics.of("person/+"))
+
+    def hear_shared_again(self) -> None:
+        """Have the broker, to which there is a connection, send again what it keeps of what is shared."""
+        if self.share is not None:
+            self._network.subscribe(self.share)
 
     def refetch(self, topic: str) -> None:
         """Have the broker, to which there is a connection, send again what it keeps of one of the shared topics."""

@@ -218,6 +218,8 @@ class DeviceLoop:
             unseen_since = now - self.config.strangers.keep_days * DAY_SECONDS
             with store.transaction():
                 people, strangers = self.device.recognizer.people.expire(now, unseen_since)
+                if self.replication is not None:  # while the clock is what it was for this
+                    self.replication.note_local_changes()
             self.device.recognizer.update_tracks()
             if people or strangers:
                 self.publisher.publish_people()
@@ -226,6 +228,8 @@ class DeviceLoop:
             log.warning("nobody was expired: %s", error)
             with suppress(GalleryError):  # what was not removed from the disk must be in memory
                 self.device.recognizer.reload(rolled_back=True)
+            if self.replication is not None:
+                self.replication.reload()
 
     def _publish_health(self) -> None:
         if time.monotonic() >= self._health_at:

@@ -17,9 +17,10 @@ from edge.api.topics import HouseholdTopics
 from edge.config import Config
 from edge.core.replication import Revision, TemplateRecord, join
 from edge.errors import CipherError, GalleryError
-from edge.mqtt.device_link import DeviceLink, Outgoing
+from edge.mqtt.device_link import DeviceLink, Incoming, Outgoing
 from edge.runtime.assembly import Device
 from edge.runtime.bounded import BoundedDict
+from edge.runtime.peer_clocks import PeerClocks
 from edge.storage.blobs import blob_of
 from edge.storage.replication import SqliteReplication
 from edge.system.crypto import HouseholdCipher
@@ -60,6 +61,8 @@ class Replication:
         self._connections = 0
         self._dropped = self._too_large = 0
         self._problem: str | None = None
+        self._over = BoundedDict[str, None](REMEMBERED_MAX)  # topics to remove: of guests whose time is over
+        self._clocks = PeerClocks(device.store, config.device, cipher, self._topics, link.send_transient)
         self._changed = False  # the gallery, since the last tick
 
     def tick(self) -> bool:
@@ -67,7 +70,10 @@ class Replication:
         if time.monotonic() < self._try_at:
             return False
         try:
-            self._note_local_changes()
+            self.note_local_changes()
+            if self._link.connected and self._clocks.tick():
+                self._received.clear()
+                self._link.hear_shared_again()  # what was ignored or refused by the clock before
             self._receive()
             self._publish_due()
             self._problem = None
@@ -75,12 +81,16 @@ class Replication:
             if str(error) != self._problem:
                 log.warning("the household's gallery: %s", error)
             self._problem, self._try_at = str(error), time.monotonic() + RETRY_SECONDS
-            self._received.clear()
-            with suppress(GalleryError):
-                self._db.load()
-            self._due = {who: at for who, at in self._due.items() if who in self._db.revisions}
+            self.reload()
         changed, self._changed = self._changed, False
         return changed
+
+    def reload(self) -> None:
+        """Read what is on the disk, after a transaction that failed."""
+        self._received.clear()
+        with suppress(GalleryError):
+            self._db.load()
+        self._due = {who: at for who, at in self._due.items() if who in self._db.revisions}
 
     def health(self) -> ReplicationHealth:
         """How the shared gallery is."""
@@ -100,13 +110,21 @@ class Replication:
                 f"camera {device}: its templates are of model {model[:12]}, this camera has {own[:12]}"
                 for device, model in sorted(models)
             ]
+            + self._clocks.problems
             + ([] if self._problem is None else [self._problem]),
         )
 
-    def _note_local_changes(self) -> None:
+    def note_local_changes(self) -> None:
+        """Write revisions of what was changed here, to be published. Raises GalleryError."""
         news = self._db.record_local_changes()
         self._changed |= self._db.gave_new_ids
         self._due |= dict.fromkeys(news, 0.0)
+        if self._db.expired:
+            for person_id in self._db.expired:
+                self._over[self._topic(person_id)] = None
+            self._due = {who: at for who, at in self._due.items() if who in self._db.revisions}
+            self._db.expired.clear()
+            self._checkpoint_at = 0.0
         self._checkpoint(self._db.revisions[person_id] for person_id in news)
 
     def _checkpoint(self, revisions: Iterable[Revision]) -> None:
@@ -126,11 +144,7 @@ class Replication:
         until = time.monotonic() + RECEIVE_SECONDS
         while time.monotonic() < until and (taken := self._link.shared.take(1)):
             (incoming,) = taken
-            if incoming.busy:
-                self._missed[incoming.topic] = None
-            elif not incoming.size:
-                self._republish(incoming.topic)
-            elif (opened := self._opened(incoming.topic, incoming.payload)) is not None:
+            if (opened := self._taken(incoming)) is not None:
                 messages.setdefault(incoming.topic, []).append(opened)
         if self._missed and not self._link.shared:
             topic = next(iter(self._missed))
@@ -144,6 +158,21 @@ class Replication:
                 self._missed[topic] = None
             raise
 
+    def _taken(self, incoming: Incoming) -> RevisionMessage | None:
+        """The message, where it is to be joined; what else there is to do is noted."""
+        if incoming.busy:
+            self._missed[incoming.topic] = None
+        elif not incoming.size:
+            self._republish(incoming.topic)
+        elif incoming.topic == self._clocks.topic:
+            self._dropped += not self._clocks.hear(incoming.payload)
+        elif (opened := self._opened(incoming.topic, incoming.payload)) is not None:
+            if not self._db.ignores(opened.revision):
+                return opened
+            if incoming.retain:  # who has another time and another opinion publishes it again
+                self._over[incoming.topic] = None
+        return None
+
     def _opened(self, topic: str, payload: bytes) -> RevisionMessage | None:
         """The message; None where it is not new, or not authentic."""
         digest = hashlib.sha256(payload).digest()
@@ -156,13 +185,16 @@ class Replication:
             log.debug("%s", error)
             return None
         self._received[topic] = digest
+        if self._clocks.refuses(message):
+            self._dropped += 1
+            return None
         self._settled_at = max(self._settled_at, time.monotonic() + SETTLE_SECONDS)
         return message
 
     def _join(self, messages: list[RevisionMessage]) -> None:
         """Join revisions, and write the gallery that follows, in one transaction; answer cameras that are behind."""
         with self._device.store.transaction():
-            self._note_local_changes()  # what another process wrote just now must not be overwritten
+            self.note_local_changes()  # what another process wrote just now must not be overwritten
             received = [self._db.receive(one.revision, one.records, self._usable) for one in messages]
             with self._device.store.audit.on_behalf_of("camera " + ", ".join(sorted({one.device for one in messages}))):
                 changed = self._db.apply()
@@ -175,8 +207,8 @@ class Replication:
     def _compare(self, message: RevisionMessage, received: Revision) -> None:
         person_id = received.person_id
         own = self._db.revisions.get(person_id)
-        if own is None:  # the household has too many people
-            self._dropped += 1
+        if own is None:  # the household has too many people, or the guest's time is over
+            self._dropped += not self._db.ignores(received)
             return
         crops = self._crop_bytes(own).keys() - {
             record.template_id for record in message.records if record.crop is not None
@@ -207,6 +239,7 @@ class Replication:
         if self._connections == self._link.connections:
             return
         self._connections = self._link.connections
+        self._clocks.connected()
         self._received.clear()
         self._settled_at = time.monotonic() + SETTLE_SECONDS
         for person_id in self._db.revisions:
@@ -223,6 +256,10 @@ class Replication:
         return self._topics.person(self._cipher.opaque(person_id))
 
     def _publish_due(self) -> None:
+        while self._over and self._link.connected and self._link.depth < IN_FLIGHT_MAX:
+            topic = next(iter(self._over))
+            del self._over[topic]
+            self._link.send(Outgoing(topic, b"", retain=True))
         now = time.monotonic()
         ready = [who for who, at in self._due.items() if at == 0.0 or max(at, self._settled_at) <= now]
         for person_id in ready:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import msgspec
 
+from edge.core.expiry import expired_here, is_over
 from edge.core.replication import (
     Member,
     Revision,
@@ -36,6 +37,8 @@ class SqliteReplication:
     device: the name under which this camera writes
     revisions: by person id, in the order in which they were written; to be read only
     gave_new_ids: whether the last record_local_changes did: the gallery in memory has the old ones
+    expired: ids of guests whose revisions were dropped because their time is over, for the caller to take out
+    now: the time of day, None while it is not set; that of the gallery if not given
 
     Raises GalleryError where they cannot be read.
     """
@@ -46,10 +49,13 @@ class SqliteReplication:
         device: str,
         people_max: int = PEOPLE_MAX,
         tombstones_max: int = TOMBSTONES_MAX,
+        now: Callable[[], float | None] | None = None,
     ) -> None:
         self._db, self._device, self._people_max, self._tombstones_max = db, device, people_max, tombstones_max
         self.revisions: dict[str, Revision] = {}
         self.gave_new_ids = False
+        self.expired: list[str] = []
+        self._now = db.clock.now if now is None else now
         self._records: dict[str, TemplateRecord] = {}  # of templates that are not in the gallery yet
         self._written: tuple[int, int] | None = None
         self.load()
@@ -77,7 +83,10 @@ class SqliteReplication:
             return []
         with self._db.transaction():
             self.gave_new_ids = self._give_new_ids()
-            news = local_changes(self.revisions, self.gallery(), self._device)
+            gallery = self.gallery()
+            for person_id in expired_here(self.revisions, gallery, self._now()):
+                self._drop(person_id)
+            news = local_changes(self.revisions, gallery, self._device)
             for revision in news:
                 self._keep(revision)
         self._written = self._db.change_token()
@@ -89,7 +98,7 @@ class SqliteReplication:
         """Join a revision with what is known, within a transaction, after record_local_changes and before apply.
 
         Returns it without the templates for which there is no usable record. The revision of a new person is ignored
-        where the household has PEOPLE_MAX people.
+        where the household has PEOPLE_MAX people, and of a guest whose time is over.
 
         convert: makes of a record what is kept of it here, as where another model made it
         """
@@ -106,7 +115,7 @@ class SqliteReplication:
             if record.template_id in received.ids and is_embedding(record.embedding)
         }
         received = received.without(received.ids - have - self._records.keys() - new.keys() | elsewhere)
-        if own is None and not received.forgotten and self._living() >= self._people_max:
+        if self.ignores(received) or (own is None and not received.forgotten and self._living() >= self._people_max):
             return received
         joined = received if own is None else join(own, received)
         for template_id, record in new.items():
@@ -117,6 +126,10 @@ class SqliteReplication:
         if joined != own:
             self._keep(joined)
         return received
+
+    def ignores(self, received: Revision) -> bool:
+        """Whether it is of a guest who is not known here, and whose time is over."""
+        return received.person_id not in self.revisions and is_over(received, self._now())
 
     def apply(self) -> bool:
         """Make the gallery what follows from the revisions, within a transaction. Returns whether it was changed."""
@@ -178,6 +191,12 @@ class SqliteReplication:
         for person_id in tombstones[: -self._tombstones_max]:
             del self.revisions[person_id]
             self._db.execute("DELETE FROM revision WHERE person = ?", (person_id,))
+
+    def _drop(self, person_id: str) -> None:
+        """Drop the revision of a guest whose time is over, within a transaction."""
+        del self.revisions[person_id]
+        self._db.erase("DELETE FROM revision WHERE person = ?", (person_id,))
+        self.expired.append(person_id)
 
     def _repair(self, record: TemplateRecord) -> None:
         """Replace an embedding that cannot be used, where the record is of the present model."""

@@ -19,6 +19,7 @@ STEP_SECONDS = 3600.0  # the smallest step of the time of day that matters to wh
 KEEP_EVERY_SECONDS = 3600.0
 NOT_SET_REMEDY = 'check timedatectl, or set clock = "trusted" where the time is right and nothing vouches for it'
 LAST_KNOWN = "last_known_time"  # the setting that keeps it over restarts
+PEERS_APART = "clocks_of_others"  # the setting that says, in JSON, which cameras of the household have another time
 
 
 class Settings(Protocol):

@@ -201,7 +201,7 @@ def test_what_the_page_signs_is_signed():
     values = {}
     exec(compile(block, "OPERATIONS.md", "exec"), values)  # noqa: S102 -- the page is ours
     clock = types.SimpleNamespace(now=time.time)
-    nonces = types.SimpleNamespace(seen=lambda *_: False, newest_ms=lambda _key: None)
+    nonces = types.SimpleNamespace(seen=lambda *_: False, newest_ms=lambda _key: None, dropped_ms=lambda _key: -1)
     signatures = Signatures(values["key"], clock, nonces)
     text, stamp = signatures.open(values["topic"], json.loads(values["payload"]))
     signatures.check_freshness(stamp)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from edge.api.discovery import discovery_topic
 from edge.api.signing import Signatures, key_id, sign, signature_of
+from edge.commands.checks import reset_clock
 from edge.commands.main import main
 from edge.config import SIGNING_KEY_VARIABLE
 from edge.errors import RefusedError
@@ -220,6 +221,9 @@ class Disk:
     def newest_ms(self, _key_id):
         return None
 
+    def dropped_ms(self, _key_id):
+        return -1
+
 
 class Noon:
     def now(self):
@@ -254,11 +258,51 @@ def test_a_put_back_clock_makes_nothing_old_new_again(config):
         with pytest.raises(RefusedError) as refused:
             signatures.check_freshness(stamp)
         codes.append(refused.value.code)
-    assert codes == ["out_of_order", "replayed", "replayed"]  # the oldest nonce is not on the disk any more
+    assert codes == ["replayed"] * 3
     another = Signatures(ANOTHER, device.store.clock, device.store.nonces)
     late = signed("person/list", {}, key=ANOTHER, later_ms=-50_000)
     another.check_freshness(another.open(topic, late)[1])  # another key begins anew
     device.store.close()
+
+
+def test_after_a_clock_that_was_ahead_for_some_requests_a_reset_lets_new_ones_in_and_no_old_one(config, monkeypatch):
+    """The clock of the device and of its household was 25 hours ahead."""
+    topic, day, began = TOPIC.format("person/remove"), 25 * 3600, time.time()
+    with Device.open(config) as device:
+        signatures = Signatures(KEY, device.store.clock, device.store.nonces)
+
+        def at(seconds):
+            monkeypatch.setattr(device.store.clock, "now", lambda: began + seconds)
+
+        def asked(seconds):
+            payload = signed("person/remove", {"transaction": "1"}, later_ms=1000 * seconds)
+            return signatures.open(topic, payload)[1]
+
+        def code(stamp):
+            try:
+                signatures.check_freshness(stamp)
+            except RefusedError as refusal:
+                return refusal.code
+            signatures.consume_nonce(stamp)
+            return "ok"
+
+        carried_out = []
+        for seconds in (-5, day, day + 300):
+            at(seconds)
+            carried_out.append(asked(seconds))
+            assert code(carried_out[-1]) == "ok"
+        at(10)
+        fresh = asked(10)
+        with pytest.raises(RefusedError, match=r"signed 902\d\d.*limen doctor --reset-clock"):
+            signatures.check_freshness(fresh)
+        reset_clock(config)
+        assert code(fresh) == "ok"
+        assert [code(stamp) for stamp in (fresh, *carried_out)] == ["replayed"] * 4
+        assert code(asked(5)) == "out_of_order"
+        for seconds in (day, day + 300):  # when that time comes, what was carried out in it is not new
+            at(seconds)
+            assert code(carried_out[1 if seconds == day else 2]) == "replayed"
+            assert code(asked(seconds)) == "ok"
 
 
 @pytest.mark.usefixtures("porch")

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from skimage.data import astronaut
 
 from edge.api.replies import ProgressReply
+from edge.api.signing import key_id
 from edge.capture import open_source
 from edge.commands.main import main
 from edge.commands.people import print_progress
@@ -410,6 +411,30 @@ def test_the_doctor_says_that_a_clock_was_once_ahead_and_resets_it(limen, pictur
         assert "OK    clock: the time of day is set" in limen(*again).output
     assert [record.verb for record in store.audit.records()] == ["clock"]
     store.close()
+
+
+def test_the_doctor_says_that_a_request_was_signed_in_the_future_and_resets_it(limen, pictures, monkeypatch):
+    monkeypatch.setattr(clock, "synchronized", lambda: True)
+    monkeypatch.setenv("LIMEN_MQTT_SIGNING_KEY", "k" * 32)
+    store = SqliteGallery(pictures / "gallery.db", "a" * 64)
+    store.nonces.consume_nonce(key_id(b"k" * 32), "n", 4_102_444_800_000)
+    doctor = ["doctor", "--source", pictures, "--broker", "127.0.0.1:1"]
+    said = limen(*doctor).output
+    assert "FAIL  clock: a request was carried out that was signed at 2100-01-01T00:00:00Z" in said
+    for again in ([*doctor, "--reset-clock"], doctor):
+        assert "OK    clock: the time of day is set" in limen(*again).output
+    store.close()
+
+
+def test_the_doctor_names_a_camera_of_the_household_with_another_time(limen, pictures, monkeypatch):
+    monkeypatch.setattr(clock, "synchronized", lambda: True)
+    store = SqliteGallery(pictures / "gallery.db", "a" * 64)
+    store.set(clock.PEERS_APART, '["camera back: its clock is 3650.0 days ahead of the one of this camera"]')
+    store.close()
+    doctor = ["doctor", "--source", pictures, "--broker", "127.0.0.1:1"]
+    assert "OK    clock" in limen(*doctor).output
+    monkeypatch.setenv("LIMEN_HOUSEHOLD_KEY", new_key())
+    assert "WARN  clock: the time of day is set; camera back: its clock is 3650.0 days ahead" in limen(*doctor).output
 
 
 def test_a_runtime_that_fails_with_numpy_2_is_named_before_it_fails(limen, pictures, monkeypatch):

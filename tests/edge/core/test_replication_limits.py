@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.api.replication import RevisionMessage, read_revision_message
+from edge.api.replication import RevisionMessage, read_greeting, read_revision_message
 from edge.core.replication import (
     IDS_MAX,
     NUMBER_FREE,
@@ -88,6 +89,22 @@ def test_what_a_camera_sends_is_read():
 def test_a_message_that_no_camera_would_send_is_refused(payload):
     with pytest.raises(CipherError, match="a revision cannot be read"):
         read_revision_message(payload)
+
+
+@pytest.mark.parametrize(
+    "greeting",
+    [b"", b"\xc1", b"[]", *(msgspec.msgpack.encode(one) for one in (
+        {"device": "back"},
+        {"device": "", "sent_at": 1.0},
+        {"device": "x" * 65, "sent_at": 1.0},
+        {"device": "back", "sent_at": float("nan")},
+        {"device": "back", "sent_at": -1.0},
+        {"device": "back", "sent_at": 1e300},
+    ))],
+)  # fmt: skip
+def test_a_greeting_that_no_camera_would_send_is_refused(greeting):
+    with pytest.raises(CipherError, match="a greeting cannot be read"):
+        read_greeting(greeting)
 
 
 @pytest.mark.parametrize("number", [NUMBER_FREE - 1, NUMBER_FREE, NUMBER_MAX - 1, NUMBER_MAX])

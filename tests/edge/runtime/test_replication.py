@@ -18,12 +18,20 @@ from edge.config import Config, FleetConfig, GalleryConfig, HomeAssistantConfig,
 from edge.demo.scene import Pose, with_person
 from edge.demo.scene import porch as porch_without_people
 from edge.mqtt.inbox import Inbox
+from edge.runtime import loop, peer_clocks
 from edge.runtime.assembly import Device
+from edge.system.clock import PEERS_APART, Clock
 from edge.system.crypto import REVISIONS, HouseholdCipher, new_key
 from tests.edge.core.asking import EnrollImages, handle
 from tests.household import Broker, Household, Nothing, base64_of, portrait_jpeg, running, until
 
 SHARED = "limen/household/home/person/+"
+
+
+@pytest.fixture(autouse=True)
+def silent(monkeypatch):
+    """No camera says what time it has, but where a test is about that: where a machine knows it, all would."""
+    monkeypatch.setattr(peer_clocks, "FIRST_GREETING_SECONDS", 1e6)
 
 
 @pytest.fixture
@@ -133,11 +141,16 @@ def somebody(seed=0):
 
 
 @contextmanager
-def listening(port, topic="limen/household/#"):
+def listening(port, topic="limen/household/#", *, kept_alone=False):
     """What the broker keeps or says, by topic."""
     heard, ready = {}, []
     client = paho.Client(paho.CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
-    client.on_message = lambda _c, _u, message: heard.setdefault(message.topic, []).append(message.payload)
+
+    def hear(_client, _userdata, message):
+        if message.retain or not kept_alone:
+            heard.setdefault(message.topic, []).append(message.payload)
+
+    client.on_message = hear
     client.on_subscribe = lambda *_: ready.append(1)
     client.connect("127.0.0.1", port)
     client.loop_start()
@@ -151,7 +164,7 @@ def listening(port, topic="limen/household/#"):
 
 
 def kept_at(port):
-    with listening(port, "#") as (_, heard):
+    with listening(port, "#", kept_alone=True) as (_, heard):
         time.sleep(0.5)
         return heard
 
@@ -460,3 +473,71 @@ def test_a_person_has_the_same_topic_on_all_cameras(broker, camera, fleet):
     levels = {people.names[person_id]: level for person_id, level in people._levels.items()}
     assert len(set(levels.values())) == 7
     assert [name for name, level in levels.items() if not level.startswith("p_")] == ["Bob"]
+
+
+@pytest.fixture
+def ahead(monkeypatch, tmp_path):
+    """By how many seconds the clock of a device is ahead; the clocks are set, and looked at all the time."""
+    seconds = {}
+    monkeypatch.setattr(
+        Clock, "now", lambda self: time.time() + seconds.get(self._settings.path.relative_to(tmp_path).parts[0], 0.0)
+    )
+    monkeypatch.setattr(peer_clocks, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(peer_clocks, "FIRST_GREETING_SECONDS", 0.5)
+    monkeypatch.setattr(peer_clocks, "GREET_SECONDS", 0.5)
+    monkeypatch.setattr(loop, "EXPIRE_EVERY_SECONDS", 0.2)
+    return seconds
+
+
+TEN_YEARS = 3650 * 86_400.0
+
+
+def clocks_named(fleet, device):
+    return sorted(text for text in fleet.health(device)["problems"] if "clock" in text)
+
+
+def test_a_camera_ten_years_ahead_forgets_guests_for_itself_alone(broker, camera, fleet, ahead):
+    for device in ("porch", "garden", "back"):
+        fleet.switch_on(camera(device, broker.port))
+    picture = {"images": [portrait_jpeg()]}
+    assert fleet["porch"].ask("enroll/image", {"transaction": "1", "name": "Anna", **picture})["status"] == "ok"
+    guest = {"transaction": "2", "name": "Guest", "images": [base64_of(somebody())], "ttl_days": 3}
+    assert fleet["porch"].ask("enroll/image", guest)["status"] == "ok"
+    fleet.all_know("Anna", "Guest")
+
+    ahead["garden"] = TEN_YEARS
+    until(lambda: fleet.known("garden") == ["Anna"])
+    said = "camera garden: its clock is 3650.0 days ahead of the one of this camera"
+    until(lambda: clocks_named(fleet, "porch") == clocks_named(fleet, "back") == [said])
+    until(lambda: len(clocks_named(fleet, "garden")) == 2)
+    time.sleep(2.5)  # the broker was asked to remove the guest, and a camera that knows the guest said so
+    assert [fleet.known(device) for device in ("porch", "back", "garden")] == [["Anna", "Guest"]] * 2 + [["Anna"]]
+    shared = {topic for topic in kept_at(broker.port) if "/household/" in topic}
+    assert len(shared) == 2
+    with Device.open(fleet.configs["back"]) as device:
+        assert json.loads(device.store.setting(PEERS_APART)) == [said]
+
+    fleet.switch_off("garden")  # the same after a start
+    fleet.switch_on(camera("garden", broker.port))
+    until(lambda: fleet.known("garden") == ["Anna"])
+    time.sleep(2.5)
+    assert fleet.known("porch") == ["Anna", "Guest"]
+
+    ahead["garden"] = 0.0
+    fleet.all_know("Anna", "Guest")
+    until(lambda: not any(clocks_named(fleet, device) for device in fleet.on))
+
+    ahead |= dict.fromkeys(fleet.on, 4 * 86_400.0)  # now the time of the guest is over for all
+    fleet.all_know("Anna")
+    until(lambda: len({topic for topic in kept_at(broker.port) if "/household/" in topic}) == 1)
+
+
+def test_a_guest_of_a_camera_whose_clock_is_ahead_stays_there_and_is_named(broker, camera, fleet, ahead):
+    ahead["garden"] = TEN_YEARS
+    for device in ("porch", "garden"):
+        fleet.switch_on(camera(device, broker.port))
+    guest = {"transaction": "2", "name": "Guest", "images": [portrait_jpeg()], "ttl_days": 30}
+    assert fleet["garden"].ask("enroll/image", guest)["status"] == "ok"
+    said = "camera garden: a guest of its would stay for more than 3650 days by the clock of this camera"
+    until(lambda: any(text.startswith(said) for text in fleet.health("porch")["problems"]))
+    assert fleet.known("porch") == []

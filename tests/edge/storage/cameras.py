@@ -22,15 +22,22 @@ class Camera:
 
     def __init__(self, folder, device, model=MODEL, **options):
         self.store = SqliteGallery(Path(folder) / device / "gallery.db", model, **options)
-        self.replication = SqliteReplication(self.store, device)
+        self.time = None
+        self.replication = SqliteReplication(self.store, device, now=lambda: self.time)
         self.made = 0
 
     def people(self):
         return {person.name: person for person in self.store.load()[0]}
 
-    def enroll(self, name):
+    def enroll(self, name, expires=None):
         self.made += 1
-        self.store.add(name, [embedding(self.made)], [CROP])
+        self.store.add(name, [embedding(self.made)], [CROP], expires)
+
+    def expire(self):
+        """As the frame loop does it."""
+        for person in self.people().values():
+            if self.time is not None and (person.expires or self.time) < self.time:
+                self.store.remove(person)
 
     def deny(self, name):
         if name in self.people():

@@ -60,7 +60,7 @@ def test_asked_in_turn_the_stores_leave_nothing_of_a_person(db, outbox, tmp_path
     strangers.meet(None, vector(1), CROP)
     other = strangers.meet(None, vector(5), CROP)
     db.answers.keep("t", "digest", b'"Alice Unmistakable"')
-    db.nonces.consume_nonce("key", "nonce", 1, 60_000)
+    db.nonces.consume_nonce("key", "nonce", 1)
     replication.record_local_changes()
     outbox.put(lambda *_: event("Alice Unmistakable", alice.person_id), 1e12)
     kept = outbox.put(lambda *_: event("Bob", bob.person_id), 1e12)

@@ -114,24 +114,42 @@ def test_what_a_client_chose_as_a_transaction_is_not_on_the_disk(db, tmp_path):
 def test_a_key_has_at_most_so_many_nonces_and_no_dropped_one_is_new_again(db):
     nonces = Nonces(db, nonces_max=3)
     for number in range(10):
-        nonces.consume_nonce("key", f"n{number}", 1000 + number, 60_000)
-    nonces.consume_nonce("other", "n0", 5, 60_000)
+        nonces.consume_nonce("key", f"n{number}", 1000 + number)
+    nonces.consume_nonce("other", "n0", 5)
     assert [number for number in range(10) if nonces.seen("key", f"n{number}")] == [7, 8, 9]
     assert nonces.seen("other", "n0")
     assert (nonces.newest_ms("key"), nonces.newest_ms("other"), nonces.newest_ms("none")) == (1009, 5, None)
-    nonces.consume_nonce("key", "late", 1, 60_000)  # api.signing refuses it: it was signed before the newest
+    nonces.consume_nonce("key", "late", 1)  # api.signing refuses it: it was signed before the newest
     assert nonces.newest_ms("key") == 1009
 
 
 def test_nonces_of_one_millisecond_are_bounded_too(db):
     nonces = Nonces(db, nonces_max=3)
     for number in range(10):
-        nonces.consume_nonce("key", f"n{number}", 1000, 60_000)
+        nonces.consume_nonce("key", f"n{number}", 1000)
     assert db.value("SELECT count(*) FROM nonce") == 3
 
 
-def test_what_is_older_than_the_window_is_dropped(db):
+def test_of_a_clock_that_was_ahead_nothing_but_the_order_is_forgotten(db):
+    nonces = Nonces(db, nonces_max=4)
+    for number, at_ms in enumerate([1000, 2000, 3000, 90_000_000, 91_000_000]):
+        nonces.consume_nonce("key", f"n{number}", at_ms)
+    assert (nonces.newest_ms("key"), nonces.dropped_ms("key")) == (91_000_000, 1000)
+    nonces.forget_after(60_000)
+    assert (nonces.newest_ms("key"), nonces.dropped_ms("key")) == (3000, 1000)
+    assert [nonces.seen("key", f"n{number}") for number in range(5)] == [False, True, True, True, True]
+    nonces.consume_nonce("key", "n5", 4000)
+    assert (nonces.newest_ms("key"), nonces.dropped_ms("key")) == (4000, 2000)
+    assert [nonces.seen("key", f"n{number}") for number in range(6)] == [False, False, True, True, True, True]
+    nonces.forget_after(60_000)  # again: nothing changes
+    assert (nonces.newest_ms("key"), nonces.dropped_ms("key")) == (4000, 2000)
+
+
+def test_what_an_earlier_limen_dropped_stays_out_of_order(db):
+    """It kept no times beside the nonces, and dropped those of more than a minute before the newest."""
+    with db.transaction():
+        db.execute("INSERT INTO nonce VALUES ('key', 'n', 500000), ('key', 'm', 450000)")
     nonces = Nonces(db)
-    nonces.consume_nonce("key", "old", 1000, 60_000)
-    nonces.consume_nonce("key", "new", 61_001, 60_000)
-    assert (nonces.seen("key", "old"), nonces.seen("key", "new")) == (False, True)
+    assert (nonces.newest_ms("key"), nonces.dropped_ms("key")) == (500_000, 439_999)
+    nonces.forget_after(100_000)
+    assert (nonces.newest_ms("key"), nonces.dropped_ms("key")) == (0, 439_999)

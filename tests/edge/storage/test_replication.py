@@ -86,6 +86,62 @@ def test_who_is_enrolled_here_is_known_there_and_forgotten_there_too(cameras):
         assert template[:64] not in files_of(camera)
 
 
+def test_a_guest_expires_at_each_camera_by_its_own_clock(cameras):
+    porch, back = cameras
+    porch.time = back.time = 1000.0
+    porch.enroll("Guest Unmistakable", expires=2000.0)
+    porch.enroll("Anna")
+    for sent in porch.record():
+        back.receive(*sent)
+    guest, anna = porch.people()["Guest Unmistakable"].person_id, porch.people()["Anna"].person_id
+    whole = porch.sent(guest)
+
+    porch.time = 3e8  # ten years ahead
+    porch.expire()
+    assert porch.record() == []  # nothing is said of it
+    assert porch.replication.expired == [guest]
+    assert porch.replication.revisions.keys() == {anna}
+    porch.receive(*whole)
+    assert porch.people().keys() == {"Anna"}
+    porch.store.checkpoint()
+    assert b"Unmistakable" not in files_of(porch)
+    assert back.people().keys() == {"Anna", "Guest Unmistakable"}
+
+    porch.time = 1500.0  # it is right again, and hears again what the broker keeps
+    porch.receive(*whole)
+    assert porch.everything() == back.everything()
+
+    porch.time = back.time = 2001.0
+    for camera in cameras:
+        camera.expire()
+        assert camera.record() == []
+        assert camera.replication.revisions.keys() == {anna}
+
+
+def test_who_was_removed_before_their_time_is_over_is_removed_everywhere(cameras):
+    porch, back = cameras
+    porch.time = back.time = 1000.0
+    porch.enroll("Guest", expires=2000.0)
+    back.receive(*porch.record()[0])
+    porch.forget("Guest")
+    (tombstone,) = porch.record()
+    back.receive(*tombstone)
+    assert (tombstone[0].forgotten, back.people()) == (True, {})
+
+
+def test_a_guest_whose_stay_was_made_longer_stays_where_it_had_ended(cameras):
+    porch, back = cameras
+    porch.time = back.time = 1990.0
+    porch.enroll("Guest", expires=2000.0)
+    back.receive(*porch.record()[0])
+    porch.time = 2001.0
+    porch.expire()
+    porch.record()
+    back.store.update(replace(back.people()["Guest"], expires=9000.0))
+    porch.receive(*back.record()[0])
+    assert porch.people()["Guest"].expires == 9000.0
+
+
 def test_whom_an_import_brings_back_is_somebody_new_to_the_others(cameras):
     porch, back = cameras
     porch.enroll("Alice")
