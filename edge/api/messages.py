@@ -131,8 +131,10 @@ class Health(Message, frozen=True):
     clock_set: whether the time of day is set; until then no signed request is carried out and nothing expires
     disk_free_mb: where the gallery is
     dropped_frames: frames that came while another was processed
+    gallery_problem: why the gallery cannot be read, or what of it is damaged; else null
     outbox: events that wait for the broker
     outbox_problem: why events wait in memory alone, or null
+    outboxes_set_aside: damaged files of the outbox, `outbox.db.damaged-1` and so on, that lie beside it
     dropped_events: events that the full outbox lost, ever
     dropped_answers: answers that the full queue lost, or that the broker refused
     set_aside: messages that were not sent because the broker takes none like them
@@ -150,8 +152,10 @@ class Health(Message, frozen=True):
     clock_set: bool
     disk_free_mb: int
     dropped_frames: int
+    gallery_problem: str | None
     outbox: int
     outbox_problem: str | None
+    outboxes_set_aside: int
     dropped_events: int
     dropped_answers: int
     set_aside: int

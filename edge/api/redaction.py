@@ -30,3 +30,23 @@ def redacted_event(payload: bytes, people: Container[str], enrolled: frozenset[s
         event["runner_up"] = event["margin"] = None
     event["votes"] = {name: count for name, count in votes.items() if name in enrolled or name in names}
     return payload if (event["runner_up"], event["votes"]) == (runner_up, votes) else msgspec.json.encode(event)
+
+
+def without_person(payload: bytes, person_id: str, name: str) -> bytes | None:
+    """An event without a person; None where it is about them.
+
+    Of other events, the runner-up and the votes for other names go too: they may hold an earlier name of the person. An
+    event is read as plain JSON, for one of another version of limen may wait; such a one is deleted where it holds the
+    name.
+    """
+    try:
+        event = msgspec.json.decode(payload)
+        own, kind = {event["name"], UNKNOWN}, event["event_type"]
+        if kind != "forgotten" and (event["person_id"] == person_id or event["name"] == name):
+            return None
+        votes = {voted: count for voted, count in event["votes"].items() if voted in own}
+    except (msgspec.DecodeError, UnicodeDecodeError, TypeError, KeyError, AttributeError):
+        return None if name.encode() in payload else payload
+    if event["votes"] == votes and event.get("runner_up") is None:
+        return payload
+    return msgspec.json.encode({**event, "runner_up": None, "margin": None, "votes": votes})

@@ -13,6 +13,7 @@ import numpy as np
 
 from edge.config import Config
 from edge.errors import LimenError, OutboxInUseError
+from edge.storage.aside import files_set_aside
 from edge.storage.outbox import Outbox
 from edge.system.files import is_file
 
@@ -58,13 +59,14 @@ class Erasure:
 def erase_from_outbox(config: Config, removed: Mapping[str, str]) -> None:
     """Erase removed people, names by person id, from the outbox of a device that does not run.
 
-    A device that runs has its outbox open, and erases by itself. Raises OutboxError where the disk cannot be written.
+    A device that runs has its outbox open, and erases by itself. A damaged outbox is overwritten whole. Raises
+    OutboxError where it cannot be opened, or the disk cannot be written.
     """
     path = config.mqtt.outbox_beside(config.gallery.path)
-    if not removed or not is_file(path):
+    if not removed or not (is_file(path) or files_set_aside(path)):
         return
     try:
-        with closing(Outbox(path, config.mqtt.outbox_events_max)) as outbox:
+        with closing(Outbox(path, config.mqtt.outbox_events_max, anyway=True)) as outbox:
             for person_id, name in removed.items():
                 outbox.erase_person(person_id, name, np.zeros((0, 0), np.float32))
     except OutboxInUseError:

@@ -26,6 +26,7 @@ from edge.runtime.replication import Replication
 from edge.runtime.running import RunningDevice
 from edge.storage.outbox import Outbox
 from edge.storage.strangers import SqliteStrangers
+from edge.storage.words import count_of
 from edge.system.crypto import REVISIONS, HouseholdCipher
 from edge.system.systemd import Watchdog, notify
 
@@ -39,6 +40,7 @@ REPAID = 4  # seconds without requests for each second that one of them kept a f
 REPAID_SECONDS_MAX = 2.0
 FRAMES_STOPPED_SECONDS = 1.0  # from then on no frame is waited for
 CONGESTED_SECONDS = 0.001  # in which the network thread can work
+DELIVER_SECONDS = 5.0  # at the end
 EXPIRE_EVERY_SECONDS = 60.0
 PICTURED = ("recognized", "unknown")
 BLANK_IMAGE = np.zeros((240, 320, 3), np.uint8)
@@ -58,7 +60,7 @@ class DeviceLoop:
         self.link = DeviceLink(mqtt, self.topics, heard, shared)
         cipher = None if key is None else HouseholdCipher(key, REVISIONS)
         self.replication = None if cipher is None else Replication(config, device, self.link, cipher)
-        self.outbox = Outbox(mqtt.outbox_beside(config.gallery.path), mqtt.outbox_events_max)
+        self.outbox = Outbox(mqtt.outbox_beside(config.gallery.path), mqtt.outbox_events_max, anyway=True)
         self.publisher = EventPublisher(config, device, self.link, self.topics, self.outbox)
         self.running = RunningDevice(config, device, self.link, self.outbox, self.publisher, self.replication)
         self.dispatcher = Dispatcher(self.running, self.link, self.publisher.publish_people)
@@ -67,7 +69,6 @@ class DeviceLoop:
         self.watchdog = Watchdog()
         self._health_at = self._expire_at = self._requests_from = 0.0
         self._gallery_changed = False  # another process wrote into the gallery since it was read
-        self._unreadable: str | None = None
 
     def _purge_strangers(self) -> None:
         """Remove the strangers that an earlier configuration kept."""
@@ -88,7 +89,7 @@ class DeviceLoop:
             closing.callback(self.outbox.close)
             closing.callback(self.publisher.drop_delivered)
             closing.callback(self.link.stop)
-            closing.callback(self.publisher.deliver)
+            closing.callback(self._deliver_all)
             closing.callback(self.dispatcher.close)
             closing.callback(source.close)
             closing.callback(notify, "STOPPING=1")
@@ -97,6 +98,15 @@ class DeviceLoop:
             while not stop.is_set() and self._advance(source):
                 pass
             self._flush()
+
+    def _deliver_all(self) -> None:
+        """Deliver what waits, while the broker takes it; the rest is delivered after the next start."""
+        give_up_at = time.monotonic() + DELIVER_SECONDS
+        self.publisher.deliver()
+        while self.link.connected and self.outbox.depth and time.monotonic() < give_up_at:
+            self.link.pending(0)
+            self.publisher.deliver()
+            time.sleep(0.005)
 
     def _advance(self, source: FrameSource) -> bool:
         """Once through the loop. Returns whether more frames may come."""
@@ -189,17 +199,21 @@ class DeviceLoop:
 
     def _reload_gallery(self) -> None:
         """Read the gallery where another process wrote into it; while it cannot be read, people stay as they were."""
+        store, generation = self.device.store, self.device.store.generation
         try:
-            self._gallery_changed |= self.device.store.changed_elsewhere()
+            self._gallery_changed |= store.changed_elsewhere()
             if not self._gallery_changed:
                 return
             self.device.recognizer.reload()
         except GalleryError as error:
-            if str(error) != self._unreadable:
-                log.warning("changes by another process are not known yet: %s", error)
-            self._unreadable = str(error)
+            if str(error) != self.running.gallery_unread:
+                log.warning("the gallery is as it was read last: %s", error)
+            self.running.gallery_unread = str(error)
             return
-        self._gallery_changed, self._unreadable = False, None
+        self._gallery_changed, self.running.gallery_unread = False, None
+        if store.generation != generation:
+            people = count_of(len(self.device.recognizer.gallery.people), "person")
+            log.warning("gallery %s was replaced by another file; it has %s", store.path, people)
         self.publisher.publish_people()
 
     def _expire(self) -> None:

@@ -214,13 +214,15 @@ class EventPublisher:
         presence = Presence(state=", ".join(people) or "nobody", people=people, last=self._last)
         self._link.publish_state("presence", presence.json())
 
-    def _redact_outbox(self, _removed: Mapping[str, str], enrolled: Mapping[str, str]) -> None:
+    def _redact_outbox(self, removed: Mapping[str, str], enrolled: Mapping[str, str]) -> None:
         """Take everybody who is not enrolled out of the events that wait. Raises OutboxError."""
         self._redaction_due = True
         self._outbox.revise(redaction(enrolled))
         if self._outbox.problem is not None:
             raise OutboxError(self._outbox.problem)
         self._redaction_due = False
+        if removed:
+            self._outbox.erase_set_aside()
 
     def _redacted(self) -> bool:
         """Whether no event that waits names somebody who was removed; tries again where it could not be done."""

@@ -53,12 +53,12 @@ class Replication:
         self._published_at = BoundedDict[str, float](REMEMBERED_MAX)
         self._received = BoundedDict[str, bytes](REMEMBERED_MAX)  # digests of the newest message by topic
         self._missed = BoundedDict[str, None](REMEMBERED_MAX)  # topics of messages for which the inbox had no room
-        self._makers = BoundedDict[str, tuple[str, str]](
-            REMEMBERED_MAX
-        )  # of templates of another model: which camera, which model
+        # Of templates of another model: which camera, which model.
+        self._makers = BoundedDict[str, tuple[str, str]](REMEMBERED_MAX)
         self._settled_at = self._try_at = 0.0
         self._checkpoint_at = math.inf  # when the file's log is to be cut off
         self._connections = 0
+        self._generation = device.store.generation
         self._dropped = self._too_large = 0
         self._problem: str | None = None
         self._over = BoundedDict[str, None](REMEMBERED_MAX)  # topics to remove: of guests whose time is over
@@ -116,6 +116,9 @@ class Replication:
 
     def note_local_changes(self) -> None:
         """Write revisions of what was changed here, to be published. Raises GalleryError."""
+        if self._generation != self._device.store.generation:  # what the new file lacks was not removed by anybody
+            self._db.load()
+            self._due, self._generation, self._connections = {}, self._device.store.generation, 0
         news = self._db.record_local_changes()
         self._changed |= self._db.gave_new_ids
         self._due |= dict.fromkeys(news, 0.0)

@@ -20,6 +20,7 @@ from edge.runtime.context import DeviceContext
 from edge.runtime.publisher import EventPublisher
 from edge.runtime.replication import Replication
 from edge.storage.outbox import Outbox
+from edge.storage.words import count_of
 from edge.system.metrics import Stopwatch, rss_mb, temp_c, throttled
 
 log = logging.getLogger("limen")
@@ -31,6 +32,7 @@ class RunningDevice(DeviceContext):
     """The device of a frame loop; see DeviceContext.
 
     newest: the newest frame, None before the first and after the camera went silent; newest_at: on the monotonic clock
+    gallery_unread: why the gallery that is at its path now could not be read, or None
     watch: times whole frames
     """
 
@@ -49,6 +51,7 @@ class RunningDevice(DeviceContext):
         self.link, self.outbox, self.publisher, self.replication = link, outbox, publisher, replication
         self._key  # noqa: B018 -- read once, at the start
         self.source: FrameSource | None = None
+        self.gallery_unread: str | None = None
         self.newest: Frame | None = None
         self.newest_at = float("-inf")
         self._started_at = time.monotonic()
@@ -78,6 +81,14 @@ class RunningDevice(DeviceContext):
     def camera_problem(self) -> str | None:
         """What is wrong with the camera: "silent", "black", "single_colour" or "frozen"; None where nothing is."""
         return "silent" if self.camera_silent else self._frame_health.problem
+
+    @property
+    def gallery_problem(self) -> str | None:
+        """What is wrong with the gallery, or None."""
+        damaged = self.device.store.damaged.total()
+        if self.gallery_unread is None and damaged:
+            return f"{count_of(damaged, 'template')} damaged: see limen doctor"
+        return self.gallery_unread
 
     def require_camera(self) -> None:
         """See DeviceContext. A camera may take its time to start."""
@@ -119,8 +130,10 @@ class RunningDevice(DeviceContext):
             clock_set=self.device.clock_set,
             disk_free_mb=shutil.disk_usage(self.config.gallery.path.parent).free // 1_000_000,
             dropped_frames=0 if self.source is None else self.source.dropped,
+            gallery_problem=self.gallery_problem,
             outbox=self.outbox.depth,
-            outbox_problem=self.outbox.problem,
+            outbox_problem=self.outbox.unkept or self.outbox.problem,
+            outboxes_set_aside=self.outbox.set_aside,
             dropped_events=self.outbox.dropped,
             dropped_answers=self.link.dropped,
             set_aside=self.link.set_aside,

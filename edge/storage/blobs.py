@@ -25,6 +25,13 @@ def is_embedding(blob: bytes) -> bool:
         return bool(np.isclose(np.linalg.norm(np.frombuffer(blob, dtype="<f4")), 1.0, atol=0.01))
 
 
+def are_embeddings(blobs: list[bytes], length: int) -> list[bool]:
+    """For each, whether is_embedding holds; all have so many bytes."""
+    with np.errstate(all="ignore"):
+        rows = np.frombuffer(b"".join(blobs), dtype="<f4").reshape(-1, length // 4)  # (N, D)
+        return list(np.isclose(np.linalg.norm(rows, axis=1), 1.0, atol=0.01))
+
+
 def is_crop(blob: bytes) -> bool:
     """Whether this begins as a PNG of 112x112, and is no larger than one: a decoder allocates what the header says."""
     signature, size = CROP_HEADER

@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,8 @@ from edge.core.types import Person, Removed, Template
 from edge.errors import GalleryError
 from edge.storage.archive import export, import_
 from edge.storage.audit import Audit
-from edge.storage.blobs import blob_of, decoded, encoded
+from edge.storage.blobs import are_embeddings, blob_of, decoded, encoded
+from edge.storage.damage import readable
 from edge.storage.database import Database
 from edge.storage.idempotency import Answers
 from edge.storage.nonces import Nonces
@@ -36,6 +38,7 @@ class SqliteGallery(Database):
     clock_trusted: the configuration vouches for the time of day; see edge.system.clock.Clock
     make: whether the file is created where it is missing
     erase_within: d at or below which another person's negative template, or a stranger, is erased with a person
+    damaged: how many templates of each table could not be used when they were last read
     clock, audit, answers, nonces: the time of day, and what is kept beside people
 
     Raises GalleryError where the file cannot be opened or is no gallery.
@@ -55,7 +58,9 @@ class SqliteGallery(Database):
         self.clock = Clock(self, trusted=clock_trusted)
         self.audit, self.answers, self.nonces = Audit(self, self.clock), Answers(self), Nonces(self)
         self.model, self.keep_crops, self.erase_within = model, keep_crops, ERASE_WITHIN
-        self.usable = f"model = '{model}' AND length(embedding) = {4 * dimension}"
+        self.bytes = 4 * dimension
+        self.usable = f"model = '{model}' AND length(embedding) = {self.bytes}"
+        self.damaged: Counter[str] = Counter()
 
     def load(self) -> tuple[list[Person], list[Template]]:
         """Everybody, and every template of the present model, negative ones too."""
@@ -94,13 +99,15 @@ class SqliteGallery(Database):
         wanted: a JSON list of owners' ids, of some of them
         """
         chosen = "" if wanted is None else f"AND {owner} IN (SELECT value FROM json_each(?))"  # noqa: S608 -- ours
-        rows = self.rows(
-            f"SELECT id, {owner}, embedding FROM {table} WHERE {self.usable} {chosen} ORDER BY added, id",  # noqa: S608 -- ours
-            () if wanted is None else (wanted,),
-        )
+        select = f"SELECT id, {owner}, embedding FROM {table} WHERE {self.usable} {chosen}"  # noqa: S608 -- ours
+        rows, damaged = readable(self, table, select, () if wanted is None else (wanted,))
+        good = are_embeddings([blob for *_, blob in rows], self.bytes)
+        if wanted is None:
+            self.damaged[table] = damaged + good.count(False)
         return [
             Template(template_id, whose, np.frombuffer(blob, dtype="<f4"), self.model, negative=table == "negative")
-            for template_id, whose, blob in rows
+            for (template_id, whose, blob), usable in zip(rows, good, strict=True)
+            if usable
         ]
 
     def near(self, table: str, owner: str, embeddings: np.ndarray) -> list[Template]:

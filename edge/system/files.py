@@ -27,6 +27,15 @@ def other_kind(path: Path) -> str | None:
     return None if not mode or S_ISREG(mode) else KINDS.get(S_IFMT(mode), "no file")
 
 
+def identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another that takes its place; None where nothing is, or this user may not know."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def mode_of(path: Path) -> int:
     """st_mode of what is there, 0 where nothing is. Raises PermissionError where this user may not know."""
     try:

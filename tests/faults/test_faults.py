@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.faults import attacks, crowd, disk, flapping, fuzz, kills, malformed
+from tests.faults import attacks, crowd, disk, files, flapping, fuzz, kills, malformed
 
 
 def test_every_acknowledged_enrollment_survives_kill_9(tmp_path):
@@ -40,6 +40,13 @@ def test_a_disk_that_cannot_be_written_is_said_and_nobody_is_gone(tmp_path, kind
     assert count.recovered == disk.DISKS[kind].mends_at_work
     assert set(count.refused) == {"storage"}
     assert count.events > 0
+
+
+@pytest.mark.parametrize("kind", [kind for kind in files.FAULTS if kind != "immutable"])
+def test_files_that_are_replaced_or_damaged_are_named_and_nobody_is_gone(tmp_path, kind):
+    count = files.run(tmp_path, files.FAULTS[kind], 1)
+    assert (count.faults, count.named, count.worked, count.gone) == (1, 1, 1, 0)
+    assert count.acknowledged > 0
 
 
 def test_anything_at_all_is_answered_or_refused_as_documented(tmp_path):

@@ -115,11 +115,25 @@ def test_a_command_that_cannot_erase_the_outbox_says_that_the_person_was_removed
     with running(config, Nothing):
         until(lambda: household.newest("status") == b"online")
         assert enroll(household)["status"] == "ok"
-    (tmp_path / "outbox.db").write_bytes(b"no outbox at all")
+    (tmp_path / "outbox.db").unlink()
+    with closing(sqlite3.connect(tmp_path / "outbox.db")) as other:
+        other.execute("CREATE TABLE states (state TEXT)")
     result = CliRunner().invoke(main, ["--gallery", str(config.gallery.path), "forget", "Eileen"])
     assert result.exit_code == 1
     assert "not_overwritten: removed, but outbox" in result.output
     assert b"Eileen" not in b"".join(path.read_bytes() for path in tmp_path.glob("gallery.db*"))
+
+
+def test_of_an_outbox_that_cannot_be_read_a_removal_leaves_nothing(config, household, tmp_path):
+    with running(config, Nothing):
+        until(lambda: household.newest("status") == b"online")
+        assert enroll(household)["status"] == "ok"
+    (tmp_path / "outbox.db").write_bytes(b"of Eileen, but no database")
+    with (tmp_path / "outbox.db").open("rb") as blocks:
+        result = CliRunner().invoke(main, ["--gallery", str(config.gallery.path), "forget", "Eileen"])
+        assert result.exit_code == 0
+        assert set(blocks.read()) == {0}
+    assert not [*tmp_path.glob("outbox.db.damaged-*")]
 
 
 @pytest.mark.usefixtures("porch")

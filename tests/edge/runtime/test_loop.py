@@ -141,7 +141,7 @@ def test_a_gallery_that_cannot_be_read_for_a_while_stops_nothing(config, househo
             until(lambda: len(household.on("health")) > before)
             assert json.loads(household.newest("health"))["clock_set"] is False
         until(lambda: b"Eileen" in household.newest("gallery"))
-    assert caplog.text.count("changes by another process are not known yet: a page is unreadable") == 1
+    assert caplog.text.count("the gallery is as it was read last: a page is unreadable") == 1
 
 
 class Stalling:

@@ -6,9 +6,10 @@ from contextlib import closing
 import numpy as np
 import pytest
 
+from edge.api.redaction import without_person
 from edge.core.replication import Revision
 from edge.storage.gallery import SqliteGallery
-from edge.storage.outbox import Outbox, without_person
+from edge.storage.outbox import Outbox
 from edge.storage.replication import SqliteReplication
 from edge.storage.strangers import SqliteStrangers
 from edge.storage.unit_of_work import tables

@@ -209,7 +209,7 @@ from pathlib import Path
 import numpy as np
 from edge.storage.gallery import SqliteGallery
 db = SqliteGallery(Path(sys.argv[1]), "a" * 64)
-vector, crop = np.ones(128, dtype=np.float32), np.full((112, 112, 3), 7, dtype=np.uint8)
+vector, crop = np.eye(1, 128, dtype=np.float32)[0], np.full((112, 112, 3), 7, dtype=np.uint8)
 for number in range(10_000):
     db.add(f"{sys.argv[2]}-{number}", [vector], [crop])
     print(number, flush=True)
