@@ -7,11 +7,14 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import numpy as np
 
 from edge.api.signing import WINDOW_SECONDS, key_id
 from edge.capture import open_source
+from edge.commands import file_checks
+from edge.commands.file_checks import Warned
 from edge.config import Config, masked
 from edge.core.align import CROP_PX
 from edge.core.reach import FIELD_OF_VIEW_DEG, part_of_view_deg, reach_text
@@ -22,7 +25,7 @@ from edge.inference.runtime import interpreter_class
 from edge.mqtt.controller import Controller
 from edge.runtime.assembly import Device, model_path, open_or_empty
 from edge.system.clock import NOT_SET_REMEDY, PEERS_APART, rfc3339
-from edge.system.files import exists, is_dir
+from edge.system.files import is_dir
 
 RUNTIMES = ("ai-edge-litert", "tflite-runtime")
 PACKAGES = (*RUNTIMES, "numpy", "opencv-python-headless", "paho-mqtt", "picamera2")
@@ -40,19 +43,18 @@ class Finding:
     text: str
 
 
-class Warned(Exception):  # noqa: N818 -- nothing failed
-    """A check found something that works, and should be looked at."""
-
-
-def examine(config: Config) -> Iterator[Finding]:
-    """Run every check, whatever the others found."""
+def examine(config: Config, path: Path | None) -> Iterator[Finding]:
+    """Run every check, whatever the others found. path: of the configuration."""
     checks: dict[str, Callable[[Config], str]] = {
         "packages": packages,
         "runtime": runtime,
         "models": models,
+        "gallery": file_checks.gallery,
+        "secrets": lambda config: file_checks.secrets(config, path),
         "disk": disk,
         "camera": camera,
         "broker": broker,
+        "addresses": file_checks.fence,
         "clock": clock,
     }
     for what, check in checks.items():
@@ -106,13 +108,11 @@ def warm_ms(run: Callable[[], object]) -> float:
 
 def disk(config: Config) -> str:
     """Room where the gallery is, or will be. Raises OSError."""
-    path = config.gallery.path
-    folder = next(folder for folder in path.absolute().parents if is_dir(folder))
+    folder = next(folder for folder in config.gallery.path.absolute().parents if is_dir(folder))
     free_mb = shutil.disk_usage(folder).free // 1_000_000
     if free_mb < DISK_FREE_MB_MIN:
         raise OSError(f"{folder} has {free_mb} MB left; the gallery wants {DISK_FREE_MB_MIN}")
-    missing = "" if exists(path) else " is not there yet, `limen run` and `limen enroll` make it"
-    return f"{path}{missing}, {free_mb} MB free"
+    return f"{folder}, {free_mb} MB free"
 
 
 def camera(config: Config) -> str:

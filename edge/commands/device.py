@@ -40,14 +40,15 @@ def audit(config: "Config", last: int | None, *, as_json: bool) -> None:
 @click.option("--reset-clock", "reset", is_flag=True, help="The time of day is right, though an earlier one was later.")
 @click.pass_context
 def doctor(context: click.Context, source: str | None, broker: str | None, *, reset: bool) -> None:
-    """Check configuration, runtime, models, disk, camera, broker and clock; status 1 if anything fails."""
+    """Check configuration, models, gallery, secrets, disk, camera, broker, clock; status 1 if anything fails."""
     from edge.commands.checks import examine, reset_clock
 
-    echo(f"OK    configuration: {context.meta[CONFIG_FILE] or 'none is there, so every default'}")
+    path = context.meta[CONFIG_FILE]
+    echo(f"OK    configuration: {path or 'none is there, so every default'}")
     if reset:
         reset_clock(context.obj)
     failed = False
-    for finding in examine(with_overrides(context.obj, source, broker)):
+    for finding in examine(with_overrides(context.obj, source, broker), path):
         echo(f"{finding.level:4}  {finding.what}: {finding.text}")
         failed |= finding.level == "FAIL"
     if failed:

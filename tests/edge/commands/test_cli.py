@@ -346,9 +346,12 @@ def test_the_doctor_finds_what_is_good_and_what_is_amiss(limen, pictures):
         "OK    packages",
         "OK    runtime",
         "OK    models",
+        "OK    gallery",
+        "OK    secrets",
         "OK    disk",
         "OK    camera",
         "FAIL  broker",
+        "OK    addresses",
     }
     assert "numpy" in told["OK    packages"]
     assert " ms" in told["OK    models"]

@@ -1,0 +1,97 @@
+"""The checks of `limen doctor` that look at files and at the system's unit."""
+
+import shutil
+import socket
+import stat
+import subprocess
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from edge.config import Config, masked
+from edge.runtime.assembly import Device
+from edge.storage.aside import files_set_aside
+from edge.storage.words import count_of
+from edge.system.files import exists, mode_of
+
+UNIT = "limen.service"
+SYSTEMCTL_SECONDS = 2.0
+FENCE = "OPERATIONS.md has the drop-in that lets it reach others"
+
+
+class Warned(Exception):  # noqa: N818 -- nothing failed
+    """A check found something that works, and should be looked at."""
+
+
+def gallery(config: Config) -> str:
+    """Every page can be read. Raises GalleryError, or Warned where single templates are damaged."""
+    path = config.gallery.path
+    if not exists(path):
+        return f"{path} is not there yet, `limen run` and `limen enroll` make it"
+    with Device.open(config, make=False) as device:
+        device.store.check()
+        people, damaged = len(device.recognizer.gallery.people), device.store.damaged.total()
+    if damaged:
+        raise Warned(f"{path}: {count_of(damaged, 'template')} damaged and not used: enroll these people again")
+    aside = files_set_aside(config.mqtt.outbox_beside(path))
+    if aside:
+        raise Warned(f"damaged files of the outbox were set aside: {', '.join(map(str, aside))}; delete them")
+    return f"{path}, {count_of(people, 'person')}"
+
+
+def secrets(config: Config, path: Path | None) -> str:
+    """Nobody else can read or write the gallery and what holds a secret. path: the configuration. Raises Warned."""
+    mqtt, gallery_path = config.mqtt, config.gallery.path
+    outbox = mqtt.outbox_beside(gallery_path)
+    files = [gallery_path, outbox, mqtt.password_file, mqtt.signing_key_file, mqtt.key_file, config.fleet.key_file]
+    if masked(config.camera.location) != config.camera.location:
+        files.append(path)
+    found = [said for file in files if file is not None and (said := open_to_others(file))]
+    if found:
+        raise Warned("; ".join(dict.fromkeys(found)))
+    return "nobody else can read or write the gallery, the outbox and the files of passwords and keys"
+
+
+def open_to_others(path: Path) -> str | None:
+    """What every user of this machine can do with a file, and what to do about it; None where that is nothing."""
+    folders = path.absolute().parents
+    if not all(mode_of(folder) & stat.S_IXOTH for folder in folders):
+        return None
+    mode, folder = mode_of(path), mode_of(folders[0])
+    can = [verb for verb, bit in (("read", stat.S_IROTH), ("write", stat.S_IWOTH)) if mode & bit]
+    if can:
+        return f"every user of this machine can {' and '.join(can)} {path}: chmod o-rwx {path}"
+    if mode and folder & stat.S_IWOTH and not folder & stat.S_ISVTX:
+        return f"every user of this machine can replace {path}: chmod o-w {folders[0]}"
+    return None
+
+
+def fence(config: Config) -> str:
+    """The unit may reach broker and camera. Raises Warned where it may not, OSError where a name has no address."""
+    allowed, denied = (networks(name) for name in ("IPAddressAllow", "IPAddressDeny"))
+    if not denied:
+        return f"no address is shut out by a unit {UNIT} here"
+    hosts = {"broker": config.mqtt.host}
+    if camera := urlsplit(config.camera.location).hostname:
+        hosts["camera"] = camera
+    for what, host in hosts.items():
+        found = {ip_address(str(info[4][0]).partition("%")[0]) for info in socket.getaddrinfo(host, None)}
+        if not any(any(one in net for net in allowed) or not any(one in net for net in denied) for one in found):
+            addresses = ", ".join(sorted(map(str, found)))
+            raise Warned(f"{UNIT} may not reach the {what}, {addresses} (IPAddressAllow): {FENCE}")
+    return f"{UNIT} may reach {' and '.join(f'the {what}' for what in hosts)}"
+
+
+def networks(name: str) -> list[IPv4Network | IPv6Network]:
+    """The networks of a property of the unit; none where there is no systemd or no such unit."""
+    program = shutil.which("systemctl")
+    if program is None:
+        return []
+    command = [program, "show", UNIT, f"--property={name}", "--value"]
+    try:
+        answer = subprocess.run(  # noqa: S603 -- ours
+            command, env={"LC_ALL": "C"}, capture_output=True, text=True, timeout=SYSTEMCTL_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return [ip_network(word, strict=False) for word in answer.stdout.split()]

@@ -1,0 +1,134 @@
+"""What the doctor says of files and of the system's unit."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+
+from edge.commands import file_checks
+from edge.commands.checks import Finding, examine
+from edge.config import CameraConfig, Config, FleetConfig, GalleryConfig, MqttConfig
+from edge.runtime.assembly import Device
+
+CROP = np.random.default_rng(0).integers(0, 256, (112, 112, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def config(tmp_path):
+    config = Config(gallery=GalleryConfig(tmp_path / "gallery.db"))
+    with Device.open(config) as device:
+        for number in range(20):
+            device.store.add(f"Person {number}", [np.eye(1, 128, number, dtype=np.float32)[0]], [CROP])
+    return config
+
+
+def finding(config, what):
+    (found,) = (one for one in examine(config, None) if one.what == what)
+    return found
+
+
+def test_damaged_pages_of_the_gallery_are_found_and_the_remedy_is_said(config):
+    assert finding(config, "gallery") == Finding("gallery", "OK", f"{config.gallery.path}, 20 people")
+    data = bytearray(config.gallery.path.read_bytes())
+    page = data.find(np.eye(1, 128, 7, dtype="<f4").tobytes()) // 4096
+    data[page * 4096 : (page + 1) * 4096] = b"\xff" * 4096
+    config.gallery.path.write_bytes(data)
+    found = finding(config, "gallery")
+    assert found.level == "FAIL"
+    assert "bring a backup back by `limen people import`" in found.text
+
+
+def test_a_damaged_template_is_said(config):
+    with Device.open(config) as device, device.store.transaction():
+        device.store.execute("UPDATE template SET embedding = ? WHERE rowid = 3", (bytes(512),))
+    found = finding(config, "gallery")
+    assert (found.level, "1 template damaged and not used: enroll these people again" in found.text) == ("WARN", True)
+
+
+@pytest.fixture
+def shared():
+    """A folder that every user may enter; that of other tests is closed."""
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def test_a_secret_that_others_can_read_or_write_is_said(shared):
+    names = ("gallery.db", "password", "key", "household.key", "limen.toml")
+    files = {name: shared / name for name in names}
+    for path in files.values():
+        path.touch(mode=0o640)
+    config = Config(
+        gallery=GalleryConfig(files["gallery.db"]),
+        camera=CameraConfig("video", "rtsp://me:secret@10.0.0.9/"),
+        mqtt=MqttConfig(password_file=files["password"], key_file=files["key"]),
+        fleet=FleetConfig(key_file=files["household.key"]),
+    )
+    assert file_checks.secrets(config, files["limen.toml"]).startswith("nobody else can read or write")
+    for path, mode, can in zip(files.values(), (0o604, 0o642, 0o666, 0o644, 0o644), "rwxrr", strict=True):
+        path.chmod(mode)
+        word = {"r": "read", "w": "write", "x": "read and write"}[can]
+        with pytest.raises(file_checks.Warned, match=f"can {word} {path}: chmod o-rwx {path}"):
+            file_checks.secrets(config, files["limen.toml"])
+        path.chmod(0o600)
+    shared.chmod(0o777)
+    with pytest.raises(file_checks.Warned, match=f"can replace {files['key']}: chmod o-w {shared}"):
+        file_checks.secrets(config, None)
+    for path in files.values():
+        path.chmod(0o666)
+    shared.chmod(0o700)
+    assert file_checks.secrets(config, None).startswith("nobody else can")
+
+
+@pytest.fixture
+def unit(tmp_path, monkeypatch):
+    """A systemctl that says what limen's unit allows and denies."""
+
+    def says(allowed, denied):
+        program = tmp_path / "bin" / "systemctl"
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(
+            "#!/bin/sh\n"
+            'test "$1 $2 $4" = "show limen.service --value" || exit 1\n'
+            "case $3 in\n"
+            f'--property=IPAddressAllow) echo "{allowed}";;\n'
+            f'--property=IPAddressDeny) echo "{denied}";;\n'
+            "esac\n"
+        )
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+
+    return says
+
+
+HOUSEHOLD = "127.0.0.0/8 ::1/128 169.254.0.0/16 fe80::/64 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 fd00::/8"
+ANY = "0.0.0.0/0 ::/0"
+
+
+def test_a_broker_or_camera_outside_of_the_units_addresses_is_said(unit):
+    def at(broker, camera=""):
+        return Config(mqtt=MqttConfig(host=broker), camera=CameraConfig("video", camera or "/dev/video0"))
+
+    unit(HOUSEHOLD, ANY)
+    assert file_checks.fence(at("192.168.1.5")) == "limen.service may reach the broker"
+    assert file_checks.fence(at("localhost", "rtsp://10.1.2.3/x")).endswith("the broker and the camera")
+    for broker, camera, said in (
+        ("100.64.1.2", "", "the broker, 100.64.1.2"),
+        ("2001:db8::1", "", "the broker, 2001:db8::1"),
+        ("10.0.0.1", "rtsp://me:x@203.0.113.7:554/x", "the camera, 203.0.113.7"),
+    ):
+        with pytest.raises(file_checks.Warned, match=f"limen.service may not reach {said} .IPAddressAllow"):
+            file_checks.fence(at(broker, camera))
+    unit(f"{HOUSEHOLD} 100.64.0.0/10", ANY)
+    assert file_checks.fence(at("100.64.1.2")) == "limen.service may reach the broker"
+    unit("", "")
+    assert file_checks.fence(at("100.64.1.2")).startswith("no address is shut out")
+
+
+def test_where_there_is_no_systemd_no_address_is_shut_out(monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    config = replace(Config(), mqtt=MqttConfig(host="203.0.113.7"))
+    assert file_checks.fence(config).startswith("no address is shut out")
