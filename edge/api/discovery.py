@@ -102,6 +102,13 @@ def discovery_json(
         "memory": measured("Memory", "rss_mb", health, dev_cla="data_size", unit_of_meas="MB"),
         "outbox": measured("Events that wait", "outbox", health),
         "camera": problem("Camera", "{{ 'OFF' if value_json.camera_ok else 'ON' }}", health),
+        "camera_problem": {
+            "p": "sensor",
+            "name": "What is wrong with the camera",
+            "stat_t": health,
+            "val_tpl": "{{ value_json.camera_problem or 'nothing' }}",
+            **DIAGNOSTIC,
+        },
     }
     if image:
         components["image"] = {"p": "image", "name": "Last face", "img_t": topics.of("image/last")}

@@ -127,7 +127,8 @@ class Health(Message, frozen=True):
     rss_mb: memory of the process
     temp_c: of the processor; null where it is not known
     throttled: what slows a Raspberry Pi down (under_voltage, ...); null where it is not known
-    camera_ok: whether the camera gives good frames; camera_problem: else why: silent, black, single_colour or frozen
+    camera_ok: whether the camera gives good frames; camera_problem: else why: silent, black, torn,
+        single_colour or frozen
     clock_set: whether the time of day is set; until then no signed request is carried out and nothing expires
     disk_free_mb: where the gallery is
     dropped_frames: frames that came while another was processed

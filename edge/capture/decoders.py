@@ -22,6 +22,8 @@ READ_SECONDS_MAX = 10.0  # that opening, or one frame, may take
 DEVICES = "/dev/"
 PYAV_VERSION_MIN = (14, 1)  # the first whose frames have their rotation
 PYAV_MAJOR_MAX = 18  # 19 opens nothing with metadata_errors
+SAME_PICTURES = 5  # from the first on
+INCOMPLETE = "holds damaged data: frames in it are incomplete or left out"
 PACKETS_DAMAGED_MAX = 250  # one after the other: ten seconds of a stream
 
 # OpenCV reads this when it first uses FFmpeg. Quiet: limen logs a failure in one line, FFmpeg writes one a frame.
@@ -33,10 +35,12 @@ class Decoder(Protocol):
 
     frames_per_second: as it claims, which may be anything; NaN where it claims nothing
     duration_seconds:  as it claims; NaN where it claims nothing
+    damage:            what is known to be wrong with the frame that was decoded last; empty where nothing is
     """
 
     frames_per_second: float
     duration_seconds: float
+    damage: str
 
     def grab(self) -> float | None:
         """Decode the next frame.
@@ -82,9 +86,16 @@ def pyav() -> Any | None:
 
 
 class OpenCvDecoder:
-    """See Decoder. Frames are scaled to the size of the first."""
+    """See Decoder. Frames are scaled to the size of the first; of damage the pictures of an interlaced video are known.
+
+    Those of OpenCV 4.13 to 5.0 are what was in memory, and never change.
+    """
 
     def __init__(self, location: str) -> None:
+        self.damage = ""
+        self._moves = location.startswith(DEVICES)  # whether there are different pictures, which a device has
+        self._first: RgbImage | None = None
+        self._same = 0
         self._name = masked(location)
         milliseconds = int(1000 * READ_SECONDS_MAX)
         limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, milliseconds, cv2.CAP_PROP_READ_TIMEOUT_MSEC, milliseconds]
@@ -118,13 +129,29 @@ class OpenCvDecoder:
             if not good or image is None:
                 raise CameraError(f"{self._name} gave a frame that cannot be decoded")
             grey = image.ndim == 2 or image.shape[2] == 1  # of a device that has no colours
-            return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2RGB if grey else cv2.COLOR_BGR2RGB), dtype=np.uint8)
+            code = cv2.COLOR_GRAY2RGB if grey else cv2.COLOR_BGR2RGB
+            return self._checked(np.asarray(cv2.cvtColor(image, code), dtype=np.uint8))
         except cv2.error as error:
             raise self._damaged(error) from error
 
     def close(self) -> None:
         """See Decoder."""
         self._capture.release()
+
+    def _checked(self, image: RgbImage) -> RgbImage:
+        if self._moves:
+            return image
+        self._same += 1
+        if self._first is None:
+            self._first = image
+        elif not np.array_equal(image, self._first):
+            self._moves, self._first, self.damage = True, None, ""
+        elif self._same >= SAME_PICTURES:
+            self.damage = (
+                f"repeats its first picture, as OpenCV {cv2.__version__} does where a video is interlaced; PyAV reads "
+                f"it: pip install 'av<{PYAV_MAJOR_MAX + 1}'"
+            )
+        return image
 
     def _damaged(self, error: Exception) -> CameraError:
         return CameraError(f"{self._name} cannot be decoded: {text_of(error)}")
@@ -157,6 +184,7 @@ class PyAvDecoder:
             self.duration_seconds = stream.frames / self.frames_per_second
         elif stream.duration is not None:
             self.duration_seconds = float(stream.duration * stream.time_base)
+        self.damage = ""
         self._frames = self._decode(stream)
         self._frame: Any = None
 
@@ -186,17 +214,19 @@ class PyAvDecoder:
 
     def _decode(self, stream: Any) -> Generator[Any, None, None]:
         """Every frame that can be decoded. Raises InvalidDataError where nothing can be any more."""
-        damaged = 0
+        lost = 0
         for packet in self._container.demux(stream):
             try:
                 frames = packet.decode()
             except self._invalid:
-                damaged += 1
-                if damaged > PACKETS_DAMAGED_MAX:
+                lost += 1
+                if lost > PACKETS_DAMAGED_MAX:
                     raise
                 continue
-            damaged = 0
-            yield from frames
+            for frame in frames:
+                self.damage = INCOMPLETE if lost or frame.is_corrupt else ""
+                lost = 0
+                yield frame
 
 
 def text_of(error: Exception) -> str:

@@ -20,9 +20,9 @@ log = logging.getLogger("limen")
 
 BACKOFF_SECONDS = (1.0, 30.0)  # between attempts to reconnect: from, up to; doubled each time, with jitter
 FPS_PLAUSIBLE = (0.01, 240.0)  # that a file may claim; otherwise its timestamps count (one claimed 90,000)
-STEP_SECONDS_MAX = 60.0  # between two frames of a file; more is a timestamp that jumps
+STEP_SECONDS = (0.5 / FPS_PLAUSIBLE[1], 60.0)  # between two frames of a file; less or more is a wrong timestamp
 COMPLETE_SHARE = 0.8  # of its claimed duration; a file with less is reported as cut off
-ROUNDING = 1e-6
+ROUNDING_SECONDS = 0.0006  # of timestamps: some containers (Matroska) count milliseconds
 
 
 def is_live(location: str) -> bool:
@@ -47,7 +47,7 @@ class VideoFrames:
         self.about = About(about_decoder(self.location))
         self.dropped = 0
         self.ended = False
-        self._warned = False
+        self._warned: set[str] = set()
         self._closed = threading.Event()
         self._decoder: Decoder | None = None if self.live else self._open()
         self._reading: Iterator[Frame] = iter(self)
@@ -80,9 +80,10 @@ class VideoFrames:
             try:
                 while not self._closed.is_set() and (timestamp := decoder.grab()) is not None:
                     at = clock.next(timestamp)
-                    if at * self.fps_max + ROUNDING >= shown:
-                        shown = int(at * self.fps_max + ROUNDING) + 1
-                        yield Frame(decoder.image(), at)
+                    number = (at + ROUNDING_SECONDS) * self.fps_max
+                    if number >= shown:
+                        shown = int(number) + 1
+                        yield self._frame(decoder, at)
                 if not self._closed.is_set():
                     self._check_content(clock, decoder)
             finally:
@@ -90,15 +91,27 @@ class VideoFrames:
             if not self.loop:
                 return
 
+    def _frame(self, decoder: Decoder, at: float) -> Frame:
+        image = decoder.image()
+        if decoder.damage:
+            self._warn_once(f"%s {decoder.damage}", masked(self.location))
+        return Frame(image, at, damaged=bool(decoder.damage))
+
+    def _warn_once(self, text: str, *values: object) -> None:
+        """Log a warning of a kind once, however often a film is begun again or a stream opened."""
+        if text not in self._warned:
+            self._warned.add(text)
+            log.warning(text, *values)
+
     def _check_content(self, clock: "FileClock", decoder: Decoder) -> None:
         """Raise CameraError where a file had no frame at all; warn where it ended long before it claims to."""
         name, claimed = masked(self.location), decoder.duration_seconds
         if not clock.frames:
             raise CameraError(f"{name} holds no frame that can be decoded")
-        if plausible(decoder.frames_per_second) and clock.elapsed < COMPLETE_SHARE * claimed and not self._warned:
+        if plausible(decoder.frames_per_second) and clock.elapsed < COMPLETE_SHARE * claimed:
             # No error: a video that was trimmed without being encoded again still claims its old length.
-            log.warning("%s ended after %.1f of %.1f s: it is damaged, or was cut off", name, clock.elapsed, claimed)
-            self._warned = True
+            text = "%s ended after %.1f of %.1f s: it is damaged, or was cut off"
+            self._warn_once(text, name, clock.elapsed, claimed)
 
     def _live(self) -> Iterator[Frame]:
         wait, failing = BACKOFF_SECONDS[0], False
@@ -126,7 +139,7 @@ class VideoFrames:
                 now = time.monotonic()
                 if now >= next_at:
                     next_at = max(now, next_at) + 1 / self.fps_max
-                    yield Frame(decoder.image(), now)
+                    yield self._frame(decoder, now)
         finally:
             decoder.close()
 
@@ -134,8 +147,8 @@ class VideoFrames:
 class FileClock:
     """Computes the time of each frame of a file, in seconds since the first; the passes of a loop follow one another.
 
-    The time follows from the frame rate where that is plausible, otherwise from the file's timestamps, and where those
-    stand still or jump from fps_max.
+    The time follows from the file's timestamps. Where those stand still, jump or are no time of frames, one step is
+    taken: of the frame rate that the file claims where that is plausible, otherwise of fps_max.
     """
 
     def __init__(self, fps_max: float) -> None:
@@ -143,36 +156,32 @@ class FileClock:
         self._fps_max = fps_max
         self._at = self._begun_at = 0.0
         self._step = 1 / fps_max
-        self._rate: float | None = None
         self._timestamp = self._timestamp_first = math.nan
 
     def begin(self, frames_per_second: float) -> None:
         """Begin another pass. frames_per_second: as the file claims."""
-        self._rate = frames_per_second if plausible(frames_per_second) else None
-        self._step = 1 / (self._rate or self._fps_max)
-        self._timestamp = self._timestamp_first = math.nan
         self._begun_at = self._at + self._step if self.frames else 0.0
+        self._step = 1 / (frames_per_second if plausible(frames_per_second) else self._fps_max)
+        self._timestamp = self._timestamp_first = math.nan
         self.frames = 0
 
     def next(self, timestamp: float) -> float:
         """Compute the time of the next frame. timestamp: in seconds on the file's own clock, or NaN."""
         if not self.frames:
             self._at, self._timestamp_first = self._begun_at, timestamp
-        elif self._rate is not None:
-            self._at = self._begun_at + self.frames / self._rate
         else:
             step = timestamp - self._timestamp
-            self._step = step if 0 < step <= STEP_SECONDS_MAX else 1 / self._fps_max
-            self._at += self._step
+            self._at += step if STEP_SECONDS[0] <= step <= STEP_SECONDS[1] else self._step
         self._timestamp = timestamp
         self.frames += 1
         return self._at
 
     @property
     def elapsed(self) -> float:
-        """Seconds of this pass, its last frame included: the longer of frames at their rate and timestamps."""
+        """Seconds of this pass, its last frame included: the longest of its frames' times, steps and timestamps."""
         by_timestamps = self._timestamp - self._timestamp_first
-        return max(self._at - self._begun_at, by_timestamps if math.isfinite(by_timestamps) else 0.0) + self._step
+        known = by_timestamps if math.isfinite(by_timestamps) else 0.0
+        return max(self._at - self._begun_at, (self.frames - 1) * self._step, known) + self._step
 
 
 def plausible(frames_per_second: float) -> bool:

@@ -13,12 +13,15 @@ import numpy as np
 
 from edge.api.signing import WINDOW_SECONDS, key_id
 from edge.capture import open_source
+from edge.capture.health import REMEDIES, problem_of
+from edge.capture.video import is_live
 from edge.commands import file_checks
 from edge.commands.file_checks import Warned
 from edge.config import Config, masked
 from edge.core.align import CROP_PX
 from edge.core.reach import FIELD_OF_VIEW_DEG, part_of_view_deg, reach_text
 from edge.core.turning import upright
+from edge.core.types import Frame
 from edge.errors import LimenError
 from edge.inference.detector import Detector
 from edge.inference.runtime import interpreter_class
@@ -116,22 +119,30 @@ def disk(config: Config) -> str:
 
 
 def camera(config: Config) -> str:
-    """Some frames. Raises CameraError or OSError, or Warned where the faces in them are not upright."""
+    """Some frames. Raises CameraError, OSError, or Warned where they are odd, or the faces in them not upright."""
     source, what = open_source(config.camera), f"{config.camera.kind} {masked(config.camera.location)}"
-    pictures: list[np.ndarray] = []
+    frames: list[Frame] = []
     try:
-        while len(pictures) < FRAMES_FOR_FACES and (frame := source.read(FRAME_SECONDS)) is not None:
-            pictures.append(frame.best)
+        while len(frames) < FRAMES_FOR_FACES and (frame := source.read(FRAME_SECONDS)) is not None:
+            frames.append(frame)
     finally:
         source.close()
-    if not pictures:
+    if not frames:
         raise OSError(f"{what} gave no frame in {FRAME_SECONDS:g} s")
+    pictures = [frame.best for frame in frames]
     height, width = pictures[0].shape[:2]
     across = height if config.camera.rotate_deg in {90, 270} else width
     about = source.about
     said = f"{what}: {width}x{height}, mean level {pictures[0].mean():.0f}; {reach(config, across, about.width_share)}"
     if about.text:
         said += f"; {about.text}"
+    if config.camera.kind != "images" and (problem := problem_of(frames)):
+        text = (
+            f"{said}; its frames are {problem.replace('_', ' ')} ({len(frames)} of {len(frames)}): {REMEDIES[problem]}"
+        )
+        if config.camera.kind == "picamera" or is_live(config.camera.location):
+            raise OSError(text)
+        raise Warned(text)  # a film may begin so
     if turn := turn_of_faces(config, pictures):
         right = (config.camera.rotate_deg + (-turn if config.camera.mirror else turn)) % 360
         raise Warned(f"{said}; faces are found only in the picture turned by {turn}: set camera.rotate_deg = {right}")

@@ -9,6 +9,7 @@ from edge.commands.options import FILE, with_overrides
 
 if TYPE_CHECKING:
     import logging
+    import threading
 
     from edge.config import Config
 
@@ -22,20 +23,31 @@ if TYPE_CHECKING:
 def run(config: "Config", source: str | None, broker: str | None, *, fast: bool, loop: bool) -> None:
     """Watch the door and publish over MQTT who is there, until stopped (Ctrl-C, SIGTERM) or the source ends."""
     import logging
-    import signal
-    import threading
 
     from edge.capture import open_source
     from edge.runtime.assembly import Device
     from edge.runtime.loop import DeviceLoop
+    from edge.system.foreign_lines import heard_once
 
     config = with_overrides(config, source, broker)
-    logging.basicConfig(level=logging.INFO, handlers=[journal()])
+    with heard_once():
+        logging.basicConfig(level=logging.INFO, handlers=[journal()])
+        stop = stopped_by_signals()
+        with Device.open(config) as device:
+            DeviceLoop(config, device).run(open_source(config.camera, fast=fast, loop=loop), stop)
+
+
+def stopped_by_signals() -> "threading.Event":
+    """An event that every signal sets which would end the process, so that it says `offline` before; nohup holds."""
+    import signal
+    import threading
+
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: stop.set())
-    with Device.open(config) as device:
-        DeviceLoop(config, device).run(open_source(config.camera, fast=fast, loop=loop), stop)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"):
+        number = getattr(signal, name)
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda *_: stop.set())
+    return stop
 
 
 def journal() -> "logging.Handler":

@@ -55,11 +55,13 @@ class Frame:
     at:    seconds on a clock that never goes back
     full:  (H, W, 3) uint8 RGB of the same view and moment, where small faces are looked for and faces are cut from;
            the image itself if None
+    damaged: whether its decoder says that a part of it was lost
     """
 
     image: np.ndarray
     at: float
     full: np.ndarray | None = None
+    damaged: bool = False
 
     @property
     def best(self) -> np.ndarray:

@@ -6,8 +6,7 @@ import time
 
 from edge.api.messages import Health, ReplicationHealth
 from edge.api.verbs import Limits
-from edge.capture.health import FrameHealth
-from edge.capture.video import is_live
+from edge.capture.health import REMEDIES, FrameHealth
 from edge.config import Config
 from edge.core.codes import Code
 from edge.core.events import Event
@@ -56,7 +55,7 @@ class RunningDevice(DeviceContext):
         self.newest_at = float("-inf")
         self._started_at = time.monotonic()
         self.watch = Stopwatch()
-        self._live = config.camera.kind == "picamera" or is_live(config.camera.location)
+        self._checked = config.camera.kind != "images"  # which are as somebody made them
         self._frame_health = FrameHealth()
         self._published_at, self._published_frames = time.monotonic(), 0
 
@@ -64,8 +63,11 @@ class RunningDevice(DeviceContext):
         """Note a frame as the newest."""
         self.newest, self.newest_at = frame, time.monotonic()
         before = self._frame_health.problem
-        if self._live and (problem := self._frame_health.update(frame)) != before:
-            log.warning("the camera gives %s", "good frames again" if problem is None else f"{problem} frames")
+        if self._checked and (problem := self._frame_health.update(frame)) != before:
+            if problem is None:
+                log.warning("the camera gives good frames again")
+            else:
+                log.warning("the camera gives %s frames: %s", problem.replace("_", " "), REMEDIES[problem])
 
     @property
     def answer_bytes_max(self) -> int | None:
@@ -79,7 +81,7 @@ class RunningDevice(DeviceContext):
 
     @property
     def camera_problem(self) -> str | None:
-        """What is wrong with the camera: "silent", "black", "single_colour" or "frozen"; None where nothing is."""
+        """What is wrong with the camera: "silent", or a FrameProblem; None where nothing is."""
         return "silent" if self.camera_silent else self._frame_health.problem
 
     @property

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.faults import attacks, crowd, disk, files, flapping, fuzz, kills, malformed
+from edge.capture.health import LASTING_SECONDS
+from tests.faults import attacks, cameras, crowd, disk, files, flapping, fuzz, kills, malformed
 
 
 def test_every_acknowledged_enrollment_survives_kill_9(tmp_path):
@@ -71,3 +72,10 @@ def test_others_are_answered_while_somebody_floods_the_device(tmp_path):
     assert seen.other.codes == {"ok": seen.other.asked}
     assert all(second["fps"] > 0 for second in seen.during)
     assert seen.gallery_bytes[0] == seen.gallery_bytes[1]
+
+
+def test_a_camera_that_shows_nothing_is_named_and_recovers(tmp_path):
+    count = cameras.run(tmp_path, 1, list(cameras.KINDS))
+    assert (count.faults, count.named, count.wrong) == (4, 4, 0)
+    assert count.lines == 2 * count.faults
+    assert min(count.seconds) >= LASTING_SECONDS / 2  # torn: half of the frames of so many seconds

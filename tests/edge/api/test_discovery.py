@@ -117,6 +117,13 @@ def test_what_the_device_says_of_itself_is_read(told):
     assert read == {"temperature": "51.2", "frames": "10.0", "memory": "98.5", "outbox": "0", "camera": "ON"}
 
 
+@pytest.mark.parametrize(("problem", "said"), [(None, "nothing"), ("black", "black"), ("torn", "torn")])
+def test_what_is_wrong_with_the_camera_is_named(told, problem, said):
+    component = told["cmps"]["camera_problem"]
+    assert component["ent_cat"] == "diagnostic"
+    assert rendered(component["val_tpl"], {"camera_problem": problem}) == said
+
+
 @pytest.mark.parametrize(
     ("now", "power", "held_back"),
     [

@@ -1,16 +1,26 @@
 """What is wrong with frames is named after ten seconds of it, and not before; what only looks odd is not."""
 
+from itertools import cycle
+from typing import get_args
+
 import cv2
 import numpy as np
 import pytest
 
 from edge.capture.health import LASTING_SECONDS as SECONDS
-from edge.capture.health import FrameHealth
+from edge.capture.health import REMEDIES, FrameHealth, FrameProblem, problem_of
 from edge.core.types import Frame
 
 FPS = 2.0
 RNG = np.random.default_rng(0)
 SCENE = cv2.GaussianBlur(RNG.integers(0, 256, (120, 160, 3), dtype=np.uint8), (0, 0), 6)
+
+
+def torn(share=0.5):
+    """The lower part was lost, and is of the colour that a decoder fills in."""
+    image = noisy(SCENE)
+    image[int(len(image) * (1 - share)) :] = (0, 135, 0)
+    return image
 
 
 def noisy(image, deviation=2.0):
@@ -58,7 +68,17 @@ GOOD = {
     "fog": lambda: noisy(flat(128, 128, 128), 1.5),
     "a dark night": night,
     "a dark hall of noise alone": lambda: noisy(flat(5, 5, 6), 4.0),
+    "a sky that is clipped to white": lambda: with_rows(slice(0, 60), (255, 255, 255)),
+    "a privacy zone from edge to edge": lambda: with_rows(slice(60, 120), (0, 0, 0)),
+    "a bar of a camera's own writing": lambda: with_rows(slice(0, 16), (40, 40, 40)),
+    "a grey zone that is no row": lambda: with_rows(slice(30, 120), (128, 128, 128), slice(0, 150)),
 }
+
+
+def with_rows(rows, colour, columns=slice(None)):
+    image = noisy(SCENE)
+    image[rows, columns] = colour
+    return image
 
 
 @pytest.mark.parametrize("name", sorted(GOOD))
@@ -111,3 +131,61 @@ def test_a_picture_of_another_size_is_not_frozen():
     health = FrameHealth()
     health.update(Frame(SCENE, 0.0))
     assert health.update(Frame(np.ascontiguousarray(SCENE.transpose(1, 0, 2)), 20.0)) is None
+
+
+def mixed(*makers):
+    """In turn."""
+    turn = cycle(makers)
+
+    def make():
+        return next(turn)()
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [
+        (torn, True),
+        (lambda: torn(0.3), True),
+        (lambda: torn(0.2), False),
+        (mixed(torn, torn, lambda: noisy(SCENE)), True),
+        (mixed(torn, lambda: noisy(SCENE), lambda: noisy(SCENE)), False),  # a packet is lost now and then
+    ],
+)
+def test_frames_that_are_torn_are_named_where_half_of_them_are(make, named):
+    said = watched(FrameHealth(), make, 3 * SECONDS)
+    assert set(said[: int(SECONDS * FPS)]) == {None}
+    assert set(said[int(1.5 * SECONDS * FPS) :]) == ({"torn"} if named else {None})
+
+
+def test_what_a_decoder_says_is_damaged_is_torn_and_recovers_without_flapping():
+    health = FrameHealth()
+
+    def see(begin, seconds, share):
+        frames = int(seconds * FPS)
+        damaged = [number % 10 < 10 * share for number in range(frames)]
+        return [health.update(Frame(noisy(SCENE), begin + n / FPS, damaged=damaged[n])) for n in range(frames)]
+
+    assert set(see(0, 30, 0.0)) == {None}
+    assert see(30, 15, 1.0)[-1] == "torn"
+    assert set(see(45, 30, 0.4)) == {"torn"}  # less than what begins it, more than what ends it
+    said = see(75, 30, 0.0)
+    assert said[0] == "torn"
+    assert said[-1] is None
+    assert set(said[int(SECONDS * FPS) :]) == {None}
+
+
+@pytest.mark.parametrize("name", sorted(PROBLEMS))
+def test_a_few_frames_have_the_problem_that_all_of_them_have(name):
+    problem = name.split(",")[0]
+    frames = [Frame(PROBLEMS[name](), number / 10) for number in range(5)]
+    assert problem_of(frames) == problem
+    assert problem_of(frames[:1]) == (None if problem == "frozen" else problem)
+    assert problem_of([*frames[:4], Frame(noisy(SCENE), 0.4)]) is None
+    assert problem_of([Frame(noisy(SCENE), 0.0), *frames[1:]]) is None
+    assert problem_of([]) is None
+
+
+def test_every_problem_has_a_remedy():
+    assert set(REMEDIES) == set(get_args(FrameProblem))

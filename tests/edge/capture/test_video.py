@@ -2,6 +2,7 @@
 
 import re
 import struct
+from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,7 +12,8 @@ import pytest
 
 from edge.capture import decoders, open_source, video
 from edge.capture.decoders import OpenCvDecoder, PyAvDecoder, about_decoder, open_decoder, pyav
-from edge.capture.video import FileClock, VideoFrames, plausible, resolved
+from edge.capture.health import FrameHealth, problem_of
+from edge.capture.video import ROUNDING_SECONDS, FileClock, VideoFrames, plausible, resolved
 from edge.config import CameraConfig
 from edge.core.attention import Attention, AttentionRules
 from edge.errors import CameraError
@@ -20,6 +22,9 @@ from tests.household import until
 
 FPS, FRAMES = 20.0, 60
 DECODERS = ["opencv", pytest.param("pyav", marks=pytest.mark.skipif(pyav() is None, reason="PyAV is not installed"))]
+
+
+needs_pyav = pytest.mark.skipif(pyav() is None, reason="PyAV is not installed, which writes or reads what this needs")
 
 
 @pytest.fixture(params=DECODERS)
@@ -39,6 +44,37 @@ def written(path, codec="mp4v", size=(160, 120), frames=FRAMES):
         writer.write(image)
     writer.release()
     return path
+
+
+def interlaced(path, codec):
+    """A film of fields, as television and old cameras have."""
+    av, rng = pyav(), np.random.default_rng(0)
+    options = {"x264-params": "interlaced=1"} if codec == "libx264" else {}
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25, options=options)
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        stream.codec_context.flags |= 1 << 29 | 1 << 18  # AV_CODEC_FLAG_INTERLACED_ME, _DCT
+        for _ in range(FRAMES):
+            image = cv2.GaussianBlur(rng.integers(0, 256, (240, 320, 3), dtype=np.uint8), (0, 0), 3)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+def h264(shape, frames):
+    """Packets of a film of a circle that moves, as a camera streams them."""
+    av = pyav()
+    codec = av.CodecContext.create("libx264", "w")
+    (codec.height, codec.width), codec.pix_fmt, codec.time_base = shape, "yuv420p", Fraction(1, 25)
+    codec.gop_size, codec.options = 10, {"tune": "zerolatency"}
+    packets = []
+    for number in range(frames):
+        image = np.random.default_rng(number).integers(0, 60, (*shape, 3), dtype=np.uint8)
+        cv2.circle(image, (shape[1] // 2, shape[0] // 2), 25, (255, 255, 255), -1)
+        frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+        frame.pts = number
+        packets += map(bytes, codec.encode(frame))
+    return packets + list(map(bytes, codec.encode()))
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +140,47 @@ def test_damage_within_a_file_is_skipped_or_ends_it_in_one_line(decoder, film, t
     assert capfd.readouterr().err == ""  # neither FFmpeg nor OpenCV writes lines of its own
 
 
+@needs_pyav
+@pytest.mark.parametrize(("name", "codec"), [("film.mp4", "libx264"), ("film.mpg", "mpeg2video")])
+def test_an_interlaced_film_is_read_or_its_black_frames_are_named(decoder, tmp_path, name, codec, capfd, caplog):
+    path = interlaced(tmp_path / name, codec)
+    frames = all_of(open_source(CameraConfig("video", str(path), 25.0), fast=True))
+    assert len(frames) == FRAMES
+    right = 60 < frames[0].image.mean() < 200 and (frames[0].image != frames[1].image).any()
+    assert right or decoder == "opencv"  # of OpenCV 4.11 and 4.12 it is right
+    assert problem_of(frames) in ({None} if right else {"black", "frozen"})  # what was in memory
+    assert capfd.readouterr().err == ""
+    assert caplog.text.count("PyAV reads it: pip install 'av<19'") == (not right)
+    assert any(frame.damaged for frame in frames) is not right
+
+
+def test_a_short_interlaced_film_that_is_looped_is_named(captures, film, caplog):
+    """Each time it is opened, other things are in memory."""
+    rng = np.random.default_rng(0)
+    garbage = [
+        (rng.integers(0, 256, (120, 160, 3)) * (rng.random((120, 160, 1)) < 0.03)).astype(np.uint8) for _ in range(8)
+    ]
+    captures(*(FakeCapture([picture] * 40) for picture in garbage))
+    source, health = open_source(CameraConfig("video", str(film), FPS), fast=True, loop=True), FrameHealth()
+    said = [health.update(source.read(1.0)) for _ in range(250)]
+    assert said[-1] == "torn"
+    assert caplog.text.count("repeats its first picture") == 1
+
+
+@needs_pyav
+def test_damage_is_a_property_of_a_frame_and_one_line_of_the_log(tmp_path, caplog):
+    packets = h264((120, 160), FRAMES)
+    half = [packet[: len(packet) // 2] if 20 <= number < 40 else packet for number, packet in enumerate(packets)]
+    (tmp_path / "hurt.h264").write_bytes(b"".join(half))
+    for _ in range(2):
+        source = open_source(CameraConfig("video", str(tmp_path / "hurt.h264"), 100.0), fast=True, loop=True)
+        frames = [source.read(1.0) for _ in range(3 * FRAMES)]
+    damaged = [frame.damaged for frame in frames]
+    assert 40 <= sum(damaged) <= 90
+    assert not any(damaged[:15])
+    assert caplog.text.count("hurt.h264 holds damaged data") == 2  # once for each source, whatever its loops
+
+
 def test_a_file_that_was_cut_off_is_said_so(decoder, tmp_path, caplog):  # noqa: ARG001
     whole = written(tmp_path / "whole.avi", "MJPG").read_bytes()
     (tmp_path / "cut.avi").write_bytes(whole[: len(whole) // 2])
@@ -154,7 +231,7 @@ def test_an_error_of_opencv_reopens_a_stream(captures, monkeypatch, caplog):
         FakeCapture([PICTURE, cv2.error("(-215:Assertion failed) step >= 0")]),
         FakeCapture([cv2.error("out of memory")]),
         FakeCapture([None]),
-        FakeCapture([PICTURE] * 1_000_000),
+        FakeCapture([PICTURE, 255 - PICTURE] * 500_000),
     )
     source = open_source(CameraConfig("video", "rtsp://user:secret@camera/1", 1000.0))
     assert source.read(2.0) is not None
@@ -184,7 +261,7 @@ def test_a_camera_without_colours_is_grey(captures):
     source.close()
 
 
-@pytest.mark.skipif(pyav() is None, reason="OpenCV scales every frame to the size of the first, and does not tell")
+@needs_pyav
 @pytest.mark.parametrize("live", [False, True])
 def test_a_frame_keeps_its_own_size(tmp_path, live, monkeypatch):
     """A phone that is turned: a circle stays a circle."""
@@ -250,6 +327,41 @@ def test_a_file_is_timed_whatever_it_claims(claimed):
     assert clock.next(95_000.0) == pytest.approx(0.52)  # one that jumps
     clock.begin(claimed)
     assert clock.next(0.0) == pytest.approx(0.62)  # another pass goes on
+
+
+@pytest.mark.parametrize("claimed", [5.0, 25.0, 200.0])
+def test_timestamps_that_contradict_a_plausible_rate_are_right(claimed):
+    clock = FileClock(fps_max=10.0)
+    clock.begin(claimed)
+    assert [clock.next(0.05 * number) for number in range(40)] == pytest.approx([0.05 * n for n in range(40)])
+
+
+def test_timestamps_that_no_film_has_are_replaced_by_the_rate():
+    """A file whose time base is wrong: 90,000 frames a second by its timestamps."""
+    clock = FileClock(fps_max=10.0)
+    clock.begin(25.0)
+    assert [clock.next(number / 90_000) for number in range(5)] == pytest.approx([0, 0.04, 0.08, 0.12, 0.16])
+
+
+def test_a_rate_that_a_film_does_not_have_skips_none_of_its_frames(decoder, tmp_path):  # noqa: ARG001
+    """It claims 200 frames a second, and has 20 by its timestamps: 3 of 60 frames were looked at."""
+    data = bytearray(written(tmp_path / "film.mkv", "MJPG").read_bytes())
+    at = data.index(b"\x23\xe3\x83\x84")  # DefaultDuration, four bytes: nanoseconds (RFC 9559)
+    struct.pack_into(">I", data, at + 4, 5_000_000)
+    (tmp_path / "fast.mkv").write_bytes(data)
+    frames = all_of(open_source(CameraConfig("video", str(tmp_path / "fast.mkv"), 10.0), fast=True))
+    assert len(frames) == FRAMES / 2
+    assert frames[-1].at == pytest.approx((FRAMES - 2) / FPS, abs=1e-3)
+
+
+def test_timestamps_in_milliseconds_skip_no_frame_at_the_films_own_rate():
+    clock, shown = FileClock(fps_max=30.0), 0
+    clock.begin(30.0)
+    for number in range(300):
+        at = clock.next(round(number / 30, 3))
+        assert (at + ROUNDING_SECONDS) * 30.0 >= shown
+        shown = int((at + ROUNDING_SECONDS) * 30.0) + 1
+    assert shown == 300
 
 
 def test_a_plausible_rate_is_believed():

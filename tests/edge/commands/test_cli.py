@@ -387,6 +387,30 @@ def test_the_doctor_says_how_a_camera_hangs(limen, tmp_path, turned_by, settings
         assert f"faces are found only in the picture {said}" in line
 
 
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda _: np.zeros((120, 160, 3), np.uint8), "its frames are black (5 of 5): the lens is covered"),
+        (lambda _: np.full((120, 160, 3), 90, np.uint8), "its frames are single colour (5 of 5)"),
+        (lambda number: cv2.GaussianBlur(noise(number), (0, 0), 5), None),
+    ],
+)
+def test_the_doctor_looks_at_the_frames_of_a_video(limen, tmp_path, make, said):
+    writer = cv2.VideoWriter(str(tmp_path / "film.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 20.0, (160, 120))
+    for number in range(20):
+        writer.write(make(number))
+    writer.release()
+    lines = limen("doctor", "--source", tmp_path / "film.avi", "--broker", "127.0.0.1:1").output.splitlines()
+    (line,) = [line for line in lines if " camera: " in line]
+    assert "; read by " in line
+    assert line.startswith("OK" if said is None else "WARN")
+    assert said is None or said in line
+
+
+def noise(number):
+    return np.random.default_rng(number).integers(0, 256, (120, 160, 3), dtype=np.uint8)
+
+
 def test_the_doctor_is_content_when_all_is_there(limen, pictures, broker):
     result = limen("doctor", "--source", pictures, "--broker", f"127.0.0.1:{broker.port}")
     assert result.exit_code == 0, result.output

@@ -224,7 +224,7 @@ def test_how_things_are_is_told_also_where_the_disk_cannot_be_written(porch, hou
     assert household.ask("person/list", {"transaction": "6"})["data"]["people"][0]["name"] == "Eileen"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_live_enrollment_whose_command_is_interrupted_is_cancelled(config, household, number):
     """Or the next person who passes by would be enrolled under that name."""
     broker = f"127.0.0.1:{config.mqtt.port}"
