@@ -119,6 +119,7 @@ class Replication:
         if self._generation != self._device.store.generation:  # what the new file lacks was not removed by anybody
             self._db.load()
             self._due, self._generation, self._connections = {}, self._device.store.generation, 0
+            self._link.hear_shared_again()
         news = self._db.record_local_changes()
         self._changed |= self._db.gave_new_ids
         self._due |= dict.fromkeys(news, 0.0)
