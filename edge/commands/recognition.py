@@ -46,8 +46,8 @@ def verify(config: "Config", first: Path, second: Path) -> None:
     from edge.runtime.assembly import open_or_empty
 
     with open_or_empty(config) as device:
-        one, other = (device.embedder.embed(crop_of(device, path)) for path in (first, second))
-        distance, tau = float(np.square(one - other).sum()), device.recognizer.gallery.tau
+        both = np.stack([device.embedder.embed(crop_of(device, path)) for path in (first, second)])
+        distance, tau = float(np.square(both[0] - both[1]).sum()), device.recognizer.gallery.taus(both)[0, 1]
     echo(f"{'same person' if distance <= tau else 'different people'}  d {distance:.3f}, tau {tau:.3f}")
     if distance > tau:
         raise click.exceptions.Exit(1)

@@ -50,6 +50,8 @@ class Code(StrEnum):
     BLURRED = "blurred", "The face is blurred."
     TOO_SIMILAR = "too_similar", "The sample differs too little from those taken already."
     DIFFERENT_PEOPLE = "different_people", "The samples are of different people."
+    DIFFERENT_PERSON = "different_person", "The face is not of the person on the other pictures, or of that name."
+    ALREADY_THERE = "already_there", "The picture is a template of this person already."
     CONFLICTS_WITH = "conflicts_with", "The face is of somebody enrolled under another name."
     # about people, strangers and events
     NAME_TAKEN = "name_taken", "Another person has this name."

@@ -9,7 +9,9 @@ from edge.core.codes import Code
 from edge.core.gallery import Gallery
 from edge.core.ports import Detector, Embedder
 from edge.core.quality import QualityRules
+from edge.core.selection import SAME_FMR, LeftOut, Selection, apart, mean_of, select
 from edge.core.stills import find_faces, least_px
+from edge.core.thresholds import beyond
 from edge.core.types import Face, Frame, Sample
 from edge.errors import RefusedError
 
@@ -27,32 +29,33 @@ def samples_of(
     rules: QualityRules,
     *,
     largest: bool = False,
-) -> list[Sample]:
-    """A sample of every image, each (H, W, 3) uint8 RGB. largest: of several faces the largest is the person's.
+    force: bool = False,
+) -> Selection:
+    """Samples of the images, each (H, W, 3) uint8 RGB: of the majority that is of one person.
 
-    Raises RefusedError with no_image, no_face, multiple_faces, the quality's problem, different_people (two images are
-    not of one person) or conflicts_with (another person of the gallery is within tau).
+    largest: of several faces the largest is the person's; force: see select
+    Raises RefusedError with no_image; with no_face, multiple_faces or the quality's problem where no image gives a
+    sample; with different_people where no majority is of one person; with different_person; with conflicts_with where
+    another person of the gallery is within tau.
     """
     if not 1 <= len(images) <= SAMPLES_MAX:
         raise RefusedError(
             Code.NO_IMAGE, f"expected 1 to {SAMPLES_MAX} pictures of one person, got {len(images)}: {FEWER}"
         )
-    samples = [
-        sample_of(image, f"image {number}", detector, embedder, rules, largest=largest)
-        for number, image in enumerate(images, 1)
-    ]
-    encodings = np.stack([sample.embedding for sample in samples])
-    distances = 2 - 2 * encodings @ encodings.T  # (S, D) @ (D, S) -> (S, S)
-    one, other = np.unravel_index(distances.argmax(), distances.shape)
-    if distances[one, other] > gallery.tau:
-        raise RefusedError(
-            Code.DIFFERENT_PEOPLE,
-            f"images {one + 1} and {other + 1} are not of one person: "
-            f"d {distances[one, other]:.2f}, tau {gallery.tau:.2f}",
-        )
-    for number, sample in enumerate(samples, 1):
-        refuse_conflict(f"image {number}", name, sample.embedding, gallery)
-    return samples
+    samples, left_out = dict[int, Sample](), list[LeftOut]()
+    for number, image in enumerate(images, 1):
+        try:
+            samples[number] = sample_of(image, f"image {number}", detector, embedder, rules, largest=largest)
+        except RefusedError as refusal:
+            if len(images) == 1:
+                raise
+            left_out.append(LeftOut(number, refusal.code, str(refusal)))
+    if not samples:
+        raise RefusedError(left_out[0].code, "; ".join(one.reason for one in left_out))
+    selection = select(name, samples, gallery, force=force)
+    for sample in selection.samples:
+        refuse_conflict("the person on the pictures" if len(images) > 1 else "image 1", name, sample.embedding, gallery)
+    return Selection(selection.samples, sorted([*left_out, *selection.left_out], key=lambda one: one.image))
 
 
 def sample_of(
@@ -124,8 +127,8 @@ class LiveEnrollment:
     too_similar. Progress is reported only when that changes.
     """
 
-    def __init__(self, name: str, wanted: int, expires: float | None = None) -> None:
-        self.name, self.wanted, self.expires = name, wanted, expires
+    def __init__(self, name: str, wanted: int, expires: float | None = None, *, force: bool = False) -> None:
+        self.name, self.wanted, self.expires, self.force = name, wanted, expires, force
         self.samples: list[Sample] = []
         self._reported: str | None = "nothing yet"
 
@@ -156,10 +159,11 @@ class LiveEnrollment:
             return quality.problem
         sample = Sample(crop, embedder.embed(crop), quality)
         refuse_conflict("the person before the camera", self.name, sample.embedding, gallery)
-        distances = [float(np.square(sample.embedding - kept.embedding).sum()) for kept in self.samples]
-        if distances and max(distances) > gallery.tau:
-            return Code.DIFFERENT_PEOPLE
-        if distances and min(distances) < APART_MIN:
-            return Code.TOO_SIMILAR
+        if self.samples:
+            kept = np.stack([sample.embedding for sample in self.samples])
+            if beyond(mean_of(kept)[None], sample.embedding[None], gallery.thresholds, SAME_FMR)[0, 0] > 0:
+                return Code.DIFFERENT_PEOPLE
+            if min(apart(sample.embedding, embedding) for embedding in kept) < APART_MIN:
+                return Code.TOO_SIMILAR
         self.samples.append(sample)
         return None

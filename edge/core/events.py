@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 from edge.core.evidence import Verdict
-from edge.core.tracker import Track
+from edge.core.track import Track
 from edge.core.types import Frame, Match, Person, Quality, Sample, Stranger
 
 EventType = Literal["recognized", "unknown", "ignored", "low_quality", "enrolled", "forgotten"]
@@ -60,7 +60,7 @@ class Event:
 
 def verdict_event(track: Track, verdict: Verdict, phase: Phase, frame: Frame, faces_in_frame: int) -> Event:
     """The event of a verdict."""
-    match, person = verdict.best.match, verdict.person
+    match, person = verdict.match, verdict.person
     distance, tau, runner_up, margin = measured(match)
     return Event(
         event_type=event_type_of(person, track.stranger),
@@ -76,7 +76,7 @@ def verdict_event(track: Track, verdict: Verdict, phase: Phase, frame: Frame, fa
         margin=margin,
         stranger=None if track.stranger is None else track.stranger.stranger_id,
         votes=verdict.votes,
-        quality=verdict.best.quality,
+        quality=verdict.quality,
         box=normalized_box(track.face.box, frame.best.shape),
         faces_in_frame=faces_in_frame,
         sample=verdict.sample,

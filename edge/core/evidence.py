@@ -1,21 +1,28 @@
-"""What the samples of a track say together: matches, their weights, and the verdict."""
+"""What the samples of a track say together, and the verdict.
+
+The encodings of the samples are pooled: their mean, weighted by quality, is compared as one. Votes of single samples
+would throw away what the others know, and a sum of their likelihoods would take samples of one moment as independent.
+"""
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from edge.core.types import Match, Person, Quality, Sample
 
 UNKNOWN = "unknown"
+SAMPLES_KEPT = 60  # of one track: the oldest go first
 
 
 @dataclass(frozen=True)
 class MatchedSample:
-    """One sample of a track and its comparison with the gallery; its weight is its quality score."""
+    """One sample of a track and its own comparison with the gallery; its weight is its quality score."""
 
     match: Match
     quality: Quality
-    sample: Sample | None = None
+    sample: Sample
 
     @property
     def identity(self) -> str | None:
@@ -27,52 +34,74 @@ class MatchedSample:
 class Verdict:
     """Who a track is, and why.
 
-    best: of the samples that support it, the one with the smallest distance; sample: the clearest of them
+    match: of all samples together; matches: of each alone; sample: the clearest, with its quality; None of somebody who
+    was removed
     """
 
     identity: str | None
-    best: MatchedSample
+    match: Match
     matches: tuple[Match, ...]
     why: str
-    sample: Sample | None = None
-
-    @property
-    def votes(self) -> dict[str, int]:
-        """How many samples support whom, by name."""
-        return dict(Counter(name_of(match) for match in self.matches))
+    quality: Quality
+    sample: Sample | None
 
     @property
     def person(self) -> Person | None:
-        """The person, or None; a single sample may say otherwise."""
-        return None if self.identity is None else self.best.match.person
+        """The person, or None."""
+        return None if self.identity is None else self.match.person
+
+    @property
+    def votes(self) -> dict[str, int]:
+        """How many samples alone support whom, by name."""
+        return dict(Counter(name_of(match) for match in self.matches))
+
+    def with_people(self, people: Mapping[str, Person]) -> "Verdict":
+        """The same with people as they are now, by id; somebody who was removed is named no more."""
+        match = with_people(self.match, people)
+        if self.identity is not None and self.identity not in people:
+            return replace(self, identity=None, match=match, matches=(), why="the person was removed", sample=None)
+        return replace(self, match=match, matches=tuple(with_people(one, people) for one in self.matches))
 
 
 @dataclass
 class Evidence:
-    """The samples so far."""
+    """The samples so far, oldest first."""
 
     samples: list[MatchedSample] = field(default_factory=list)
 
+    def add(self, sample: MatchedSample) -> None:
+        """Add a sample."""
+        self.samples = [*self.samples, sample][-SAMPLES_KEPT:]
+
+    def newest(self, count: int) -> "Evidence":
+        """The evidence of the newest samples alone."""
+        return Evidence(self.samples[-count:])
+
+    def pooled(self) -> np.ndarray:
+        """(D,) float32 of unit length: the mean of the encodings, weighted by quality."""
+        weights = np.array([max(sample.quality.score, 1e-3) for sample in self.samples], dtype=np.float32)
+        total = weights @ np.stack([sample.sample.embedding for sample in self.samples])
+        pooled: np.ndarray = total / max(float(np.linalg.norm(total)), 1e-9)
+        return pooled
+
     def share(self, identity: str | None) -> float:
-        """How much of the weight supports an identity, in [0, 1]."""
+        """How much of the weight supports an identity, each sample alone, in [0, 1]."""
         total = sum(sample.quality.score for sample in self.samples)
         supporting = sum(sample.quality.score for sample in self.samples if sample.identity == identity)
         return supporting / max(total, 1e-9)
 
-    def leader(self) -> str | None:
-        """The identity with the most weight; None is nobody who is enrolled."""
-        identities = {sample.identity for sample in self.samples}
-        return max(identities, key=lambda identity: (self.share(identity), identity or ""))
-
-    def verdict(self, identity: str | None) -> Verdict:
-        """The verdict for this identity."""
-        supporting = [sample for sample in self.samples if sample.identity == identity] or self.samples
-        best = min(supporting, key=lambda sample: sample.match.distance)
-        count = sum(sample.identity == identity for sample in self.samples)
-        side = "within tau" if identity is not None else "beyond tau of everybody"
-        why = f"{count} of {len(self.samples)} samples {side}" if count else "too few samples agree on a name"
-        clearest = max(supporting, key=lambda sample: sample.quality.score)
-        return Verdict(identity, best, tuple(sample.match for sample in self.samples), why, clearest.sample)
+    def verdict(self, match: Match) -> Verdict:
+        """The verdict by the match of all samples together."""
+        clearest = max(self.samples, key=lambda sample: sample.quality.score)
+        identity = None if match.person is None else match.person.person_id
+        count = f"{len(self.samples)} sample{'s' * (len(self.samples) > 1)}"
+        if match.nearest is None:
+            why = f"{count}, and nobody is enrolled"
+        else:
+            side = "within" if identity is not None else "beyond"
+            why = f"{count} together: d {max(0.0, match.distance):.2f}, {side} tau {match.tau:.2f}"
+        matches = tuple(sample.match for sample in self.samples)
+        return Verdict(identity, match, matches, why, clearest.quality, clearest.sample)
 
     def with_people(self, people: Mapping[str, Person]) -> "Evidence":
         """The same comparisons with people as they are now, by id; none at all where one was for somebody removed."""

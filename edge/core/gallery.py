@@ -1,28 +1,32 @@
 """The gallery: the templates of everybody enrolled, and open-set identification against them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import count
 
 import numpy as np
 
 from edge.core.segments import Segments
+from edge.core.thresholds import Thresholds
 from edge.core.types import Match, Person, Template
+
+# A track is compared again with each sample. So often a stranger's track is named at least once, for each time that one
+# comparison would name it: 2 to 5 on pictures of 1,559 people (`python -m tests.bench.visits`).
+LOOKS = 5
 
 
 class Gallery:
     """The templates in memory. Matching is one matrix product; a change costs what was changed.
 
     model:      sha256 of the embedder; templates of another are refused
-    tau_at_fmr: the distance that a given share of comparisons between strangers lies at or below (the model card's)
-    fpir:       how often a stranger may be named, whatever the number of people enrolled (false positive
+    thresholds: at which d two encodings of this model are of one person, by the share of strangers that may be
+    fpir:       how often a stranger's track may be named, whatever the number of people enrolled (false positive
                 identification rate, ISO/IEC 19795-1)
     people:     by person id, in the order of enrollment; to be read only
     changed:    ids of people who were put or removed since the last `take_changed`, in that order
     """
 
-    def __init__(self, model: str, tau_at_fmr: Callable[[float], float], fpir: float = 1e-3) -> None:
-        self.model, self.fpir = model, fpir
-        self._tau_at_fmr = tau_at_fmr
+    def __init__(self, model: str, thresholds: Thresholds, fpir: float = 1e-3) -> None:
+        self.model, self.thresholds, self.fpir = model, thresholds, fpir
         self.people: dict[str, Person] = {}
         self.changed: dict[str, None] = {}
         self._names: dict[str, str] = {}  # person ids by name, without upper and lower case
@@ -33,7 +37,7 @@ class Gallery:
 
     def empty(self) -> "Gallery":
         """Another gallery by the same rules, with nobody in it."""
-        return Gallery(self.model, self._tau_at_fmr, self.fpir)
+        return Gallery(self.model, self.thresholds, self.fpir)
 
     def fill(self, people: Iterable[Person], templates: Iterable[Template]) -> None:
         """Put these people and templates in the place of what was there.
@@ -135,34 +139,56 @@ class Gallery:
     def identify(self, probe: np.ndarray) -> Match:
         """The nearest person to a probe, (D,) float32 of unit length, and the next one.
 
-        Nobody is somebody whose negative template is nearer than every other of theirs. Of two who are as near, the one
-        who was enrolled first is the nearest. The result does not depend on the order of changes: float32 finds who may
-        be the nearest two, float64 says which.
+        The nearest is the one whose d lies deepest within the tau of that comparison; a tau of the person's own decides
+        afterwards. Nobody is somebody whose negative template is nearer than every other of theirs. Of two who
+        are as near, the one who was enrolled first is the nearest. The result does not depend on the order of changes:
+        float32 finds who may be the nearest two, float64 says which.
         """
-        cosines, denied = self._own.cosines(probe), True
-        ranked: list[tuple[float, int, str]] = []
+        around = self.thresholds.neighbourhoods(probe[None])[0]
+        taus = self.thresholds.taus(self._fmr, around, self._own.neighbourhoods())  # (N,)
+        nearness = self._own.cosines(probe) - (1 - taus / 2)  # (N,): half of tau - d
+        ranked: list[tuple[float, int, str, float, float]] = []
+        denied = True
         while denied:
             ranked, denied = [], False
-            for person_id in self._own.nearest_two(cosines):
-                distance = self._own.distance(person_id, probe)
-                if self._negative.distance(person_id, probe) <= distance:
-                    self._own.leave_out(cosines, person_id)
+            for person_id in self._own.nearest_two(nearness):
+                beyond, distance, tau = self._compare(self._own, person_id, probe, around)
+                if self._compare(self._negative, person_id, probe, around)[0] <= beyond:
+                    self._own.leave_out(nearness, person_id)
                     denied = True
                 else:
-                    ranked.append((distance, self._places[person_id], person_id))
+                    ranked.append((beyond, self._places[person_id], person_id, distance, tau))
         ranked.sort()
         if not ranked:
             return Match(None, float("inf"), self.tau)
-        distance, _, person_id = ranked[0]
+        _, _, person_id, distance, tau = ranked[0]
         person = self.people[person_id]
-        match = Match(person, distance, self.tau if person.tau is None else person.tau)
+        tau = tau if person.tau is None else person.tau
         if len(ranked) == 1:
-            return match
-        return Match(match.nearest, match.distance, match.tau, self.people[ranked[1][2]], ranked[1][0])
+            return Match(person, distance, tau)
+        _, _, other, other_distance, _ = ranked[1]
+        return Match(person, distance, tau, self.people[other], other_distance)
+
+    def taus(self, embeddings: np.ndarray) -> np.ndarray:
+        """(L, D) float32 of unit length -> (L, L): the tau of each comparison between two of them."""
+        around = self.thresholds.neighbourhoods(embeddings)
+        return self.thresholds.taus(self._fmr, around[:, None], around[None])
+
+    def _compare(
+        self, segments: Segments, person_id: str, probe: np.ndarray, around: np.ndarray
+    ) -> tuple[float, float, float]:
+        """How far beyond its tau the nearest template of a person lies, its d, and that tau; infinity for none."""
+        distances, neighbourhoods = segments.distances(person_id, probe)
+        if not len(distances):
+            return float("inf"), float("inf"), self.tau
+        taus = self.thresholds.taus(self._fmr, around, neighbourhoods)
+        nearest = int((distances - taus).argmin())
+        distance, tau = float(distances[nearest]), float(taus[nearest])
+        return distance - tau, distance, tau
 
     def _clear(self) -> None:
         self.people.clear()
-        self._own, self._negative = Segments(), Segments()
+        self._own, self._negative = (Segments(self.thresholds.neighbourhoods) for _ in range(2))
 
     def _put(self, person: Person, templates: list[Template]) -> None:
         before = self.people.get(person.person_id)
@@ -192,8 +218,22 @@ class Gallery:
             )
 
     def _set_tau(self) -> None:
-        # A stranger is compared with everybody: FPIR = 1 - (1 - FMR)^N.
-        self.tau = self._tau_at_fmr(1 - (1 - self.fpir) ** (1 / max(1, len(self.people))))
+        self._fmr = fmr_of(self.fpir, len(self.people))
+        self.tau = self.thresholds.nominal(self._fmr)
+
+
+def fmr_of(fpir: float, people: int) -> float:
+    """The false match rate of one comparison at which a stranger's track is named that often among so many people.
+
+    A stranger is compared with everybody, in LOOKS comparisons that tell something new:
+    FPIR = 1 - (1 - LOOKS * FMR)^N.
+    """
+    return float(1 - (1 - fpir) ** (1 / max(1, people))) / LOOKS
+
+
+def fpir_of(fmr: float, people: int) -> float:
+    """The inverse of fmr_of."""
+    return float(1 - (1 - min(1.0, LOOKS * fmr)) ** max(1, people))
 
 
 def stacked(templates: list[Template]) -> np.ndarray:

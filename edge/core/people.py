@@ -14,11 +14,10 @@ from edge.core.events import Event
 from edge.core.gallery import Gallery
 from edge.core.names import clean_name, composed_name
 from edge.core.ports import GalleryStore, PersonStore, StrangerStore
+from edge.core.selection import SAME_SAMPLE
 from edge.core.strangers import Strangers
 from edge.core.types import Enrolled, Person, PersonSummary, Removed, Sample, Stranger, Template
 from edge.errors import GalleryError, RefusedError
-
-SAME_SAMPLE = 1e-4  # d of a sample from itself, whatever the arithmetic
 
 
 class PersonChanges(TypedDict, total=False):

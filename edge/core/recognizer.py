@@ -15,8 +15,10 @@ from edge.core.names import clean_name
 from edge.core.people import People
 from edge.core.ports import Detector, Embedder, GalleryStore, StageTimer, StrangerStore
 from edge.core.quality import QualityRules
+from edge.core.selection import Selection, mean_of, refuse_another
 from edge.core.stills import find_faces
-from edge.core.tracker import Track, Tracker, TrackRules
+from edge.core.track import Track, TrackRules
+from edge.core.tracker import Tracker
 from edge.core.types import Enrolled, Face, Frame, Quality, RecognizedFace, Sample
 from edge.errors import RefusedError
 
@@ -84,10 +86,10 @@ class Recognizer:
                 continue
             sample, quality = sampled
             track = self.tracker.resume(track, sample.embedding, self.gallery.tau, frame.at)  # noqa: PLW2901
-            with self._timer("match"):
-                match = self.gallery.identify(sample.embedding)
             first = track.verdict is None
-            if (verdict := track.add(match, quality, frame.at, sample)) is not None:
+            with self._timer("match"):
+                verdict = track.add(sample, quality, frame.at, self.gallery.identify)
+            if verdict is not None:
                 self._match_stranger(track)
                 events.append(verdict_event(track, verdict, "new" if first else "update", frame, faces))
         return events
@@ -128,22 +130,24 @@ class Recognizer:
         if self.gallery.identify(verdict.sample.embedding).person is None:  # not somebody who was named too rarely
             track.stranger = strangers.match(verdict.sample)
 
-    def samples(self, name: str, images: list[np.ndarray], *, largest: bool = False) -> list[Sample]:
+    def samples(self, name: str, images: list[np.ndarray], *, largest: bool = False, force: bool = False) -> Selection:
         """Samples to enroll of pictures, each (H, W, 3) uint8 RGB with one face, or the largest; writes nothing.
 
         Raises RefusedError as samples_of does, and with invalid.
         """
         name, rules = clean_name(name), self.rules.quality
-        return samples_of(name, images, self.detector, self.embedder, self.gallery, rules, largest=largest)
+        return samples_of(name, images, self.detector, self.embedder, self.gallery, rules, largest=largest, force=force)
 
     def enroll(self, name: str, images: list[np.ndarray], expires: float | None = None) -> Enrolled:
         """Make templates of pictures. expires: seconds since 1970, of a guest. Raises RefusedError as samples does."""
-        enrolled = self.people.add(name, self.samples(name, images), expires)
+        enrolled = self.people.add(name, self.samples(name, images).samples, expires)
         self.update_tracks()
         return enrolled
 
-    def start_enrollment(self, name: str, wanted: int, expires: float | None = None) -> EnrollmentProgress:
-        """Take that many samples of the person before the camera from now on.
+    def start_enrollment(
+        self, name: str, wanted: int, expires: float | None = None, *, force: bool = False
+    ) -> EnrollmentProgress:
+        """Take that many samples of the person before the camera from now on. force: see select.
 
         Raises RefusedError with enrolling, recognition_off or invalid.
         """
@@ -153,14 +157,16 @@ class Recognizer:
             raise RefusedError(Code.RECOGNITION_OFF, "recognition is switched off")
         if not 1 <= wanted <= SAMPLES_MAX:
             raise RefusedError(Code.INVALID, f"expected 1 to {SAMPLES_MAX} samples, got {wanted}")
-        self.live, self._progress = LiveEnrollment(clean_name(name), wanted, expires), []
+        self.live, self._progress = LiveEnrollment(clean_name(name), wanted, expires, force=force), []
         return EnrollmentProgress(0, wanted)
 
     def finish_enrollment(self) -> Enrolled:
-        """Make templates of the samples taken so far. Raises RefusedError with timeout where there are none."""
+        """Make templates of the samples taken so far. Raises RefusedError with timeout or different_person."""
         live = self._end_enrollment()
         if not live.samples:
             raise RefusedError(Code.TIMEOUT, f"no sample of {live.name} was good enough in time")
+        if not live.force:
+            refuse_another(live.name, mean_of(np.stack([sample.embedding for sample in live.samples])), self.gallery)
         enrolled = self.people.add(live.name, live.samples, live.expires)
         self.update_tracks()
         return enrolled

@@ -1,6 +1,6 @@
 """Embeddings by owner in one matrix that grows and shrinks by what is changed."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -28,11 +28,14 @@ class Segments:
 
     Other rows of an owner are written behind all others, and the earlier ones are dead until half of all are: then the
     matrix is packed. So a change costs what was changed, and now and then, in proportion to the changes, a copy of all.
+    neighbourhoods: (L, D) -> (L, 2), what the thresholds of a row depend on; computed once for each.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, neighbourhoods: Callable[[np.ndarray], np.ndarray]) -> None:
+        self._neighbourhoods = neighbourhoods
         self._segments: dict[str, Segment] = {}  # by owner
         self._matrix = np.zeros((0, 0), dtype=np.float32)
+        self._around = np.zeros((0, 2), dtype=np.float32)  # the neighbourhood of each row
         self._starts = np.zeros(0, dtype=np.int64)
         self._dead = np.zeros(0, dtype=np.float32)  # by row: 0 of one that lives, else minus infinity
         self._owners: list[str] = []
@@ -62,7 +65,7 @@ class Segments:
             rows = np.stack(embeddings).astype(np.float32, copy=False)  # (L, D)
             self._reserve(self._rows + len(rows), len(self._owners) + 1, rows.shape[1])
             segment = Segment(len(self._owners), self._rows, tuple(ids))
-            self._matrix[segment.rows] = rows
+            self._matrix[segment.rows], self._around[segment.rows] = rows, self._neighbourhoods(rows)
             self._starts[segment.number], self._dead[segment.rows] = segment.start, 0
             self._owners.append(owner)
             self._segments[owner] = segment
@@ -78,39 +81,44 @@ class Segments:
         self._owners = list(several)
         self._matrix = np.stack([row for rows in several.values() for row in rows.values()]).astype(np.float32)
         self._rows = len(self._matrix)
+        self._around = self._neighbourhoods(self._matrix)
         self._dead = np.zeros(self._rows, dtype=np.float32)
         self._set_starts({owner: tuple(rows) for owner, rows in several.items()})
 
     def cosines(self, probe: np.ndarray) -> np.ndarray:
         """(N,): the cosine of each row with a probe, (D,), within SLACK; minus infinity of a dead row."""
-        if not self._segments:
+        if not self._rows:
             return np.zeros(0, dtype=np.float32)
         cosines: np.ndarray = self._matrix[: self._rows] @ probe  # (N, D) @ (D,) -> (N,)
         cosines += self._dead[: self._rows]
         return cosines
 
-    def nearest_two(self, cosines: np.ndarray) -> list[str]:
-        """The owners of the two largest cosines, and all whom SLACK may make as near; fewer where there are fewer."""
-        if not len(cosines) or not np.isfinite(cosines[first := int(cosines.argmax())]):
+    def neighbourhoods(self) -> np.ndarray:
+        """(N, 2): a view of the neighbourhood of each row, for those of `cosines`."""
+        return self._around[: self._rows]
+
+    def nearest_two(self, nearness: np.ndarray) -> list[str]:
+        """The owners of the two largest of (N,), and all whom SLACK may make as near; fewer where there are fewer."""
+        if not len(nearness) or not np.isfinite(nearness[first := int(nearness.argmax())]):
             return []
         rows = self._segments[self._owner(first)].rows
-        own, cosines[rows] = cosines[rows].copy(), -np.inf
-        second = cosines.max()
-        cosines[rows] = own
+        own, nearness[rows] = nearness[rows].copy(), -np.inf
+        second = nearness.max()
+        nearness[rows] = own
         least = second if np.isfinite(second) else own.max()
-        return list(dict.fromkeys(self._owner(row) for row in np.flatnonzero(cosines >= least - SLACK).tolist()))
+        return list(dict.fromkeys(self._owner(row) for row in np.flatnonzero(nearness >= least - SLACK).tolist()))
 
-    def leave_out(self, cosines: np.ndarray, owner: str) -> None:
-        """Make the cosines of an owner's rows minus infinity."""
-        cosines[self._segments[owner].rows] = -np.inf
+    def leave_out(self, nearness: np.ndarray, owner: str) -> None:
+        """Make the values of an owner's rows minus infinity."""
+        nearness[self._segments[owner].rows] = -np.inf
 
-    def distance(self, owner: str, probe: np.ndarray) -> float:
-        """The least d of an owner's rows from a probe, the same wherever they lie in the matrix; infinity for none."""
+    def distances(self, owner: str, probe: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(L,) d of an owner's rows from a probe, the same wherever they lie; and their neighbourhoods, (L, 2)."""
         segment = self._segments.get(owner)
         if segment is None:
-            return float("inf")
+            return np.zeros(0), np.zeros((0, 2), dtype=np.float32)
         rows = self._matrix[segment.rows].astype(np.float64)
-        return float((2 - 2 * (rows * probe).sum(axis=1)).min())  # d = 2 - 2 cos on unit vectors
+        return 2 - 2 * (rows * probe).sum(axis=1), self._around[segment.rows]  # d = 2 - 2 cos on unit vectors
 
     def near(self, embeddings: np.ndarray, distance: float) -> list[tuple[str, str]]:
         """Owner and id of each row at most that far from one of the embeddings, (L, D)."""
@@ -146,6 +154,7 @@ class Segments:
         if rows > len(self._matrix):
             room = rows + max(ROWS_MIN, rows // 2)
             self._matrix = grown(self._matrix, self._rows, (room, dimension))
+            self._around = grown(self._around, self._rows, (room, 2))
             self._dead = grown(self._dead, self._rows, (room,))
         if segments > len(self._starts):
             room = segments + max(ROWS_MIN, segments // 2)
@@ -155,6 +164,7 @@ class Segments:
         """Leave the dead rows out."""
         living = self._dead[: self._rows] == 0
         self._matrix, self._dead = self._matrix[: self._rows][living], self._dead[: self._rows][living]
+        self._around = self._around[: self._rows][living]
         self._rows, self._dead_rows = len(self._matrix), 0
         self._owners = [owner for _, owner in sorted((one.number, owner) for owner, one in self._segments.items())]
         self._set_starts({owner: self._segments[owner].ids for owner in self._owners})

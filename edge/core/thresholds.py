@@ -96,6 +96,14 @@ class NormalizedThresholds:
         return np.clip(2 - 2 * cosines, 0.0, 4.0)
 
 
+def beyond(first: np.ndarray, second: np.ndarray, thresholds: Thresholds, fmr: float) -> np.ndarray:
+    """(N, D), (M, D) of unit length -> (N, M): d minus the tau of each pair; at most 0 is a match."""
+    around, others = (thresholds.neighbourhoods(side) for side in (first, second))
+    distances = np.clip(2.0 - 2.0 * first @ second.T, 0.0, 4.0)
+    found: np.ndarray = distances - thresholds.taus(fmr, around[:, None], others[None])
+    return found
+
+
 def normalized_scores(cosines: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Cosines (...) and the neighbourhoods of both sides, (..., 2) each -> (...), higher where more alike."""
     steepness, shift = _line(first, second)

@@ -9,11 +9,12 @@ from typing import Self
 
 from edge.config import Config
 from edge.core.attention import AttentionRules
-from edge.core.gallery import Gallery
+from edge.core.gallery import Gallery, fpir_of
 from edge.core.recognizer import Recognizer, RecognizerRules
 from edge.errors import ConfigError, GalleryError
 from edge.inference import detector as detectors
 from edge.inference import embedder as embedders
+from edge.inference.cohort import thresholds_of
 from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
 from edge.storage.gallery import SqliteGallery
@@ -76,7 +77,7 @@ class Device:
             recognizer = Recognizer(
                 detector,
                 embedder,
-                Gallery(card.sha256, card.tau_within, decision.fpir),
+                Gallery(card.sha256, thresholds_of(embedder.model, card), decision.fpir),
                 store,
                 RecognizerRules(
                     decision.quality,
@@ -116,12 +117,9 @@ class Device:
 
     @property
     def fpir(self) -> float:
-        """The false positive identification rate that holds: tau is not measured below the card's lowest rate.
-
-        With N people, FPIR = 1 - (1 - FMR)^N (ISO/IEC 19795-1).
-        """
-        people = max(1, len(self.recognizer.gallery.people))
-        return max(self.recognizer.gallery.fpir, 1 - (1 - self.embedder.card.fmr_min) ** people)
+        """The false positive identification rate that holds: tau is not measured below the card's lowest rate."""
+        gallery = self.recognizer.gallery
+        return max(gallery.fpir, fpir_of(self.embedder.card.fmr_min, len(gallery.people)))
 
 
 @contextmanager

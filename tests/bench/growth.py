@@ -19,6 +19,7 @@ import numpy as np
 
 from edge.config import Config, GalleryConfig, MqttConfig
 from edge.core.gallery import Gallery
+from edge.core.thresholds import OneThreshold
 from edge.core.types import Frame, Person, Template
 from edge.demo.scene import people, porch
 from edge.demo.story import portrait
@@ -152,7 +153,7 @@ def isolated(count: int, rounds: int) -> dict[str, float]:
 def matching(count: int) -> tuple[float, float]:
     """Milliseconds of one match among that many templates of as many people, and of the bare matrix product."""
     drawn = vectors(count)
-    gallery = Gallery("a" * 64, lambda _fmr: 0.9)
+    gallery = Gallery("a" * 64, OneThreshold(lambda _fmr: 0.9))
     gallery.fill(
         [Person(f"p{row}", f"n{row}") for row in range(count)],
         [Template(f"e{row}", f"p{row}", vector, "a" * 64) for row, vector in enumerate(drawn)],

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from edge.core.gallery import Gallery
+from edge.core.thresholds import OneThreshold
 from edge.core.types import Person, Template
 from edge.inference.embedder import Embedder
 from training.data.places import Places
@@ -97,7 +98,7 @@ def test_the_device_gallery_identifies_characters_as_it_identifies_people(runs, 
     templates = [
         Template(f"t{number}", str(number), embedder.embed(image), model) for number, image in enumerate(first.images)
     ]
-    gallery = Gallery(model, embedder.card.tau_within)
+    gallery = Gallery(model, OneThreshold(embedder.card.tau_within))
     gallery.fill(people, templates)
     matches = [gallery.identify(embedder.embed(image)) for image in second.images]
     named = np.array([match.nearest.name for match in matches])

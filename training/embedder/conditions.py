@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 
-from edge.core.thresholds import Thresholds
+from edge.core.thresholds import Thresholds, beyond
 from edge.inference.embedder import Embedder
 from training.data.ages import PACK, RANKS, females_and_males
 from training.data.conditions import CONDITIONS, Condition, as_it_is, turned_by, under
@@ -79,8 +79,8 @@ def by_condition(embedder: Embedder, lfw: LfwPairs, rules: Rules) -> list[UnderC
 def _under_condition(
     name: str, probes: np.ndarray, references: np.ndarray, different: np.ndarray, rules: Rules
 ) -> UnderCondition:
-    beyond, beyond_one = (beyond_tau(probes, references, rule, rules.fmr) for rule in (rules.shipped, rules.one))
-    mated, non_mated = np.diagonal(beyond), beyond[different]
+    shipped, one = (beyond(probes, references, rule, rules.fmr) for rule in (rules.shipped, rules.one))
+    mated, non_mated = np.diagonal(shipped), shipped[different]
     wanted = int(len(non_mated) * FMR)
     passed = Share(int((mated <= 0).sum()), len(mated))
     return UnderCondition(
@@ -89,7 +89,7 @@ def _under_condition(
         tar_shipped=passed.value,
         tar_shipped_interval=passed.interval,
         fmr_shipped=float((non_mated <= 0).mean()),
-        tar_one_tau=float((np.diagonal(beyond_one) <= 0).mean()),
+        tar_one_tau=float((np.diagonal(one) <= 0).mean()),
         tar_at_fmr=float((mated < np.partition(non_mated, wanted)[wanted]).mean()),
     )
 
@@ -128,14 +128,6 @@ def _rate(
         encode_on_device(embedder, under(change or as_it_is, rows.images()), group) for rows in (females, males)
     )
     passes, passes_one = (
-        beyond_tau(females_encoded, males_encoded, rule, rules.fmr) <= 0 for rule in (rules.shipped, rules.one)
+        beyond(females_encoded, males_encoded, rule, rules.fmr) <= 0 for rule in (rules.shipped, rules.one)
     )
     return GroupRate(group, len(females), len(males), int(passes.sum()), float(passes.mean()), float(passes_one.mean()))
-
-
-def beyond_tau(first: np.ndarray, second: np.ndarray, thresholds: Thresholds, fmr: float) -> np.ndarray:
-    """(N, D), (M, D) of unit length -> (N, M): d minus the tau of each pair; at most 0 is a match."""
-    neighbourhoods, others = (thresholds.neighbourhoods(side) for side in (first, second))
-    distances = np.clip(2.0 - 2.0 * first @ second.T, 0.0, 4.0)
-    beyond: np.ndarray = distances - thresholds.taus(fmr, neighbourhoods[:, None], others[None])
-    return beyond

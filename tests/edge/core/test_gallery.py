@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.core.gallery import Gallery
+from edge.core.gallery import LOOKS, Gallery, fpir_of
+from edge.core.thresholds import Cohort, NormalizedThresholds, OneThreshold
 from edge.core.types import Person, Template
 
 MODEL = "a" * 64
@@ -15,7 +16,7 @@ def unit(*values):
 
 
 def gallery_of(*entries, tau=0.5, fpir=1e-3):
-    gallery = Gallery(MODEL, lambda _fmr: tau, fpir)
+    gallery = Gallery(MODEL, OneThreshold(lambda _fmr: tau), fpir)
     people = {name: Person(f"p_{name}", name, own) for name, own, _ in entries}
     gallery.fill(
         people.values(),
@@ -25,7 +26,7 @@ def gallery_of(*entries, tau=0.5, fpir=1e-3):
 
 
 def test_an_empty_gallery_knows_nobody():
-    match = Gallery(MODEL, lambda _fmr: 0.5).identify(unit(1, 0))
+    match = Gallery(MODEL, OneThreshold(lambda _fmr: 0.5)).identify(unit(1, 0))
     assert match.person is None
     assert match.nearest is None
     assert match.distance == float("inf")
@@ -57,15 +58,16 @@ def test_a_person_may_have_a_tau_of_their_own():
 
 def test_tau_tightens_as_more_people_are_known():
     asked = []
-    gallery = Gallery(MODEL, lambda fmr: asked.append(fmr) or fmr, fpir=0.01)
+    gallery = Gallery(MODEL, OneThreshold(lambda fmr: asked.append(fmr) or fmr), fpir=0.01)
     for count in (1, 10, 100):
         gallery.fill([Person(f"p{number}", f"n{number}") for number in range(count)], [])
-        assert 1 - (1 - asked[-1]) ** count == pytest.approx(0.01)
+        assert 1 - (1 - LOOKS * asked[-1]) ** count == pytest.approx(0.01)
+        assert fpir_of(asked[-1], count) == pytest.approx(0.01)
     assert asked[-1] < asked[-2] < asked[-3]
 
 
 def test_another_models_template_is_refused():
-    gallery = Gallery(MODEL, lambda _fmr: 0.5)
+    gallery = Gallery(MODEL, OneThreshold(lambda _fmr: 0.5))
     with pytest.raises(ValueError, match="made by model bbbbbbbbbbbb, not by aaaaaaaaaaaa"):
         gallery.fill([Person("p", "alice")], [Template("e", "p", unit(1, 0), "b" * 64)])
     with pytest.raises(ValueError, match="belongs to nobody"):
@@ -99,8 +101,8 @@ def test_identification_is_what_a_loop_says(seed, people, templates):
 
 # Sums of few halves and quarters: every distance is exact in float32, so that a tie is one.
 LOOK = st.lists(st.sampled_from([-0.5, -0.25, 0.0, 0.25, 0.5]), min_size=3, max_size=3)
-LOOKS = st.lists(st.tuples(LOOK, st.booleans()), max_size=3)
-CHANGES = st.lists(st.tuples(st.integers(0, 5), st.none() | LOOKS), max_size=40)
+SEVERAL = st.lists(st.tuples(LOOK, st.booleans()), max_size=3)
+CHANGES = st.lists(st.tuples(st.integers(0, 5), st.none() | SEVERAL), max_size=40)
 
 
 def plain(looks, probe):
@@ -133,7 +135,7 @@ def ranked(match):
 
 @given(CHANGES, st.lists(LOOK, min_size=1, max_size=3))
 def test_after_any_changes_identification_is_what_loops_say_exactly(changes, probes):
-    gallery, known = Gallery(MODEL, lambda _fmr: 0.5), {}
+    gallery, known = Gallery(MODEL, OneThreshold(lambda _fmr: 0.5)), {}
     for serial, (who, looks) in enumerate(changes):
         if looks is None:
             gallery.remove(f"p_{who}")
@@ -161,7 +163,7 @@ def test_the_distance_does_not_depend_on_the_order_of_changes(seed, again):
     people = [Person(f"p_{number}", f"n{number}") for number in range(100)]
     templates = [[Template(f"e{number}_{row}", f"p_{number}", look, MODEL) for row, look in enumerate(several)]
                  for number, several in enumerate(looks)]  # fmt: skip
-    filled, changed = (Gallery(MODEL, lambda _fmr: 0.5) for _ in range(2))
+    filled, changed = (Gallery(MODEL, OneThreshold(lambda _fmr: 0.5)) for _ in range(2))
     for gallery in (filled, changed):
         gallery.fill(people, [one for several in templates for one in several])
     for number in again:
@@ -178,3 +180,35 @@ def test_nothing_of_who_was_removed_stays_in_memory():
     gallery.remove("p_alice")
     assert not (gallery._own._matrix == unit(1, 2, 3)[0]).any()
     assert ranked(gallery.identify(unit(1, 2, 3)))[0][0] == "p_bob"
+
+
+def test_who_has_many_like_them_is_matched_by_a_stricter_tau():
+    """Two pairs as far apart: one where nobody of the cohort is near, one among many of it."""
+    rng = np.random.default_rng(1)
+    crowd = np.zeros(64, np.float32)
+    crowd[0] = 1
+    cohort = np.concatenate([crowd + 0.6 * rng.normal(size=(200, 64)) / 8, rng.normal(size=(200, 64))])
+    cohort /= np.linalg.norm(cohort, axis=1, keepdims=True)
+    typical = np.array([0.25, 0.05], np.float32)
+    thresholds = NormalizedThresholds(Cohort(cohort.astype(np.float32), 50), lambda _fmr: 6.0, typical)
+    alone = np.zeros(64, np.float32)
+    alone[1] = 1
+    gallery = Gallery(MODEL, thresholds)
+    people = [Person("p_crowd", "one of many"), Person("p_alone", "like nobody")]
+    gallery.fill(
+        people,
+        [Template(one.person_id, one.person_id, at, MODEL) for one, at in zip(people, (crowd, alone), strict=True)],
+    )
+    turned = np.zeros(64, np.float32)
+    turned[2] = 1
+    probes = {person.name: unit(*(at + 0.6 * turned)) for person, at in zip(people, (crowd, alone), strict=True)}
+    matches = {name: gallery.identify(probe) for name, probe in probes.items()}
+    assert {name: match.nearest.name for name, match in matches.items()} == {name: name for name in probes}
+    assert matches["one of many"].distance == pytest.approx(matches["like nobody"].distance, abs=1e-5)
+    assert {name for name, match in matches.items() if match.person} == {"like nobody"}
+    assert matches["one of many"].tau < gallery.tau
+    filled = gallery.empty()
+    filled.fill(gallery.people.values(), gallery.templates)
+    gallery.put(people[0], [Template("p_crowd", "p_crowd", crowd, MODEL)])  # other rows, the same neighbourhoods
+    assert {name: gallery.identify(probe) for name, probe in probes.items()} == matches
+    assert {name: filled.identify(probe) for name, probe in probes.items()} == matches

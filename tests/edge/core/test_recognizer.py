@@ -9,6 +9,7 @@ import pytest
 from edge.core.gallery import Gallery
 from edge.core.quality import QualityRules
 from edge.core.recognizer import Recognizer, RecognizerRules
+from edge.core.thresholds import OneThreshold
 from edge.core.types import Frame
 from edge.errors import GalleryError
 from edge.storage.gallery import SqliteGallery
@@ -47,7 +48,7 @@ def path(tmp_path):
 
 
 def open_door(path, embedder=None, model=MODEL, strangers=True, **rules):
-    gallery, store = Gallery(model, lambda _fmr: 0.3), SqliteGallery(path, model, 3, clock_trusted=True)
+    gallery, store = Gallery(model, OneThreshold(lambda _fmr: 0.3)), SqliteGallery(path, model, 3, clock_trusted=True)
     rules = RecognizerRules(EASY, **rules)
     kept = SqliteStrangers(store, strangers_max=3) if strangers else None
     return Recognizer(SquareDetector(), embedder or ColourEmbedder(), gallery, store, rules, kept)
@@ -99,8 +100,8 @@ def test_a_stranger_comes_is_enrolled_returns_and_another_stays_unknown(door):
     other = watch(door, walking(GREEN), 3, start=20) + watch(door, [], 3, start=23)
     assert said(other) == [("unknown", "new", None), ("unknown", "end", None)]
     (event, _) = back
-    assert event.why == "3 of 3 samples within tau"
-    assert event.votes == {"alice": 3}
+    assert event.why == "2 samples together: d 0.00, within tau 0.30"
+    assert event.votes == {"alice": 2}
     assert event.faces_in_frame == 1
     assert event.distance < event.tau
     assert 0 < event.box[0] < 1
@@ -118,7 +119,7 @@ def test_the_same_frames_say_the_same(path, tmp_path):
 
 def test_three_people_at_once_get_a_verdict_each(door):
     enrolled(door, alice=RED, bob=BLUE)
-    events = watch(door, [(RED, 20, 60, 48), (GREEN, 130, 60, 48), (BLUE, 240, 60, 48)], 2)
+    events = watch(door, [(RED, 20, 60, 48), (GREEN, 130, 60, 48), (BLUE, 240, 60, 48)], 3)
     assert sorted(said(events), key=str) == sorted(
         [("recognized", "new", "alice"), ("unknown", "new", None), ("recognized", "new", "bob")], key=str
     )
@@ -174,8 +175,8 @@ def test_somebody_who_walks_behind_a_post_for_two_seconds_stays_one_track(door):
 def test_somebody_else_who_comes_within_that_time_is_another_track(door):
     enrolled(door, alice=RED)
     events = watch(door, [(RED, 20, 80, 48)], 1) + watch(door, [], 1.5, start=1)
-    events += watch(door, [(GREEN, 20, 80, 48)], 2, 2.5)
-    assert said(events) == [("recognized", "new", "alice"), ("unknown", "new", None), ("recognized", "end", "alice")]
+    events += watch(door, [(GREEN, 20, 80, 48)], 3, 2.5)
+    assert said(events) == [("recognized", "new", "alice"), ("recognized", "end", "alice"), ("unknown", "new", None)]
     assert {event.track for event in events} == {"t1", "t2"}
 
 
@@ -225,14 +226,14 @@ def test_a_refusal_says_how_large_the_face_was_and_what_is_needed(door):
 
 def test_the_largest_of_several_is_enrolled_where_that_is_asked_and_somebody_far_does_not_count(door):
     two = picture((RED, 20, 60, 48), (GREEN, 150, 60, 40))
-    (sample,) = door.samples("alice", [two], largest=True)
+    (sample,) = door.samples("alice", [two], largest=True).samples
     assert sample.quality.face_px == pytest.approx(48)
     assert handle(door, EnrollImages("alice", [picture((RED, 20, 60, 48), (GREEN, 150, 60, 12))])).ok
 
 
 def test_people_are_listed_renamed_and_forgotten(door, path):
     enrolled(door, alice=RED, bob=BLUE)
-    assert handle(door, EnrollImages("ALICE", [picture((RED, 60, 60, 50))])).ok
+    assert handle(door, EnrollImages("ALICE", [picture(((255, 100, 20), 60, 60, 50))])).ok
     people = {person["name"]: person["templates"] for person in handle(door, ListPeople()).data["people"]}
     assert people == {"alice": 2, "bob": 1}
     assert handle(door, RenamePerson("alice", "bob")).code == "name_taken"
@@ -240,7 +241,7 @@ def test_people_are_listed_renamed_and_forgotten(door, path):
     assert handle(door, RenamePerson("alice", "Alice")).ok
     assert handle(door, RemovePerson("bob")).ok
     assert handle(door, RemovePerson("bob")).code == "no_such_person"
-    assert said(watch(door, walking(BLUE), 2)) == [("unknown", "new", None)]
+    assert said(watch(door, walking(BLUE), 3)) == [("unknown", "new", None)]
     again = open_door(path)
     assert [person["name"] for person in handle(again, ListPeople()).data["people"]] == ["Alice"]
 
@@ -350,7 +351,7 @@ def test_somebody_has_a_tau_of_their_own(door, path):
     assert said(watch(door, walking(near), 2)) == [("recognized", "new", "alice")]
     assert handle(door, SetPerson("alice", {"tau": 0.05})).data["tau"] == 0.05
     watch(door, [], 2, start=5)
-    assert said(watch(door, walking(near), 2, start=10)) == [("unknown", "new", None)]
+    assert said(watch(door, walking(near), 3, start=10)) == [("unknown", "new", None)]
     assert open_door(path).people.summaries()[0].tau == 0.05
     assert handle(door, SetPerson("alice", {"tau": None})).data["tau"] == 0.3
     assert handle(door, SetPerson("nemo", {"tau": 0.5})).code == "no_such_person"
@@ -501,7 +502,7 @@ class TurnedEmbedder(ColourEmbedder):
 def test_a_new_model_embeds_everybody_again(door, path):
     enrolled(door, alice=RED)
     newer = open_door(path, TurnedEmbedder(), "b" * 64, strangers=False)
-    assert said(watch(newer, walking(RED), 2)) == [("unknown", "new", None)]
+    assert said(watch(newer, walking(RED), 3)) == [("unknown", "new", None)]
     assert handle(newer, RebuildGallery()).data == {"templates": 1, "without_picture": 0}
     assert said(watch(newer, [], 3, start=5)) == [("unknown", "end", None)]
     assert said(watch(newer, walking(RED), 2, start=10)) == [("recognized", "new", "alice")]
