@@ -2,6 +2,7 @@
 
 import msgspec
 
+from edge.core.selection import LeftOut
 from edge.core.types import PersonSummary, RecognizedFace, Stranger
 
 
@@ -10,11 +11,15 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EnrolledReply(Reply, frozen=True, kw_only=True):
-    """Who was enrolled, and how many templates they got or have."""
+    """Who was enrolled, and how many templates they got or have.
+
+    left_out: of the pictures that made no template, each with its number from 1, a code and the reason
+    """
 
     name: str
     person_id: str
     templates: int
+    left_out: list[LeftOut] | msgspec.UnsetType = msgspec.UNSET
 
 
 class ProgressReply(Reply, frozen=True, kw_only=True):

@@ -47,21 +47,24 @@ STRANGER_CODES = (Code.STRANGERS_NOT_KEPT, Code.NO_SUCH_STRANGER)
     EnrolledReply,
     *FACE_CODES,
     Code.DIFFERENT_PEOPLE,
+    Code.DIFFERENT_PERSON,
     Code.CONFLICTS_WITH,
     *PICTURE_CODES,
     Code.CLOCK_NOT_SET,
 )
 class EnrollImages(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Enroll somebody from pictures with one face each.
+    """Enroll somebody from pictures with one face each: the majority that is of one person; the reply names the others.
 
     images: JPEG, PNG, ... in base64; face: "only" refuses a picture with several recognizable faces, "largest"
-    takes the nearest of them; ttl_days: of a guest, who is removed after so many days
+    takes the nearest of them; ttl_days: of a guest, who is removed after so many days; force: the pictures are of the
+    person of that name, even if they differ much from those of before
     """
 
     name: Name
     images: Images
     face: Literal["only", "largest"] = "only"
     ttl_days: Days | None = None
+    force: bool = False
 
 
 @verb(
@@ -69,6 +72,7 @@ class EnrollImages(Request, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     Access.LIVE,
     EnrolledReply,
     Code.CONFLICTS_WITH,
+    Code.DIFFERENT_PERSON,
     Code.TIMEOUT,
     Code.CANCELLED,
     Code.STOPPED,
@@ -80,13 +84,15 @@ class EnrollImages(Request, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 class StartEnrollment(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Enroll the person before the camera; `progress` is reported until there are enough samples.
 
-    shots: how many samples; timeout_seconds: what there is by then is kept; ttl_days: of a guest
+    shots: how many samples; timeout_seconds: what there is by then is kept; ttl_days: of a guest; force: as of
+    enroll/image
     """
 
     name: Name
     shots: Annotated[int, msgspec.Meta(ge=1, le=SAMPLES_MAX)] = 5
     timeout_seconds: Annotated[float, msgspec.Meta(ge=5, le=600)] = 60.0
     ttl_days: Days | None = None
+    force: bool = False
 
 
 @verb("enroll/cancel", Access.WRITE, CancelledReply, Code.NOT_ENROLLING)

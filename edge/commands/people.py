@@ -41,6 +41,7 @@ GUIDANCE = {
     show_default=True,
     help="Of a picture with several people: refuse it, or take the nearest.",
 )
+@click.option("--force", is_flag=True, help="They are of NAME, even if they differ much from those of before.")
 @click.option("--live", is_flag=True, help="From samples of the person before a running device.")
 @click.option(
     "--shots", type=click.IntRange(1, 20), default=5, show_default=True, help="With --live: how many samples."
@@ -60,12 +61,13 @@ def enroll(
     device: str | None,
     *,
     face: Literal["only", "largest"],
+    force: bool,
     live: bool,
     shots: int,
     seconds: float,
     days: float | None,
 ) -> None:
-    """Enroll NAME from PICTURES with one face each; one is enough."""
+    """Enroll NAME from PICTURES with one face each; one is enough. Pictures of somebody else are left out."""
     from edge.api.replies import EnrolledReply
     from edge.api.requests import EnrollImages, StartEnrollment
     from edge.api.verbs import Request
@@ -80,11 +82,13 @@ def enroll(
         request: Request
         if live:
             end_as_by_ctrl_c()
-            request = StartEnrollment.new(name=name, shots=shots, timeout_seconds=seconds, ttl_days=days)
+            request = StartEnrollment.new(name=name, shots=shots, timeout_seconds=seconds, ttl_days=days, force=force)
         else:
             texts = [picture_text(path, local=client.local) for path in pictures]
-            request = EnrollImages.new(name=name, images=texts, face=face, ttl_days=days)
+            request = EnrollImages.new(name=name, images=texts, face=face, ttl_days=days, force=force)
         enrolled = call(client, request, EnrolledReply, print_progress)
+    for picture in enrolled.left_out or ():
+        echo(f"left out {pictures[picture.image - 1]}: {picture.code}: {picture.reason}", err=True)
     guest = f"; a guest, forgotten after {days:g} days" if days else ""
     echo(f"{enrolled.name}: {count_of(enrolled.templates, 'template')} added{guest}")
 

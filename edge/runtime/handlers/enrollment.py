@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 
+import msgspec
+
 from edge.api.replies import CancelledReply, EnrolledReply
 from edge.api.requests import CancelEnrollment, EnrollImages, StartEnrollment
 from edge.core.codes import Code
 from edge.core.enrollment import EnrollmentProgress
+from edge.core.selection import LeftOut
 from edge.core.types import Enrolled
 from edge.errors import RefusedError
 from edge.runtime.context import DeviceContext
@@ -16,16 +19,18 @@ from edge.runtime.handlers.registry import handles, prepares
 def enroll_images(request: EnrollImages, device: DeviceContext) -> Callable[[], EnrolledReply]:
     """Decode and embed the pictures, then make templates of them."""
     images = device.pictures(request.images, lambda number: f"image {number}")
-    samples = device.recognizer.samples(request.name, images, largest=request.face == "largest")
+    chosen = device.recognizer.samples(request.name, images, largest=request.face == "largest", force=request.force)
     expires = device.expiry(request.ttl_days)
-    return lambda: enrolled_reply(device.people.add(request.name, samples, expires))
+    return lambda: enrolled_reply(device.people.add(request.name, chosen.samples, expires), chosen.left_out)
 
 
 @handles(StartEnrollment)
 def start_enrollment(request: StartEnrollment, device: DeviceContext) -> EnrollmentProgress:
     """Begin a live enrollment; the dispatcher polls it until it ends. Raises RefusedError: not_running, no_frame."""
     device.require_camera()
-    return device.recognizer.start_enrollment(request.name, request.shots, device.expiry(request.ttl_days))
+    return device.recognizer.start_enrollment(
+        request.name, request.shots, device.expiry(request.ttl_days), force=request.force
+    )
 
 
 @handles(CancelEnrollment)
@@ -36,6 +41,11 @@ def cancel_enrollment(_request: CancelEnrollment, device: DeviceContext) -> Canc
     return CancelledReply(name=device.recognizer.live.name)
 
 
-def enrolled_reply(enrolled: Enrolled) -> EnrolledReply:
+def enrolled_reply(enrolled: Enrolled, left_out: list[LeftOut] | None = None) -> EnrolledReply:
     """As the reply of every verb that enrolls."""
-    return EnrolledReply(name=enrolled.name, person_id=enrolled.person_id, templates=enrolled.templates)
+    return EnrolledReply(
+        name=enrolled.name,
+        person_id=enrolled.person_id,
+        templates=enrolled.templates,
+        left_out=left_out or msgspec.UNSET,
+    )
