@@ -30,7 +30,8 @@ def test_nothing_large_and_nothing_shared_is_committed():
     ).stdout.splitlines()
     assert files
     for name in files:
-        assert (ROOT / name).stat().st_size <= 2 * 1024 * 1024, name
+        bytes_max = 4_000_000 if name.startswith("training/weights/") else 2 * 1024 * 1024
+        assert (ROOT / name).stat().st_size <= bytes_max, name
         assert not name.endswith((".onnx", ".npz", ".zip", ".pt")), name
 
 

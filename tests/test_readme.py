@@ -16,11 +16,13 @@ import pytest
 from edge.api.messages import event_message
 from edge.api.verbs import convert_request
 from edge.capture import open_source
-from edge.config import CameraConfig, Config, GalleryConfig, MqttConfig, load_config
+from edge.config import CameraConfig, Config, DecisionConfig, GalleryConfig, MqttConfig, load_config
 from edge.core.events import Event
+from edge.core.gallery import fmr_of
 from edge.core.types import Quality
 from edge.demo.scene import porch, with_person
 from edge.demo.story import portrait
+from edge.inference.cohort import thresholds_of
 from edge.inference.detector import STANDARD as DETECTOR
 from edge.inference.embedder import LITE, STANDARD
 from edge.inference.model_card import DetectorCard, EmbedderCard, read_card
@@ -54,6 +56,7 @@ NOT_RUN = {
     "python -m tests.home_assistant ": "it needs a Python with Home Assistant",
     "python -m tests.bench.memory": "minutes",
     "python -m tests.bench.accuracy": "test_what_passes_at_the_shipped_tau_is_measured runs what it is made of",
+    "python -m tests.bench.visits": "minutes; tests/training/embedder/test_visits.py plays some",
     "limen-train run embedder": "hours",
     "limen-train run detector": "hours",
     "limen-train fit embedder": "hours",
@@ -79,7 +82,7 @@ SHORTER = {
     "python -m tests.bench.stills": ["--pictures", "1"],
     "python -m tests.bench.fleet_speed": ["--people", "2", "--rounds", "1"],
 }
-NEEDS_SHARED = re.compile(r"\.\./shared|tests\.bench\.(\w+_speed|footage|tracks|stills)")
+NEEDS_SHARED = re.compile(r"\.\./shared|tests\.bench\.(\w+_speed|footage|tracks|stills|verdicts|sets)")
 PROGRAMS = {
     "limen": [sys.executable, "-m", "edge"],
     "limen-train": [sys.executable, "-m", "training"],
@@ -313,8 +316,18 @@ def test_the_demos_people_are_as_their_card_has_them():
 
 def test_the_accuracy_in_the_readme_is_that_on_the_cards():
     cards = [read_card(model, EmbedderCard) for model in (STANDARD, LITE)]
-    taus = [f"{card.tau(card.fmr_min):.3f}" for card in cards]
-    assert f"tau {taus[0]}, or {taus[1]} with the lite model" in README.text
+    fmr = fmr_of(DecisionConfig().fpir, accuracy.PEOPLE)
+    pairs = zip((STANDARD, LITE), cards, strict=True)
+    taus = [f"{thresholds_of(model, card).nominal(fmr):.3f}" for model, card in pairs]
+    assert f"tau {taus[0]} in an ordinary comparison, or {taus[1]} with the lite model" in README.text
+    visits = [{one["people"]: one for one in card.measured["visits"]}[accuracy.PEOPLE] for card in cards]
+    assert README.row("a visit of one of five people ends with their name")[:2] == [
+        str(accuracy.Share(one["right_last"], one["members"])) for one in visits
+    ]
+    assert README.row("a visit of a stranger to five people has a name (FPIR)")[:2] == [
+        f"{100 * one['fpir_measured']:.2f} % [{100 * one['fpir_interval'][0]:.2f}, {100 * one['fpir_interval'][1]:.2f}]"
+        for one in visits
+    ]
     lfw = [card.measured["lfw"] for card in cards]
     assert README.row("LFW protocol, each fold at its own best tau") == [
         *(f"{100 * one['accuracy']:.2f} % ± {100 * one['accuracy_std']:.2f}" for one in lfw),

@@ -31,6 +31,7 @@ from tests.household import until
 ROOT = Path(__file__).parent.parent
 RELEASE = Path(__file__).parent / "fixtures" / "release-1"
 WRITTEN_BY_HAND = ("limen.toml", "porch.toml", "mqtt-password", "signing-key", "household.key")
+MODEL = ("embedder.tflite", "embedder.json")  # of release 1: templates are of one model
 NEAR = 0.03  # d of two machines' arithmetic; who is named does not hang on it
 
 
@@ -108,6 +109,7 @@ def folder(tmp_path):
     """Copies of all files, as if they had been written just now."""
     copies = tmp_path / "release"
     shutil.copytree(RELEASE, copies)
+    use_model_of_release_1(copies)
     since = time.time() - EXPECTED["made_at"]
     with closing(sqlite3.connect(copies / "gallery.db")) as db, db:
         db.execute("UPDATE answer SET at = at + ?", (since,))
@@ -122,9 +124,17 @@ def another(tmp_path):
     """A folder with the configuration and the keys, and with no database."""
     other = tmp_path / "another"
     other.mkdir()
-    for name in WRITTEN_BY_HAND:
+    for name in (*WRITTEN_BY_HAND, *MODEL):
         shutil.copy(RELEASE / name, other)
+    use_model_of_release_1(other)
     return other
+
+
+def use_model_of_release_1(folder):
+    models = '[models]\nembedder = "embedder.tflite"\n'
+    (folder / "here.toml").write_text(f'clock = "trusted"\n{models}')
+    porch = folder / "porch.toml"
+    porch.write_text(f"{porch.read_text()}\n{models}")
 
 
 def limen(folder, *arguments, status=0):
@@ -141,7 +151,7 @@ def limen(folder, *arguments, status=0):
     return done.stdout.splitlines()
 
 
-HERE = ("--gallery", "gallery.db")
+HERE = ("--config", "here.toml", "--gallery", "gallery.db")
 
 
 def faces_in(lines):
@@ -208,6 +218,16 @@ def test_templates_can_be_made_anew_from_the_pictures(folder):
     check_identified(folder, HERE, EXPECTED["identify"])
 
 
+def test_by_the_model_that_ships_now_everybody_with_a_picture_is_rebuilt(folder):
+    (folder / "now.toml").write_text('clock = "trusted"\n')
+    by = ("--config", "now.toml", "--gallery", "gallery.db")
+    assert limen(folder, *by, "rebuild") == [
+        "6 templates rebuilt",
+        "2 of another model have no picture: enroll those people again, or go back",
+    ]
+    assert [name for name, _, _ in faces_in(limen(folder, *by, "identify", "pictures/two.jpg"))] == ["Zoë", "unknown"]
+
+
 def test_the_household_agrees_on_what_it_agreed_on(folder):
     revisions = revisions_of(folder / "gallery.db")
     assert revisions.keys() == EXPECTED["revisions"].keys()
@@ -219,7 +239,7 @@ SETS = ("templates", "negatives", "removed")
 
 
 def test_an_export_is_taken_in(folder):
-    other = ("--gallery", "other.db")
+    other = ("--config", "here.toml", "--gallery", "other.db")
     assert limen(folder, *other, "people", "import", "people.limen") == as_now([EXPECTED["import_of_all"]])
     assert limen(folder, *other, "people") == as_now(EXPECTED["people_after_import"])
     check_identified(folder, other, EXPECTED["identify_after_import"])
@@ -258,11 +278,13 @@ def plain(value):
 
 
 def test_the_commands_go_by_the_configuration(folder):
-    for name in ("detector", "embedder"):
-        for suffix in ("tflite", "json"):
-            shutil.copy(ROOT / "edge" / "models" / f"{name}.{suffix}", folder)
+    for suffix in ("tflite", "json"):
+        shutil.copy(ROOT / "edge" / "models" / f"detector.{suffix}", folder)
     by = ("--config", "limen.toml")
-    assert limen(folder, *by, "people") == as_now(EXPECTED["people_by_limen_toml"])
+    *people, total = limen(folder, *by, "people")
+    *wanted, _ = as_now(EXPECTED["people_by_limen_toml"])
+    assert people == wanted
+    assert total.startswith("3 people; tau 0.965 ")  # fpir was of one comparison, and is of a track
     findings = dict(line.split(": ", 1) for line in limen(folder, *by, "doctor", status=1))
     assert findings["OK    disk"].startswith("gallery.db, ")
     assert findings["OK    camera"].startswith("images pictures: 400x300")

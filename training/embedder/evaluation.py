@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 from torch import nn
 
+from edge.config import DecisionConfig
 from edge.core.thresholds import OneThreshold
 from edge.inference.cohort import read_cohort, thresholds_of
 from edge.inference.embedder import Embedder
@@ -16,6 +17,7 @@ from training.embedder.conditions import GroupRate, Rules, UnderCondition, by_co
 from training.embedder.encoder import encode_float, encode_on_device
 from training.embedder.nearest import NearPair, nearest_pairs
 from training.embedder.training_set import TrainingSet
+from training.embedder.visits import HOUSEHOLDS, VisitRates, encoded_visits, visit_rates
 from training.evaluate.calibration import ImpostorTail, impostor_tail, impostors, quantiles
 from training.evaluate.pairs import drawn_pairs
 from training.evaluate.rounding import rounded
@@ -46,6 +48,7 @@ class Evaluation:
     conditions:  the mated pairs of LFW under each condition of a door camera, at fmr_shipped
     groups:      the rate of each group of people, at fmr_shipped
     nearest:     the nearest pairs of different held-out people
+    visits:      the verdicts on whole tracks of LFW people, at the rate that ships
     """
 
     lfw: Comparisons | None
@@ -57,6 +60,7 @@ class Evaluation:
     conditions: list[UnderCondition]
     groups: list[GroupRate]
     nearest: list[NearPair]
+    visits: list[VisitRates]
 
     def numbers(self) -> dict[str, Any]:
         """Values for JSON; fractions, not percent."""
@@ -67,6 +71,7 @@ class Evaluation:
             "conditions": [rounded(asdict(condition), RATE_DIGITS) for condition in self.conditions],
             "groups": [rounded(asdict(group), RATE_DIGITS) for group in self.groups],
             "nearest_different_people": [pair.numbers() for pair in self.nearest],
+            "visits": [rates.numbers() for rates in self.visits],
         }
 
 
@@ -81,9 +86,12 @@ def evaluate(embedder: Embedder, training_set: TrainingSet, seed: int = 0) -> Ev
     different = impostors(tail, held_out.people, held_out.teacher)
     normalization = measured_normalization(embedder, embeddings, held_out.people)
     card = msgspec.structs.replace(embedder.card, impostors=different, normalization=normalization)
-    rules = None
+    rules, visits = None, []
     if different.distance_at_fmr:
         rules = Rules(thresholds_of(embedder.model, card), OneThreshold(card.tau_within), card.fmr_min)
+    if rules is not None and training_set.lfw is not None:
+        played, fpir = encoded_visits(embedder, training_set.lfw), DecisionConfig().fpir
+        visits = [visit_rates(played, rules.shipped, people, fpir) for people in HOUSEHOLDS if people < len(played)]
     return Evaluation(
         lfw=lfw,
         held_out=compare(embeddings, drawn_pairs(held_out.people, seed=seed)),
@@ -94,6 +102,7 @@ def evaluate(embedder: Embedder, training_set: TrainingSet, seed: int = 0) -> Ev
         conditions=[] if training_set.lfw is None or rules is None else by_condition(embedder, training_set.lfw, rules),
         groups=[] if rules is None else by_group(embedder, training_set.set_aside, rules),
         nearest=nearest_pairs(embeddings, held_out),
+        visits=visits,
     )
 
 

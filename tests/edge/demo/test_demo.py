@@ -94,11 +94,6 @@ def test_a_film_shows_who_is_sent_and_then_the_porch(monkeypatch, slowness):
     assert film.ended
 
 
-def test_the_tau_of_the_committed_picture_is_the_cards():
-    page = (Path(__file__).parents[3] / "edge" / "README.md").read_text()
-    assert f"<= tau {Embedder().card.tau_within(1e-5):.3f}](../deploy/demo.jpg)" in page
-
-
 def test_the_demo_tells_its_story_and_leaves_a_picture(tmp_path):
     picture = tmp_path / "seen.jpg"
     result = CliRunner().invoke(main, ["demo", "--picture", str(picture)])
