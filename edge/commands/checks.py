@@ -115,7 +115,7 @@ def disk(config: Config) -> str:
     free_mb = shutil.disk_usage(folder).free // 1_000_000
     if free_mb < DISK_FREE_MB_MIN:
         raise OSError(f"{folder} has {free_mb} MB left; the gallery wants {DISK_FREE_MB_MIN}")
-    return f"{folder}, {free_mb} MB free"
+    return f"{config.gallery.path}, {free_mb} MB free"
 
 
 def camera(config: Config) -> str:
