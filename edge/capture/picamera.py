@@ -169,7 +169,8 @@ def sensor_mode(camera: Any, size: Size, frames_per_second: float) -> Mode | Non
     """Choose a mode of the sensor; None where there is nothing to choose, or the modes cannot be read."""
     try:
         listed = camera.sensor_modes
-    except (RuntimeError, OSError, MemoryError) as error:  # it configures the camera for each, which takes memory
+    except (RuntimeError, OSError, MemoryError, KeyError) as error:
+        # It configures the camera for each, which takes memory, and asks for controls that not every sensor has.
         log.warning("the modes of the camera's sensor cannot be read (%s): libcamera chooses one", error)
         return None
     return best_mode(modes_of(listed), size, frames_per_second)

@@ -36,7 +36,7 @@ def modes_of(listed: Sequence[Mapping[str, Any]]) -> list[Mode]:
     return [
         Mode(tuple(mode["size"]), int(mode["bit_depth"]), tuple(mode["crop_limits"][2:]), float(mode["fps"]))
         for mode in listed
-        if {"size", "bit_depth", "crop_limits", "fps"} <= set(mode)
+        if all(mode.get(key) for key in ("size", "bit_depth", "crop_limits", "fps"))
     ]
 
 

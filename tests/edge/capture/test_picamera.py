@@ -253,17 +253,27 @@ def test_a_camera_of_which_less_is_known_says_less(install):
     assert source.about.width_share == 1.0
 
 
-def test_modes_that_cannot_be_read_are_said_and_do_not_stop_the_camera(install, caplog):
+def test_a_mode_of_which_less_is_known_is_not_chosen():
+    (known, *_) = FakePicamera2(sensor=IMX708).sensor_modes
+    assert modes_of([known, known | {"crop_limits": None}, {"format": "MJPEG"}]) == modes_of([known])
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(OSError(12, "Cannot allocate memory"), "Cannot allocate memory"), (KeyError("ScalerCrop"), "S")],
+)
+def test_modes_that_cannot_be_read_are_said_and_do_not_stop_the_camera(install, caplog, error, said):
     class Short(FakePicamera2):
-        """Without memory for the buffers of its largest mode."""
+        """Without memory for the buffers of its largest mode, or without a control."""
 
         @property
         def sensor_modes(self):
-            raise OSError(12, "Cannot allocate memory")
+            raise error
 
     install(Short(every_seconds=0.02, sensor=IMX708))
     source = open_source(CAMERA)
     assert source.read(1.0) is not None
     source.close()
-    assert "Cannot allocate memory): libcamera chooses one" in caplog.text
+    assert said in caplog.text
+    assert "): libcamera chooses one" in caplog.text
     assert "in its mode 1536x864" in source.about.text
