@@ -239,11 +239,12 @@ class LogConfig:
 class Config:
     """Everything that can be set; the defaults are those of a Pi 5 with its camera and a broker on the same machine.
 
-    device: the device's name, part of every topic: a to z, digits and dashes
+    device: the device's name, part of every topic: a to z, digits and dashes; if not given, the host's name at the
+        first start
     clock: "trusted" where the time of day is right although neither the network nor a hardware clock confirms it
     """
 
-    device: DeviceName = "door"
+    device: DeviceName = ""
     clock: Literal["system", "trusted"] = "system"
     camera: CameraConfig = field(default_factory=CameraConfig)
     models: ModelsConfig = field(default_factory=ModelsConfig)

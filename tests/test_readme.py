@@ -26,6 +26,7 @@ from edge.inference.cohort import thresholds_of
 from edge.inference.detector import STANDARD as DETECTOR
 from edge.inference.embedder import LITE, STANDARD
 from edge.inference.model_card import DetectorCard, EmbedderCard, read_card
+from edge.runtime.device_name import host_name
 from tests.bench import accuracy
 from tests.household import Broker, Household, running, until, visit
 from tests.markdown import ROOT, Page
@@ -205,12 +206,12 @@ def test_the_first_five_minutes_end_in_an_event(tmp_path):
     draw_pictures(tmp_path)
     (tmp_path / "alice.jpg").write_bytes(portrait(VISITOR, 2.0))
     (watch,), (enroll,) = block_with(*FIRST_EVENT), block_with(*LISTEN)
-    with Broker(tmp_path) as broker, Household(broker.port, "door") as household:
+    with Broker(tmp_path) as broker, Household(broker.port, host_name()) as household:
         address = f"127.0.0.1:{broker.port}"
         watch[watch.index("/dev/video0")] = str(tmp_path / "footage")
         enroll[enroll.index("localhost")] = address
         (listen,) = [command for command in README.commands if command.startswith("mosquitto_sub")]
-        assert f"-t {household.base}/event" in listen
+        assert "-t limen/+/event" in listen
         with process([*watch, "--loop", "--broker", address], tmp_path):
             until(lambda: household.newest("status") == b"online")
             assert run(enroll, tmp_path) == "Alice: 1 template added\n"

@@ -26,7 +26,9 @@ from edge.errors import LimenError
 from edge.inference.detector import Detector
 from edge.inference.runtime import interpreter_class
 from edge.mqtt.controller import Controller
+from edge.mqtt.identity import REMEDY
 from edge.runtime.assembly import Device, model_path, open_or_empty
+from edge.runtime.device_name import INSTANCE
 from edge.system.clock import NOT_SET_REMEDY, PEERS_APART, rfc3339
 from edge.system.files import is_dir
 
@@ -173,11 +175,24 @@ def reach(config: Config, width_px: int, share: float) -> str:
 def broker(config: Config) -> str:
     """The broker lets the device in. Raises BrokerError, or ConfigError for a file that cannot be used."""
     mqtt = config.mqtt
-    Controller(mqtt, config.device).close()
+    with Controller(mqtt, config.device) as controller:
+        instance = controller.online_instance()
     who = f"{mqtt.username}, with {'a' if mqtt.password() else 'no'} password" if mqtt.username else "anybody"
     tls, key = "TLS" if mqtt.ca_file else "no TLS", mqtt.signing_key()
     signed = f"requests are signed by key {key_id(key)}" if key else "requests are not signed"
-    return f"{mqtt.host}:{mqtt.port} lets in {who}; {tls}; {signed}"
+    said = f"{mqtt.host}:{mqtt.port} lets in {who}; {tls}; {signed}; this device is '{config.device}'"
+    if instance and not is_own(instance, config):
+        raise Warned(f"{said}, and another device is online as '{config.device}': {REMEDY}")
+    return said
+
+
+def is_own(instance: str, config: Config) -> bool:
+    """Whether it is the newest run of a device with this gallery; also where the gallery cannot be read."""
+    try:
+        with open_or_empty(config) as device:
+            return device.store.setting(INSTANCE) == instance
+    except LimenError:  # another check says so
+        return True
 
 
 def clock(config: Config) -> str:

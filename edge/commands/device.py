@@ -42,13 +42,14 @@ def audit(config: "Config", last: int | None, *, as_json: bool) -> None:
 def doctor(context: click.Context, source: str | None, broker: str | None, *, reset: bool) -> None:
     """Check configuration, models, gallery, secrets, disk, camera, broker, clock; status 1 if anything fails."""
     from edge.commands.checks import examine, reset_clock
+    from edge.runtime.device_name import named
 
     path = context.meta[CONFIG_FILE]
     echo(f"OK    configuration: {path or 'none is there, so every default'}")
     if reset:
         reset_clock(context.obj)
     failed = False
-    for finding in examine(with_overrides(context.obj, source, broker), path):
+    for finding in examine(named(with_overrides(context.obj, source, broker)), path):
         echo(f"{finding.level:4}  {finding.what}: {finding.text}")
         failed |= finding.level == "FAIL"
     if failed:

@@ -21,7 +21,9 @@ if TYPE_CHECKING:  # imported where they are used: --help and --version need not
 CONFIG_FILE = "limen.configuration"  # in the context's meta: the path of the configuration, or None
 FILE = click.Path(dir_okay=False, path_type=Path)
 BROKER = click.option("--broker", help="HOST or HOST:PORT: ask a running device over MQTT, not this machine's disk.")
-DEVICE = click.option("--device", help="The name of the device to ask over MQTT  [default: the configured one]")
+DEVICE = click.option(
+    "--device", help="The device to ask over MQTT  [default: the configured one, or the only one there]"
+)
 PICTURE_PX_MAX = 1280  # of the longer side of a picture that crosses MQTT: more than a face needs
 JPEG_QUALITY = 92
 
@@ -61,10 +63,12 @@ def client_of(
     """
     from edge.config import device_named
     from edge.runtime.clients import open_client
+    from edge.runtime.device_name import named, named_at_broker
 
     config = with_overrides(config, None, broker)
     if device is not None:
         config = device_named(config, device)
+    config = named(config) if broker is None else named_at_broker(config)
     return open_client(config, over_mqtt=broker is not None or device is not None, make=make)
 
 

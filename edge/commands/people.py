@@ -73,12 +73,15 @@ def enroll(
     from edge.api.verbs import Request
     from edge.core.enrollment import FEWER, SAMPLES_MAX
     from edge.runtime.clients import call
+    from edge.runtime.device_name import named
 
     if live == bool(pictures):
         raise ConfigError("enroll takes PICTURES, or --live for the person before the camera")
     if len(pictures) > SAMPLES_MAX:
         raise ConfigError(f"enroll takes at most {SAMPLES_MAX} PICTURES, not {len(pictures)}: {FEWER}")
-    with client_of(config, broker, device or (config.device if live else None), make=True) as client:
+    if live and broker is None and device is None:  # the camera of this machine
+        device = named(config).device
+    with client_of(config, broker, device, make=True) as client:
         request: Request
         if live:
             end_as_by_ctrl_c()

@@ -26,14 +26,17 @@ def run(config: "Config", source: str | None, broker: str | None, *, fast: bool,
 
     from edge.capture import open_source
     from edge.runtime.assembly import Device
+    from edge.runtime.device_name import keep_name, named
     from edge.runtime.loop import DeviceLoop
+    from edge.runtime.publisher import INSTANCE_ID
     from edge.system.foreign_lines import heard_once
 
-    config = with_overrides(config, source, broker)
+    config = named(with_overrides(config, source, broker))
     with heard_once():
         logging.basicConfig(level=logging.INFO, handlers=[journal()])
         stop = stopped_by_signals()
         with Device.open(config) as device:
+            keep_name(device.store, config, INSTANCE_ID)
             DeviceLoop(config, device).run(open_source(config.camera, fast=fast, loop=loop), stop)
 
 
@@ -91,6 +94,7 @@ def demo(config: "Config", broker: str | None, picture: Path, slowly: float) -> 
     from edge.config import MqttConfig
     from edge.demo.broker import EmbeddedBroker
     from edge.demo.story import play
+    from edge.runtime.device_name import named
 
     with tempfile.TemporaryDirectory() as folder, ExitStack() as resources:
         if broker is None:
@@ -99,4 +103,4 @@ def demo(config: "Config", broker: str | None, picture: Path, slowly: float) -> 
             click.echo(f"A broker on 127.0.0.1:{embedded.port}, a drawn porch, and people who do not exist.")
         else:
             mqtt = with_overrides(config, None, broker).mqtt
-        play(replace(config, mqtt=mqtt), Path(folder), picture, click.echo, slowly)
+        play(replace(named(config), mqtt=mqtt), Path(folder), picture, click.echo, slowly)

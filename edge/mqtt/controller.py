@@ -20,6 +20,7 @@ from edge.api.topics import Topics, answers_topic
 from edge.config import MqttConfig
 from edge.errors import BrokerError, RefusedError
 from edge.mqtt.blame import LARGE_BYTES, Seen, not_connected
+from edge.mqtt.identity import instance_of
 from edge.mqtt.limits import packet_bytes, topic_problem
 from edge.mqtt.network import Network
 from edge.mqtt.reports import Connected, Lost, Message, Publication, Receipt, Session, Subscribed, Subscription
@@ -72,6 +73,7 @@ class Controller:
         self._receipts: dict[int, Receipt] = {}
         self._refusals: dict[str, str | None] = {}  # by filter that the broker answered: why it refused it
         self._heard = False  # anything of the device
+        self._instance = ""  # the id of its run
         self._connected: Connected | None = None
         self._lost: Lost | None = None
         self._key = config.signing_key()
@@ -209,12 +211,21 @@ class Controller:
         if obstacle is not None:
             raise BrokerError(f"{obstacle}; {self._others()}" if seen.absent and seen.lost is None else obstacle)
 
-    def _others(self) -> str:
-        """Which devices are online."""
+    def devices(self) -> list[str]:
+        """The devices that the broker knows and lets us hear of, online or not."""
         self._network.subscribe(STATUSES)
         self._wait(lambda: STATUSES in self._refusals or self._lost is not None, CONNECT_SECONDS)
         self._wait(lambda: False, LIST_SECONDS)
-        online = sorted(device for device, status in self._statuses.items() if status == "online")
+        return sorted(self._statuses)
+
+    def online_instance(self) -> str | None:
+        """The instance id of the device, "" where it gives none; None where it is not known to be online."""
+        self._wait(lambda: self._statuses.get(self.topics.device) is not None and bool(self._instance), LIST_SECONDS)
+        return self._instance if self._statuses.get(self.topics.device) == "online" else None
+
+    def _others(self) -> str:
+        """Which devices are online."""
+        online = [device for device in self.devices() if self._statuses[device] == "online"]
         return f"online are {', '.join(online[:LISTED_MAX])}" if online else "no device is online"
 
     def _wait(self, done: Callable[[], bool], seconds: float) -> None:
@@ -258,6 +269,8 @@ class Controller:
             if message.retain and message.payload and len(self._retained) < RETAINED_MAX:
                 self._retained[message.topic] = None
             self._heard |= not name.startswith("request/")
+            if name == "info":
+                self._instance = instance_of(message.payload) or ""
             self._changed.notify_all()
         if name.startswith("response/"):
             self._take_answer(name.removeprefix("response/"), message.payload)

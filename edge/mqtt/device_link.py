@@ -16,7 +16,7 @@ from edge.config import MqttConfig
 from edge.mqtt.backoff import Backoff
 from edge.mqtt.client import limits_of, topic_matches_sub
 from edge.mqtt.fair_queue import FairQueue
-from edge.mqtt.identity import client_id, instance_of
+from edge.mqtt.identity import REMEDY, client_id, instance_of
 from edge.mqtt.inbox import COUNT_MAX, Inbox, Incoming
 from edge.mqtt.journal import Journal
 from edge.mqtt.limits import BadTopic, Refusal, TooLarge, topic_problem
@@ -43,7 +43,6 @@ log = logging.getLogger("limen")
 SHARED_COUNT_MAX = 10_000
 INFO_BYTES_MAX = 10_000
 CLOSES_MAX = 3
-REMEDY = "give each device its own `device` name"
 
 
 class DeviceLink:
@@ -73,7 +72,7 @@ class DeviceLink:
         unsigned = config.signing_key() is None
         self._inbox = FairQueue(config.response_prefix, config.request_bytes_max, in_turn=unsigned)
         self._info = topics.of("info")
-        self._infos: deque[bytes] = deque(maxlen=8)  # heard on that topic
+        self._infos: deque[tuple[bytes, bool]] = deque(maxlen=8)  # heard on that topic; whether the broker kept it
         backoff = backoff or Backoff()
         self._lasting_seconds, self._settles_at = backoff.lasting_seconds, 0.0
         self._closes = 0  # in a row, by the broker, soon and with nothing under way
@@ -143,7 +142,7 @@ class DeviceLink:
     def receive(self, message: Message) -> None:
         """Take a message in, for the network thread."""
         if message.topic == self._info:
-            self._infos.append(message.payload[:INFO_BYTES_MAX])
+            self._infos.append((message.payload[:INFO_BYTES_MAX], message.retain))
         elif self.share is not None and topic_matches_sub(self.share, message.topic):
             self.shared.put(message)
         else:
@@ -236,7 +235,7 @@ class DeviceLink:
             self._settles_at, self._closes, self._network.contended = float("inf"), 0, False
             self._journal.settle()
         while self._infos:
-            self._compare_instance(self._infos.popleft())
+            self._compare_instance(*self._infos.popleft())
         self._out.pump()
 
     def _note(self, report: Report) -> None:
@@ -267,18 +266,23 @@ class DeviceLink:
             return f"{lost.text} soon, again and again: if another device is connected as '{device}', {REMEDY}"
         return f"{lost.text}; {lost.next_try}" if lost.next_try else lost.text
 
-    def _compare_instance(self, payload: bytes) -> None:
+    def _compare_instance(self, payload: bytes, kept: bool) -> None:
         """See whether another run of a device of this name published `info` since this one did.
 
         What the broker keeps of an earlier run is not that: this one must have published before, over an earlier
-        connection, and the broker must have acknowledged it.
+        connection, and the broker must have acknowledged it. Who publishes while this one is connected has another
+        client id, by another password.
         """
         own = self._states.get(self._info)
-        if own is None or not self._states.had(self._info) or self.connections < 2:
+        if own is None or not self._states.had(self._info) or (kept and self.connections < 2):
             return
         theirs, ours = instance_of(payload), instance_of(own.payload)
-        if theirs is not None and ours is not None and theirs != ours:
+        if theirs is None or ours is None or theirs == ours:
+            return
+        if self.connections > 1:
             self.foreign_instance(theirs)
+        if not kept:
+            self._journal.complain(self._info, f"another device publishes it too: {REMEDY}")
 
     def _subscriptions(self) -> tuple[Subscription, ...]:
         """What the device hears.

@@ -7,6 +7,7 @@ import msgspec
 from edge.config import MqttConfig
 
 ROUNDS = 100_000  # of PBKDF2: whoever reads ids in the broker's log learns no password from them
+REMEDY = "give each device its own `device` name"
 SECRET_DIGITS = 12  # hexadecimal: 48 bits; a device with a name of four letters has 23 characters (MQTT 3.1.1, 3.1.3.1)
 
 

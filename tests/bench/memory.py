@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 
 import click
 
+from edge.runtime.device_name import host_name
 from tests.household import Broker, Household
 
 SHARED = Path("../shared/data/clips/three_faces.mp4")
@@ -24,7 +25,11 @@ SHARED = Path("../shared/data/clips/three_faces.mp4")
 @click.option("--minutes", type=click.IntRange(1), default=10, show_default=True)
 def main(source: Path, minutes: int) -> None:
     """Print memory and pace, minute by minute."""
-    with TemporaryDirectory() as folder, Broker(Path(folder)) as broker, Household(broker.port, "door") as household:
+    with (
+        TemporaryDirectory() as folder,
+        Broker(Path(folder)) as broker,
+        Household(broker.port, host_name()) as household,
+    ):
         gallery, address = Path(folder) / "gallery.db", f"127.0.0.1:{broker.port}"
         program = [sys.executable, "-m", "edge", "--gallery", gallery, "run", "--loop"]
         device = subprocess.Popen([*program, "--source", source, "--broker", address], stderr=subprocess.DEVNULL)
