@@ -215,7 +215,7 @@ def test_the_first_five_minutes_end_in_an_event(tmp_path):
         with process([*watch, "--loop", "--broker", address], tmp_path):
             until(lambda: household.newest("status") == b"online")
             assert run(enroll, tmp_path) == "Alice: 1 template added\n"
-            event = household.next_event(0, event_type="recognized", phase="new")
+            event = household.next_event(0, event_type="recognized")  # an update, where the visit began before
     assert event["name"] == "Alice"
     (shown,) = [json.loads(block) for block in README.blocks_of("json")]
     assert event.keys() == shown.keys()
