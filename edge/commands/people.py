@@ -1,19 +1,24 @@
 """Who is enrolled: enroll, list, export, import, forget, rebuild."""
 
 import base64
+import io
 import json
+import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
-from edge.commands.options import BROKER, DEVICE, FILE, client_of, echo, end_as_by_ctrl_c, picture_text
-from edge.errors import ConfigError
+from edge.commands.folder import Outcome, enroll_pictures, people_in, table
+from edge.commands.options import BROKER, DEVICE, FILE, client_of, echo, end_as_by_ctrl_c
+from edge.errors import ConfigError, GalleryError
 from edge.storage.words import count_of
 
 if TYPE_CHECKING:
-    from edge.api.replies import ProgressReply
+    from edge.api.replies import EnrolledReply, ProgressReply
     from edge.config import Config
+    from edge.runtime.clients import Client
     from edge.system.crypto import HouseholdCipher
 
 DAYS_MAX = 3650  # as edge.api.requests; imported there, OpenCV would be too
@@ -32,8 +37,13 @@ GUIDANCE = {
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", required=False)
 @click.argument("pictures", nargs=-1, type=FILE)
+@click.option(
+    "--folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Enroll everybody of DIRECTORY/NAME/picture.jpg; status 1 if somebody was refused.",
+)
 @click.option(
     "--face",
     type=click.Choice(["only", "largest"]),
@@ -55,8 +65,9 @@ GUIDANCE = {
 @click.pass_obj
 def enroll(
     config: "Config",
-    name: str,
+    name: str | None,
     pictures: tuple[Path, ...],
+    folder: Path | None,
     broker: str | None,
     device: str | None,
     *,
@@ -68,32 +79,51 @@ def enroll(
     days: float | None,
 ) -> None:
     """Enroll NAME from PICTURES with one face each; one is enough. Pictures of somebody else are left out."""
-    from edge.api.replies import EnrolledReply
-    from edge.api.requests import EnrollImages, StartEnrollment
-    from edge.api.verbs import Request
     from edge.core.enrollment import FEWER, SAMPLES_MAX
-    from edge.runtime.clients import call
     from edge.runtime.device_name import named
 
-    if live == bool(pictures):
-        raise ConfigError("enroll takes PICTURES, or --live for the person before the camera")
+    if (folder is not None) + bool(pictures) + live != 1 or (name is None) != (folder is not None):
+        raise ConfigError("enroll takes NAME and PICTURES, NAME and --live, or --folder")
     if len(pictures) > SAMPLES_MAX:
         raise ConfigError(f"enroll takes at most {SAMPLES_MAX} PICTURES, not {len(pictures)}: {FEWER}")
     if live and broker is None and device is None:  # the camera of this machine
         device = named(config).device
     with client_of(config, broker, device, make=True) as client:
-        request: Request
         if live:
-            end_as_by_ctrl_c()
-            request = StartEnrollment.new(name=name, shots=shots, timeout_seconds=seconds, ttl_days=days, force=force)
+            enrolled = enroll_live(client, str(name), shots, seconds, days, force=force)
+            outcomes = [Outcome(enrolled.name, templates=enrolled.templates)]
         else:
-            texts = [picture_text(path, local=client.local) for path in pictures]
-            request = EnrollImages.new(name=name, images=texts, face=face, ttl_days=days, force=force)
-        enrolled = call(client, request, EnrolledReply, print_progress)
-    for picture in enrolled.left_out or ():
-        echo(f"left out {pictures[picture.image - 1]}: {picture.code}: {picture.reason}", err=True)
+            chosen = {str(name): list(pictures)} if folder is None else people_in(folder)
+            enroll_one = partial(enroll_pictures, client, face=face, days=days, force=force)
+            hidden = folder is None or not sys.stderr.isatty()
+            with click.progressbar(chosen.items(), file=io.StringIO() if hidden else sys.stderr) as people:
+                outcomes = [enroll_one(person, paths) for person, paths in people]
+    if folder is not None:
+        for line in table(outcomes):
+            echo(line)
+        if any(outcome.refused for outcome in outcomes):
+            raise click.exceptions.Exit(1)
+        return
+    (outcome,) = outcomes
+    if outcome.refused is not None:
+        raise GalleryError(outcome.refused)
+    for line in outcome.left_out:
+        echo(f"left out {line}", err=True)
     guest = f"; a guest, forgotten after {days:g} days" if days else ""
-    echo(f"{enrolled.name}: {count_of(enrolled.templates, 'template')} added{guest}")
+    echo(f"{outcome.name}: {count_of(outcome.templates, 'template')} added{guest}")
+
+
+def enroll_live(
+    client: "Client", name: str, shots: int, seconds: float, days: float | None, *, force: bool
+) -> "EnrolledReply":
+    """Samples of the person before the camera, with guidance for them."""
+    from edge.api.replies import EnrolledReply
+    from edge.api.requests import StartEnrollment
+    from edge.runtime.clients import call
+
+    end_as_by_ctrl_c()
+    request = StartEnrollment.new(name=name, shots=shots, timeout_seconds=seconds, ttl_days=days, force=force)
+    return call(client, request, EnrolledReply, print_progress)
 
 
 def print_progress(progress: "ProgressReply") -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import os
+import shutil
 import socket
 import sqlite3
 import stat
@@ -22,6 +23,7 @@ from edge.capture import open_source
 from edge.commands.main import main
 from edge.commands.people import print_progress
 from edge.config import CameraConfig, Config, FleetConfig, GalleryConfig, MqttConfig
+from edge.demo.story import ANNA, portrait
 from edge.errors import BrokerError, ConfigError
 from edge.inference.runtime import interpreter_class
 from edge.mqtt.controller import Controller
@@ -254,6 +256,55 @@ def test_a_photograph_of_a_phone_is_enrolled_and_of_several_people_the_nearest(l
     one_line(limen("enroll", "Eileen", pictures / "two.jpg"), "multiple_faces: image 1 shows 2 faces", "--face largest")
     assert limen("enroll", "Eileen", "--face", "largest", pictures / "two.jpg").exit_code == 0
     assert len(limen("identify", pictures / "two.jpg").output.splitlines()) == 2
+
+
+def somebody_else(pictures):
+    """A picture of a person of the demo."""
+    (pictures / "else.jpg").write_bytes(portrait(ANNA, 0.0))
+    return pictures / "else.jpg"
+
+
+def test_a_picture_of_somebody_else_is_left_out_and_a_name_that_is_taken_is_refused(limen, pictures):
+    one_line(limen("enroll", "Eileen", pictures / "portrait.png", somebody_else(pictures)), "are not of one person")
+    result = limen("enroll", "Eileen", pictures / "portrait.png", pictures / "else.jpg", pictures / "again.jpg")
+    assert "left out" in result.output
+    assert "else.jpg: different_person: image 2 is not of the person on the others" in result.output
+    assert result.output.endswith("Eileen: 2 templates added\n")
+    assert "already_there" in limen("enroll", "Eileen", pictures / "portrait.png").output
+    one_line(
+        limen("enroll", "eileen", pictures / "else.jpg"), "different_person: this is not the Eileen who is enrolled"
+    )
+    assert limen("enroll", "eileen", pictures / "else.jpg", "--force").output == "Eileen: 1 template added\n"
+
+
+def test_a_folder_of_people_is_enrolled_with_a_table(limen, pictures):
+    library = pictures / "library"
+    for name in ("Eileen", "Ann a", "Wall", "Empty", ".hidden"):
+        (library / name).mkdir(parents=True)
+    shutil.copy(pictures / "portrait.png", library / "Eileen")
+    shutil.copy(pictures / "again.jpg", library / "Eileen")
+    (library / "Eileen" / "notes.txt").write_text("no picture")
+    (library / "Eileen" / "._portrait.png").write_bytes(b"of another system")
+    shutil.copy(somebody_else(pictures), library / "Ann a")
+    shutil.copy(pictures / "wall.png", library / "Wall")
+    result = limen("enroll", "--folder", library)
+    assert result.exit_code == 1
+    lines = result.output.splitlines()
+    assert [line.split() for line in lines if not line.startswith("  ")] == [
+        ["name", "pictures", "templates"],
+        ["Ann", "a", "1", "1"],
+        ["Eileen", "3", "2"],
+        ["Wall", "1", "0"],
+    ]
+    assert any("notes.txt is not JPEG, PNG" in line for line in lines)
+    assert any(line.startswith("    refused: no_face: image 1 shows no face") for line in lines)
+    shutil.rmtree(library / "Wall")
+    again = limen("enroll", "--folder", library)
+    assert again.exit_code == 0
+    assert again.output.count("already_there") == 3
+    one_line(limen("enroll", "--folder", library / "Eileen"), "has no sub-folder with pictures")
+    one_line(limen("enroll", "Eileen", "--folder", library), "or --folder")
+    assert limen("people").output.startswith("Ann a  1 template")
 
 
 def test_what_cannot_be_done_is_one_line(limen, pictures, tmp_path):
