@@ -2,6 +2,7 @@
 
 import msgspec
 
+from edge.core.checkup import Finding
 from edge.core.selection import LeftOut
 from edge.core.types import PersonSummary, RecognizedFace, Stranger
 
@@ -34,6 +35,12 @@ class CancelledReply(Reply, frozen=True, kw_only=True):
     """Whose enrollment was cancelled."""
 
     name: str
+
+
+class CheckedReply(Reply, frozen=True, kw_only=True):
+    """What may be mended in the gallery; see edge.core.checkup.Finding."""
+
+    findings: list[Finding]
 
 
 class PeopleReply(Reply, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ import msgspec
 from edge.api.messages import Health
 from edge.api.replies import (
     CancelledReply,
+    CheckedReply,
     ConfigReply,
     CorrectedReply,
     EnrolledReply,
@@ -213,6 +214,11 @@ class ImportGallery(Request, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Add everybody of an export. gallery: as gallery/export gives it."""
 
     gallery: str
+
+
+@verb("gallery/check", Access.READ, CheckedReply)
+class CheckGallery(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """List what may be mended: people with one template or none, templates unlike the others, people who are alike."""
 
 
 @verb("gallery/rebuild", Access.WRITE, RebuiltReply)

@@ -210,6 +210,30 @@ def import_people(context: click.Context, file: Path) -> None:
     echo(f"{count_of(new.people, 'person')} and {count_of(new.templates, 'template')} are new{wait}")
 
 
+@people.command("check")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.pass_context
+def check_people(context: click.Context, *, as_json: bool) -> None:
+    """List what may be mended: who has one template, pictures unlike the others, people who are alike."""
+    import msgspec
+
+    from edge.api.replies import CheckedReply
+    from edge.api.requests import CheckGallery
+    from edge.runtime.clients import call
+
+    with client_of(context.obj, *asked_device(context)) as client:
+        found = call(client, CheckGallery.new(), CheckedReply)
+    if as_json:
+        echo(json.dumps(msgspec.to_builtins(found), ensure_ascii=False))
+        return
+    for one in found.findings:
+        who = one.name if one.other is None else f"{one.name} and {one.other}"
+        measured = "" if one.d is None else f" (d {one.d:.2f})"
+        echo(f"{who}: {one.kind.replace('_', ' ')}{measured}: {one.advice}")
+    if not found.findings:
+        echo("nothing to mend")
+
+
 def asked_device(context: click.Context) -> tuple[str | None, str | None]:
     """The broker and the device that `limen people` was given."""
     options = {} if context.parent is None else context.parent.params

@@ -1,10 +1,11 @@
-"""The gallery as a whole: export, import, rebuild."""
+"""The gallery as a whole: export, import, check, rebuild."""
 
 import base64
 from collections.abc import Callable
 
-from edge.api.replies import ExportedReply, ImportedReply, RebuiltReply
-from edge.api.requests import ExportGallery, ImportGallery, RebuildGallery
+from edge.api.replies import CheckedReply, ExportedReply, ImportedReply, RebuiltReply
+from edge.api.requests import CheckGallery, ExportGallery, ImportGallery, RebuildGallery
+from edge.core.checkup import check_gallery
 from edge.core.codes import Code
 from edge.errors import CipherError, GalleryError, RefusedError
 from edge.runtime.context import ANSWER_BYTES, DeviceContext, decode_base64
@@ -43,6 +44,12 @@ def import_gallery(request: ImportGallery, device: DeviceContext) -> ImportedRep
     people, templates, waiting = device.people.import_(data)
     device.recognizer.update_tracks()
     return ImportedReply(people=people, templates=templates, waiting=waiting)
+
+
+@handles(CheckGallery)
+def list_findings(_request: CheckGallery, device: DeviceContext) -> CheckedReply:
+    """What may be mended."""
+    return CheckedReply(findings=check_gallery(device.recognizer.gallery))
 
 
 @prepares(RebuildGallery)

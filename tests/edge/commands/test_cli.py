@@ -1,6 +1,7 @@
 """The commands, on real pictures; a bad input gets one line that names it."""
 
 import base64
+import json
 import os
 import shutil
 import socket
@@ -275,6 +276,17 @@ def test_a_picture_of_somebody_else_is_left_out_and_a_name_that_is_taken_is_refu
         limen("enroll", "eileen", pictures / "else.jpg"), "different_person: this is not the Eileen who is enrolled"
     )
     assert limen("enroll", "eileen", pictures / "else.jpg", "--force").output == "Eileen: 1 template added\n"
+
+
+def test_what_may_be_mended_in_the_gallery_is_listed(limen, pictures):
+    limen("enroll", "Eileen", pictures / "portrait.png")
+    assert limen("people", "check").output.startswith("Eileen: one template: two or three more pictures")
+    limen("enroll", "Eileen", somebody_else(pictures), "--force")
+    assert limen("people", "check").output.startswith("Eileen: outlier: no majority")
+    (finding,) = json.loads(limen("people", "check", "--json").output)["findings"]
+    assert (finding["kind"], finding["name"]) == ("outlier", "Eileen")
+    limen("forget", "Eileen")
+    assert limen("people", "check").output == "nothing to mend\n"
 
 
 def test_a_folder_of_people_is_enrolled_with_a_table(limen, pictures):
