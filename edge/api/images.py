@@ -15,6 +15,7 @@ RgbImage = NDArray[np.uint8]  # (H, W, 3)
 
 SENT_BYTES_MAX = 64 * 1024
 FACE_PX_MAX = 400
+SCANS_OF_LARGEST = 20  # in the largest picture that is decoded; a smaller one may have more, for the same time
 FILE_PIXELS_MAX = 200_000_000  # of a picture on the device's own disk
 FILE_BYTES_MAX = 200_000_000
 
@@ -44,6 +45,12 @@ def read_image(encoded: bytes, what: str, pixels_max: int) -> RgbImage:
         raise RefusedError(
             Code.IMAGE_TOO_LARGE,
             f"{what} is a progressive JPEG of more than {JPEG_SCANS_MAX} scans, which is the limit: save it again",
+        )
+    if header.scans * header.decoded_px > SCANS_OF_LARGEST * pixels_max:
+        raise RefusedError(
+            Code.IMAGE_TOO_LARGE,
+            f"{what} is a progressive JPEG of {size} in {header.scans} scans; in a picture of that size at most "
+            f"{SCANS_OF_LARGEST * pixels_max // header.decoded_px} are decoded: save it again",
         )
     if header.problem is not None:
         of_size = f" of {size}" if header.width_px or header.height_px else ""

@@ -188,6 +188,18 @@ def test_a_jpeg_of_too_many_scans_is_refused_before_it_is_decoded():
     assert reason == "image 3 is a progressive JPEG of more than 100 scans, which is the limit: save it again"
 
 
+def test_a_large_jpeg_may_have_fewer_scans_than_a_small_one():
+    """Time goes with pixels times scans."""
+    assert read_image(scans(20, 400, 300), "image 3", 400 * 300).shape == (300, 400, 3)
+    code, reason = refused(scans(21, 400, 300), 400 * 300)
+    assert code == "image_too_large"
+    assert reason == (
+        "image 3 is a progressive JPEG of 400x300 px in 21 scans; in a picture of that size at most 20 are decoded: "
+        "save it again"
+    )
+    assert read_image(scans(40, 400, 300), "image 3", 2 * 400 * 300).shape == (300, 400, 3)
+
+
 @pytest.mark.parametrize(
     ("data", "says"),
     [
