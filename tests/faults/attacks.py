@@ -1,19 +1,25 @@
 """Somebody at the broker attacks the device while another client asks as always: frames go on, others are answered.
 
-    python -m tests.faults.attacks [--kind flood] [--seconds 30] [--rate 1000] [--asker one|none|many]
+    python -m tests.faults.attacks [--kind flood|slow_pictures] [--seconds 30] [--rate 1000] [--asker one|none|many]
 
-flood: requests that read, at that rate. Their answers go to a ResponseTopic of the attacker's own (one), to the twin of
-the request's topic, as those of any client without MQTT 5 (none), or each to another ResponseTopic (many).
+flood: requests that read, at that rate. slow_pictures: pictures that take as long as the limits allow, two a second:
+interlaced PNG and progressive JPEG with 20 scans, of 16 megapixels. Answers go to a ResponseTopic of the attacker's
+own (one), to the twin of the request's topic, as those of any client without MQTT 5 (none), or each to another
+ResponseTopic (many).
 
 The device watches the drawn porch with somebody in it, at ten frames a second; attacker and other client are processes
-of their own. The other asks five times a second, in turn with a ResponseTopic and without. Printed are the frames of
-each second before and during the attack, the answers of both clients and the memory.
+of their own. The other asks five times a second, in turn with a ResponseTopic and without; every twentieth time it
+sends a portrait. Printed are the frames of each second before and during the attack, the answers of both clients and
+the memory.
 """
 
+import base64
 import json
 import multiprocessing
+import struct
 import threading
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,17 +29,21 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import click
+import cv2
+import numpy as np
 import paho.mqtt.client as paho
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from edge.demo.story import portrait
 from tests.faults.device import at_work, write_config
 from tests.faults.malformed import healths
 from tests.household import Broker, Household, until
 
 SHARE_MIN = 0.8  # of the frames of a second before
 OTHER_EVERY_SECONDS = 0.2
-PATIENCE_SECONDS = 3.0  # for the last answers
+PATIENCE_SECONDS = 20.0  # for the last answers
+PICTURE_EVERY_SECONDS = 0.5
 BASE = "limen/porch"
 
 
@@ -119,10 +129,50 @@ def flood(client: Client, stop: Callable[[], bool], rate: float, asker: str) -> 
         time.sleep(0.002)
 
 
+def slow_pictures(client: Client, stop: Callable[[], bool], _rate: float, asker: str) -> None:
+    """Send pictures that take long, in turn, two a second."""
+    pictures = [base64.b64encode(one).decode() for one in (interlaced_png(4000), jpeg_of_scans(4000, 20))]
+    while not stop():
+        number = client.number
+        answer_to = {"one": "1", "none": None, "many": f"{number}/1"}[asker]
+        client.ask("recognize/image", answer_to, image=pictures[number % 2])
+        time.sleep(PICTURE_EVERY_SECONDS)
+
+
+def interlaced_png(size: int) -> bytes:
+    """A flat PNG of size x size pixels in seven passes (PNG, 8.2)."""
+    rows = bytearray()
+    for left, top, across, down in ADAM7:
+        width, height = -(-(size - left) // across), -(-(size - top) // down)
+        rows += bytes(height * (1 + 3 * width))
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", size, size, 8, 2, 0, 0, 1)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+
+
+def jpeg_of_scans(size: int, scans: int) -> bytes:
+    """A flat progressive JPEG whose last scan is there again and again."""
+    flat = np.full((size, size, 3), 128, np.uint8)
+    encoded = cv2.imencode(".jpg", flat, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
+    last = encoded[encoded.rindex(b"\xff\xda") : -2]
+    return encoded[:-2] + last * (scans - encoded.count(b"\xff\xda")) + encoded[-2:]
+
+
 def ask_as_always(client: Client, stop: Callable[[], bool]) -> None:
     """Ask now and then."""
+    picture = base64.b64encode(portrait(0, look=2.0)).decode()
     while not stop():
-        client.ask("person/list", "1" if client.number % 2 else None)
+        answer_to = "1" if client.number % 2 else None
+        if client.number % 20 == 9:
+            client.ask("recognize/image", answer_to, image=picture)
+        else:
+            client.ask("person/list", answer_to)
         time.sleep(OTHER_EVERY_SECONDS)
 
 
@@ -175,7 +225,10 @@ class Attack:
         return min(second["fps"] for second in self.during) / self.usual
 
 
-def run(folder: Path, seconds: float, rate: float, asker: str) -> Attack:
+KINDS = {"flood": flood, "slow_pictures": slow_pictures}
+
+
+def run(folder: Path, seconds: float, rate: float, asker: str, kind: str = "flood") -> Attack:
     """Attack for so many seconds."""
     with Broker(folder) as broker, Household(broker.port) as household:
         config = write_config(folder, broker.port)
@@ -183,7 +236,7 @@ def run(folder: Path, seconds: float, rate: float, asker: str) -> Attack:
             until(lambda: len(household.on("health")) >= 8)
             before = healths(household)[2:]  # the first seconds are those of the start
             began, kept = len(household.on("health")), gallery_bytes(folder)
-            with at_broker(broker.port, "attacker", flood, rate, asker) as end_attacker:
+            with at_broker(broker.port, "attacker", KINDS[kind], rate, asker) as end_attacker:
                 until(lambda: len(household.on("health")) > began + seconds, 3 * seconds + 30)
                 during = healths(household)[began + 1 :]
                 attacker = end_attacker()
@@ -196,14 +249,14 @@ def gallery_bytes(folder: Path) -> int:
 
 
 @click.command()
-@click.option("--kind", type=click.Choice(["flood"]), default="flood", show_default=True)
+@click.option("--kind", type=click.Choice(list(KINDS)), default="flood", show_default=True)
 @click.option("--seconds", default=30.0, show_default=True)
 @click.option("--rate", default=1000.0, show_default=True, help="Requests a second.")
 @click.option("--asker", type=click.Choice(["one", "none", "many"]), default="one", show_default=True)
 def main(kind: str, seconds: float, rate: float, asker: str) -> None:
     """Print what happened; status 1 if a second had fewer than 80 % of the frames, or another client no answer."""
     with TemporaryDirectory() as folder:
-        attack = run(Path(folder), seconds, rate, asker)
+        attack = run(Path(folder), seconds, rate, asker, kind)
     for when, several in (("before", attack.before), ("during", attack.during)):
         fps, memory = ([second[what] for second in several] for what in ("fps", "rss_mb"))
         click.echo(f"{when}: {len(several)} s, {min(fps)} to {max(fps)} frames/s, at most {max(memory)} MB: {fps}")
