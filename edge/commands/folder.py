@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from edge.commands.options import picture_text
 from edge.errors import ConfigError, ImageError, RefusedError
+from edge.system.files import is_dir, is_file
 
 if TYPE_CHECKING:
     from edge.runtime.clients import Client
@@ -28,9 +29,9 @@ class Outcome:
 def people_in(folder: Path) -> dict[str, list[Path]]:
     """The pictures of each person, by the name of the sub-folder; hidden files are not read. Raises ConfigError."""
     found = {
-        place.name: sorted(path for path in place.iterdir() if path.is_file() and not path.name.startswith("."))
+        place.name: sorted(path for path in place.iterdir() if is_file(path) and not path.name.startswith("."))
         for place in sorted(folder.iterdir())
-        if place.is_dir() and not place.name.startswith(".")
+        if is_dir(place) and not place.name.startswith(".")
     }
     people = {name: paths for name, paths in found.items() if paths}
     if not people:

@@ -13,6 +13,7 @@ from skimage.data import astronaut
 
 from edge.config import load_config
 from edge.inference.embedder import LITE, STANDARD
+from edge.inference.model_card import card_path, cohort_path
 from edge.runtime.assembly import model_path
 
 ROOT = Path(__file__).parents[2]
@@ -75,8 +76,8 @@ def own_model(tmp_path):
     """A file of the household's own, which may go once it was taken."""
     folder = tmp_path / "usb"
     folder.mkdir()
-    for source in (LITE, LITE.with_suffix(".json")):
-        shutil.copy(source, folder / f"ours{source.suffix}")
+    for path_of in (Path, card_path, cohort_path):
+        shutil.copy(path_of(LITE), path_of(folder / "ours.tflite"))
     return folder / "ours.tflite"
 
 

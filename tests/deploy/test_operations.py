@@ -98,8 +98,8 @@ def test_every_command_of_limen_does_what_it_says(device):
                 limen(device, "forget", "Alice")
             said[line] = limen(device, *words)
     assert "1 person" in said["limen people export /dev/shm/people.limen"]
-    assert said["limen people"].startswith("Alice  2 templates")
-    assert said["limen rebuild"] == "2 templates rebuilt\n"
+    assert said["limen people"].startswith("Alice  1 template ")
+    assert said["limen rebuild"] == "1 template rebuilt\n"
     assert "  import  p_" in said["limen audit --last 20"]
 
 

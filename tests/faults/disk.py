@@ -170,17 +170,17 @@ def run(folder: Path, disk: FullDisk | ReadOnlyDisk, times: int) -> Count:
 
 
 class Porch:
-    """A client that enrolls the same picture again and again, and reads the health of the device."""
+    """A client that enrolls another picture of somebody again and again, and reads the health of the device."""
 
     def __init__(self, household: Household) -> None:
         self.household, self.asked = household, 0
         self.acknowledged: set[str] = set()
-        self.picture = base64.b64encode(portrait(VISITOR, look=2.0)).decode()
 
     def enroll(self) -> str | None:
         """Enroll once. Returns the code of the refusal; None where it is on the disk."""
         self.asked += 1
-        request = {"transaction": f"t{self.asked}", "name": "Anna", "images": [self.picture]}
+        picture = base64.b64encode(portrait(VISITOR, look=2 + self.asked / 1000)).decode()
+        request = {"transaction": f"t{self.asked}", "name": "Anna", "images": [picture]}
         answer = self.household.ask("enroll/image", request)
         if answer["status"] == "ok":
             self.acknowledged.add(hashed(answer["transaction"]))

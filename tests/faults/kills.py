@@ -42,14 +42,14 @@ class Count:
 def run(folder: Path, times: int, seed: int = 0) -> Count:
     """Kill it that often. Raises AssertionError where the database does not open clean."""
     rng, count = random.Random(seed), Count()  # noqa: S311 -- moments, not secrets
-    photo = base64.b64encode(portrait(0, look=2.0)).decode()
+    photos = [base64.b64encode(portrait(0, look=2 + number / 1000)).decode() for number in range(times * REQUESTS)]
     acknowledged: set[str] = set()
     with Broker(folder) as broker:
         config = write_config(folder, broker.port)
         for turn in tqdm(range(times), desc="kill -9", unit="kill"):
             with Household(broker.port) as household, at_work(config, household) as device:
                 for number in range(REQUESTS):
-                    request = {"transaction": f"t{turn}-{number}", "name": "Anna", "images": [photo]}
+                    request = {"transaction": f"t{turn}-{number}", "name": "Anna", "images": [photos.pop()]}
                     household.send("enroll/image", request)
                 time.sleep(rng.uniform(0, KILL_WITHIN_SECONDS))
                 device.kill()

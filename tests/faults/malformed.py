@@ -96,7 +96,7 @@ def every_kind() -> list[Bad]:
         Bad("unknown verb", "unknown_verb", "door/open", asking()),
         Bad("nobody of that name", "no_such_person", "person/remove", asking(name="Nemo")),
         Bad("a control character", "invalid", "enroll/image", asking(name="Bo\u0007b", images=[good])),
-        Bad("one good picture, one wall", "no_face", "enroll/image", enrolling(good, base64_of(wall))),
+        Bad("two walls", "no_face", "enroll/image", enrolling(base64_of(wall), base64_of(wall))),
     ]
 
 

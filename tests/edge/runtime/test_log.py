@@ -19,5 +19,5 @@ def test_the_log_names_people_where_it_is_asked_to(config, household, caplog, na
         household.next_event(0, event_type="recognized", phase="new")
         person_id = answer["data"]["person_id"]
         until(lambda: f"enrolled new {person_id}{' Eileen' if names else ''}: 1 template added" in caplog.text)
-        until(lambda: any("samples within tau" in line and person_id in line for line in caplog.text.splitlines()))
+        until(lambda: any("samples together" in line and person_id in line for line in caplog.text.splitlines()))
     assert ("Eileen" in caplog.text) == names

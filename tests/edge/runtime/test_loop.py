@@ -11,6 +11,7 @@ from skimage.data import astronaut
 
 from edge.api.discovery import discovery_topic
 from edge.capture import open_source
+from edge.core.gallery import fpir_of
 from edge.core.types import Frame
 from edge.demo.scene import Pose, with_person
 from edge.demo.scene import porch as porch_without_people
@@ -257,13 +258,14 @@ def test_recognition_is_switched_off_and_stays_off_over_a_restart(config, househ
 
 
 def test_the_rate_that_holds_is_reported_where_tau_is_not_measured_lower(config):
-    """Tau is measured down to one false match in 100,000: with 20 people, a stranger is named 20 times as often."""
+    """Tau is measured to one false match in 100,000: with 20 people, strangers are named more often than is set."""
     with Device.open(config) as device:
         lowest = device.embedder.card.fmr_min
-        assert device.fpir == config.decision.fpir == lowest
+        assert device.fpir == config.decision.fpir > fpir_of(lowest, 1)
         embeddings = np.eye(20, 128, dtype=np.float32)
         for number, embedding in enumerate(embeddings):
             device.store.add(f"Person {number}", [embedding], [np.zeros((112, 112, 3), np.uint8)])
         device.recognizer.reload()
-        assert device.recognizer.gallery.tau == pytest.approx(device.embedder.card.tau(lowest))
-        assert device.fpir == pytest.approx(1 - (1 - lowest) ** 20)
+        gallery = device.recognizer.gallery
+        assert gallery.tau == pytest.approx(gallery.thresholds.nominal(lowest))
+        assert device.fpir == fpir_of(lowest, 20) > config.decision.fpir
