@@ -58,6 +58,10 @@ NOT_RUN = {
     "python -m tests.bench.memory": "minutes",
     "python -m tests.bench.accuracy": "test_what_passes_at_the_shipped_tau_is_measured runs what it is made of",
     "python -m tests.bench.visits": "minutes; tests/training/embedder/test_visits.py plays some",
+    "limen-train evaluate embedder": "minutes; tests/integration/test_smoke.py evaluates an experiment",
+    "limen-train report embedder-lite": "minutes; tests/integration/test_smoke.py writes a report",
+    "python -m tests.bench.sets": "tests/edge/core/test_selection.py has what it counts",
+    "python -m tests.bench.verdicts": "tests/story plays by it",
     "limen-train run embedder": "hours",
     "limen-train run detector": "hours",
     "limen-train fit embedder": "hours",
@@ -83,7 +87,7 @@ SHORTER = {
     "python -m tests.bench.stills": ["--pictures", "1"],
     "python -m tests.bench.fleet_speed": ["--people", "2", "--rounds", "1"],
 }
-NEEDS_SHARED = re.compile(r"\.\./shared|tests\.bench\.(\w+_speed|footage|tracks|stills|verdicts|sets)")
+NEEDS_SHARED = re.compile(r"\.\./shared|tests\.bench\.(\w+_speed|footage|tracks|stills)")
 PROGRAMS = {
     "limen": [sys.executable, "-m", "edge"],
     "limen-train": [sys.executable, "-m", "training"],
