@@ -143,7 +143,7 @@ class Track:
         if self.verdict is None:
             return
         if self.verdict.identity is not None and self.verdict.identity not in people:
-            self.embedding = None
+            self.embedding, self._together, self._evidence = None, None, Evidence()  # no sample of theirs stays
         self.verdict = self.verdict.with_people(people)
 
     def finish(self) -> Verdict | None:

@@ -175,6 +175,14 @@ def test_nothing_is_kept_of_somebody_who_was_removed(door):
     assert door.track.finish() is None
 
 
+def test_nothing_is_kept_of_somebody_removed_whom_no_sample_alone_named(door):
+    door.see(ALICE + 65).see(ALICE - 65)
+    assert (door.said, door.track.verdict.votes) == (["p_a"], {"bob": 1, "unknown": 1})
+    door.track.update_people({"p_b": door.gallery.people["p_b"]})
+    assert door.track._evidence.samples == []
+    assert door.track.finish() is None
+
+
 def test_a_long_track_keeps_a_bounded_number_of_samples(door):
     for minute in range(10):
         door.see(ALICE + (minute % 2) * 5, 60)
