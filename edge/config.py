@@ -103,6 +103,29 @@ class StrangersConfig:
 
 
 @dataclass(frozen=True)
+class HistoryConfig:
+    """Whether visits are kept on the device, with pictures, for `event/list` and `event/get`. By default they are not.
+
+    Where they are not, the newest 100 visits of enrolled people are kept for a day, so that `event/correct` can learn
+    from them after a restart; nobody can list them, and there is none of an unknown person.
+
+    keep_hours: how long a visit is kept, of unknown people too; 0 keeps none
+    megabytes_max: of the file; the oldest visits go first
+    scene: whether a small picture of all that the camera saw is kept with a visit, with its privacy zones black
+    path: the file in which visits are kept; history.db beside the gallery if not given
+    """
+
+    keep_hours: Annotated[float, msgspec.Meta(ge=0, le=87_600)] = 0.0
+    megabytes_max: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 200
+    scene: bool = False
+    path: Path | None = None
+
+    def beside(self, gallery: Path) -> Path:
+        """The history of a device with that gallery."""
+        return self.path or gallery.with_name("history.db")
+
+
+@dataclass(frozen=True)
 class DecisionConfig:
     """When a face is recognized.
 
@@ -251,6 +274,7 @@ class Config:
     gallery: GalleryConfig = field(default_factory=GalleryConfig)
     decision: DecisionConfig = field(default_factory=DecisionConfig)
     strangers: StrangersConfig = field(default_factory=StrangersConfig)
+    history: HistoryConfig = field(default_factory=HistoryConfig)
     mqtt: MqttConfig = field(default_factory=MqttConfig)
     home_assistant: HomeAssistantConfig = field(default_factory=HomeAssistantConfig)
     fleet: FleetConfig = field(default_factory=FleetConfig)

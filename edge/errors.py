@@ -10,6 +10,7 @@ LimenError                 anything a user can cause; its text is one line that 
 +-- GalleryError           a gallery file that cannot be opened, read or written
 +-- OutboxError            an outbox that cannot be opened or written
 |   +-- OutboxInUseError   an outbox that another process has open
++-- HistoryError           a history of visits that cannot be opened, read or written
 +-- BrokerError            a broker that cannot be reached, or a device that does not answer through it
 +-- CipherError            data that was not encrypted under the household's key for this place, or was changed
 +-- RefusedError           a request that is refused, with a code of edge.core.codes
@@ -54,6 +55,10 @@ class OutboxError(LimenError):
 
 class OutboxInUseError(OutboxError):
     """An outbox that another process has open."""
+
+
+class HistoryError(LimenError):
+    """A history of visits that cannot be opened, read or written."""
 
 
 class BrokerError(LimenError):

@@ -15,6 +15,7 @@ RgbImage = NDArray[np.uint8]  # (H, W, 3)
 
 SENT_BYTES_MAX = 64 * 1024
 FACE_PX_MAX = 400
+CROP_JPEG = (cv2.IMWRITE_JPEG_QUALITY, 95)
 SCANS_OF_LARGEST = 20  # in the largest picture that is decoded; a smaller one may have more, for the same time
 FILE_PIXELS_MAX = 200_000_000  # of a picture on the device's own disk
 FILE_BYTES_MAX = 200_000_000
@@ -121,6 +122,17 @@ def face_jpeg(image: np.ndarray, box: tuple[float, float, float, float]) -> byte
     rows = slice(max(0, int((top - high / 2) * height)), int((top + 1.5 * high) * height))
     columns = slice(max(0, int((left - wide / 2) * width)), int((left + 1.5 * wide) * width))
     return small_jpeg(image[rows, columns], FACE_PX_MAX)
+
+
+def crop_jpeg(crop: np.ndarray) -> bytes:
+    """(112, 112, 3) uint8 RGB as a JPEG that encodes nearly as the crop itself does."""
+    return cv2.imencode(".jpg", crop[..., ::-1], CROP_JPEG)[1].tobytes()
+
+
+def jpeg_pixels(encoded: bytes) -> RgbImage | None:
+    """(H, W, 3) uint8 RGB of a JPEG of our own; None where it is damaged."""
+    image = cv2.imdecode(np.frombuffer(encoded, dtype=np.uint8), cv2.IMREAD_COLOR_RGB)
+    return None if image is None else image.astype(np.uint8, copy=False)
 
 
 def small_jpeg(image: np.ndarray, px_max: int) -> bytes:

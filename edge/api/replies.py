@@ -2,7 +2,9 @@
 
 import msgspec
 
+from edge.api.messages import SampleQuality
 from edge.core.checkup import Finding
+from edge.core.events import EventType, RunnerUp
 from edge.core.selection import LeftOut
 from edge.core.types import PersonSummary, RecognizedFace, Stranger
 
@@ -105,6 +107,72 @@ class CorrectedReply(Reply, frozen=True, kw_only=True):
     person_id: str | msgspec.UnsetType = msgspec.UNSET
     templates: int | msgspec.UnsetType = msgspec.UNSET
     not_: str | msgspec.UnsetType | None = msgspec.field(default=msgspec.UNSET, name="not")
+
+
+class Visit(Reply, frozen=True, kw_only=True):
+    """One visit: what its events said, or what was said of it later. A person is named as they are called now.
+
+    id: of its first event
+    event_type: as of the newest event
+    begin, end: of its first and its last event; end is null while it goes on, and where the device was stopped in it
+    clock_set: whether the device knew the time of day when it began; where false, begin and end may be far off
+    corrected: whether event/correct or unknown/label said later who it is
+    distance: see edge.core.events.Event
+    nearest: of somebody who was not recognized, the name of the nearest person, to whom distance was measured
+    quality: of the best sample; of low_quality, of the clearest one that was not good enough
+    crop, scene: whether the picture is kept
+    """
+
+    id: str
+    event_type: EventType
+    begin: str
+    end: str | None
+    clock_set: bool
+    name: str | None
+    person_id: str | None
+    stranger: str | None
+    corrected: bool
+    distance: float | None
+    tau: float | None
+    nearest: str | None
+    runner_up: RunnerUp | None
+    margin: float | None
+    votes: dict[str, int]
+    why: str
+    quality: SampleQuality | None
+    box: list[float] | None
+    faces_in_frame: int
+    model: str
+    crop: bool
+    scene: bool
+
+
+class VisitsReply(Reply, frozen=True, kw_only=True):
+    """A page of visits.
+
+    next: what to ask for `after`; left out at the end
+    crops: JPEGs in base64 by the visit's id, of those that are kept; left out where not asked for
+    """
+
+    visits: list[Visit]
+    next: str | msgspec.UnsetType = msgspec.UNSET
+    crops: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
+
+
+class VisitReply(Reply, frozen=True, kw_only=True):
+    """One visit. crop: the aligned face, scene: all that the camera saw, smaller; JPEGs in base64, or null."""
+
+    visit: Visit
+    crop: str | None
+    scene: str | None
+
+
+class RemovedVisitReply(Reply, frozen=True, kw_only=True):
+    """A receipt: which visit was deleted and overwritten, and when."""
+
+    id: str
+    at: str
+    overwritten: bool = True
 
 
 class FacesReply(Reply, frozen=True, kw_only=True):

@@ -1,5 +1,6 @@
 """What can be asked, typed: one class per verb, with its access, its reply and its codes."""
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
@@ -20,9 +21,12 @@ from edge.api.replies import (
     PurgedReply,
     RebuiltReply,
     RemovedReply,
+    RemovedVisitReply,
     RenamedReply,
     SnapshotReply,
     StrangersReply,
+    VisitReply,
+    VisitsReply,
 )
 from edge.api.verbs import VERBS as VERBS  # noqa: PLC0414 -- complete once this module is imported
 from edge.api.verbs import Access, Request, verb
@@ -31,10 +35,12 @@ from edge.core.enrollment import SAMPLES_MAX
 from edge.core.names import NAME_BYTES_MAX
 
 DAY_SECONDS, DAYS_MAX = 86_400.0, 3650
+VISITS_PAGE, VISITS_PAGE_MAX = 50, 200
 PAGE_MAX = 1000  # people in one answer: with short names, some 140 kB
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_BYTES_MAX)]
 Images = Annotated[list[str], msgspec.Meta(min_length=1, max_length=SAMPLES_MAX)]
 Days = Annotated[float, msgspec.Meta(gt=0, le=DAYS_MAX)]
+Time = Annotated[datetime, msgspec.Meta(tz=True)]
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 PICTURE_CODES = (Code.NOT_BASE64, Code.NOT_AN_IMAGE, Code.IMAGE_TOO_LARGE, Code.IMAGE_BROKEN)
@@ -177,9 +183,45 @@ class PurgeStrangers(Request, frozen=True, forbid_unknown_fields=True, kw_only=T
     id: Id | None = None
 
 
+@verb("event/list", Access.READ, VisitsReply, Code.HISTORY_OFF, Code.NO_SUCH_PERSON)
+class ListVisits(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """List the visits that are kept, the newest first, page by page.
+
+    since, until: when a visit began, from the one and before the other; name: of a person; stranger: a stranger_id
+    kind: the event_type; limit: of a page, which has fewer where the broker takes no more
+    after: `next` of the page before; crops: whether the page has the crops too
+    """
+
+    since: Time | msgspec.UnsetType = msgspec.UNSET
+    until: Time | msgspec.UnsetType = msgspec.UNSET
+    name: Name | msgspec.UnsetType = msgspec.UNSET
+    stranger: Id | msgspec.UnsetType = msgspec.UNSET
+    kind: Literal["recognized", "unknown", "ignored", "low_quality"] | msgspec.UnsetType = msgspec.UNSET
+    limit: Annotated[int, msgspec.Meta(ge=1, le=VISITS_PAGE_MAX)] = VISITS_PAGE
+    after: Annotated[str, msgspec.Meta(max_length=20, pattern="^[0-9]+$")] | msgspec.UnsetType = msgspec.UNSET
+    crops: bool = False
+
+
+@verb("event/get", Access.READ, VisitReply, Code.HISTORY_OFF, Code.NO_SUCH_EVENT)
+class GetVisit(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Get one visit with its pictures, smaller ones where the broker takes no more. id: of any event of the visit."""
+
+    id: Id
+
+
+@verb("event/remove", Access.WRITE, RemovedVisitReply, Code.HISTORY_OFF, Code.NO_SUCH_EVENT)
+class RemoveVisit(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Remove one visit: it is deleted and overwritten with its pictures. id: of any event of the visit."""
+
+    id: Id
+
+
 @verb("event/correct", Access.WRITE, CorrectedReply, Code.NO_SUCH_EVENT, Code.NO_LOOK, Code.NOT_NAMED)
 class CorrectEvent(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Say who an event was of; null: nobody who is enrolled. id: of one of the newest events with a sample."""
+    """Say who an event was of; null: nobody who is enrolled.
+
+    id: of an event of a visit that is kept, or of one of the newest 100 events with a sample since the device started
+    """
 
     id: Id
     name: Name | None

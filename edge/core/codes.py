@@ -59,7 +59,8 @@ class Code(StrEnum):
     NOT_OVERWRITTEN = "not_overwritten", "Removed, but the file's log still holds what was removed."
     STRANGERS_NOT_KEPT = "strangers_not_kept", "Strangers are not kept: strangers.keep_days is 0."
     NO_SUCH_STRANGER = "no_such_stranger", "No stranger with this id is kept."
-    NO_SUCH_EVENT = "no_such_event", "No event with this id can be corrected."
+    NO_SUCH_EVENT = "no_such_event", "No event with this id is kept."
+    HISTORY_OFF = "history_off", "No visits are kept: history.keep_hours is 0."
     NO_LOOK = "no_look", "The event has no sample that could become a template."
     NOT_NAMED = "not_named", "The event named nobody who is enrolled now."
     # about live enrollment

@@ -29,13 +29,17 @@ class Event:
                 "enrolled" or "forgotten" of a person
     phase:      "new" once per track, "update" when the identity changes, "end" when the track is gone
     at:         seconds on the clock of the frames; not on the wire
-    distance, tau, runner_up, margin: of the best sample that supports the verdict
+    distance: of all samples together; of somebody recognized to that person, otherwise to the nearest person, whom the
+                event does not name: it is not them
+    tau, runner_up, margin: of the same comparison; whom else it might be, and how much farther they are, is said of
+                somebody recognized alone
     stranger:   the id of a stranger who is kept
     votes:      how many samples support whom, "unknown" for nobody
     quality:    of that best sample
     box:        left, top, width, height as shares of the picture
     sample:     the clearest sample that supports the verdict, from which a correction learns; not on the wire
     in_frame:   the face is in the newest frame, where box says; not on the wire
+    nearest_id: to whom distance was measured; not on the wire
     """
 
     event_type: EventType
@@ -56,12 +60,15 @@ class Event:
     faces_in_frame: int = 0
     sample: Sample | None = None
     in_frame: bool = True
+    nearest_id: str | None = None
 
 
 def verdict_event(track: Track, verdict: Verdict, phase: Phase, frame: Frame, faces_in_frame: int) -> Event:
     """The event of a verdict."""
     match, person = verdict.match, verdict.person
     distance, tau, runner_up, margin = measured(match)
+    if person is None:  # the next after somebody who is not named would be taken for the nearest
+        runner_up = margin = None
     return Event(
         event_type=event_type_of(person, track.stranger),
         phase=phase,
@@ -80,6 +87,7 @@ def verdict_event(track: Track, verdict: Verdict, phase: Phase, frame: Frame, fa
         box=normalized_box(track.face.box, frame.best.shape),
         faces_in_frame=faces_in_frame,
         sample=verdict.sample,
+        nearest_id=None if match.nearest is None else match.nearest.person_id,
     )
 
 

@@ -31,7 +31,8 @@ class PersonChanges(TypedDict, total=False):
 class People:
     """The people of a gallery and their store; strangers too, where they are kept.
 
-    stores: everything on the disk that can hold something of a person, asked in turn when one is removed
+    stores: everything in the gallery's file that can hold something of a person, asked in turn when one is removed
+    outside: what takes note of a removal, here or elsewhere, and erases once it is on the disk
 
     Every method that takes a name raises RefusedError with no_such_person where nobody has it, and with invalid where
     it also cannot be a name. Whoever has such a name, of an earlier release, can be found and renamed or removed.
@@ -41,6 +42,7 @@ class People:
         self.gallery, self.store = gallery, store
         self.strangers = None if strangers is None else Strangers(gallery.empty(), strangers)
         self.stores: list[PersonStore] = [store] if strangers is None else [store, strangers]
+        self.outside: list[PersonStore] = []
 
     def reload(self, *, rolled_back: bool = False) -> None:
         """Read the store again; of somebody removed elsewhere, nothing stays as a stranger.
@@ -50,14 +52,13 @@ class People:
         people, templates = self.store.load()
         gone = self.gallery.people.keys() - {person.person_id for person in people}
         kept = {template.template_id for template in templates} if gone else set[str]()
-        lost = [
-            embedding
-            for person_id in gone
-            for template_id, embedding in zip(
-                self.gallery.template_ids(person_id), self.gallery.embeddings_of(person_id), strict=True
-            )
-            if template_id not in kept
-        ]
+        lost = list[np.ndarray]()
+        for person_id in gone:
+            own = self._embeddings_but(person_id, kept)
+            lost += own
+            if own and not rolled_back:
+                for place in self.outside:
+                    place.erase_person(person_id, self.gallery.people[person_id].name, np.stack(own))
         self.gallery.fill(people, templates)
         self.store.erase_within = self.gallery.tau
         if self.strangers is None:
@@ -66,6 +67,11 @@ class People:
         if lost and not rolled_back:
             with suppress(GalleryError):
                 self.strangers.remove_like(np.stack(lost))
+
+    def _embeddings_but(self, person_id: str, kept: set[str]) -> list[np.ndarray]:
+        """The embeddings of a person's templates, but for those with these ids."""
+        own = zip(self.gallery.template_ids(person_id), self.gallery.embeddings_of(person_id), strict=True)
+        return [embedding for template_id, embedding in own if template_id not in kept]
 
     def summaries(self, newest: int | None = None) -> list[PersonSummary]:
         """Everybody, or so many of those enrolled last, in the order of enrollment."""
@@ -229,7 +235,7 @@ class People:
     def _remove(self, person: Person) -> Removed:
         embeddings = self.gallery.embeddings_of(person.person_id)
         removed = self.store.remove(person)
-        for store in self.stores:
+        for store in [*self.stores, *self.outside]:
             store.erase_person(person.person_id, person.name, embeddings)
         self._refresh({person.person_id} | self.gallery.denied)
         if self.strangers is not None:

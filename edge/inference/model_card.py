@@ -87,6 +87,11 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     toolchain: dict[str, str]
     command: str
 
+    @property
+    def short_name(self) -> str:
+        """The model, for people: name@sha."""
+        return f"{self.name}@{self.sha256[:8]}"
+
 
 class EmbedderCard(Card, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The card of an embedder."""

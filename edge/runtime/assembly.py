@@ -17,6 +17,7 @@ from edge.inference import embedder as embedders
 from edge.inference.cohort import thresholds_of
 from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
+from edge.runtime.history import History
 from edge.storage.gallery import SqliteGallery
 from edge.storage.strangers import SqliteStrangers
 from edge.system.files import exists
@@ -38,7 +39,7 @@ def model_path(kind: str, name: str) -> Path:
 
 @dataclass(frozen=True)
 class Device:
-    """Models, gallery and recognizer; a context manager that closes the gallery.
+    """Models, gallery, recognizer and history; a context manager that closes the files.
 
     times: how long each stage of a frame takes
     """
@@ -48,6 +49,7 @@ class Device:
     store: SqliteGallery
     recognizer: Recognizer
     times: StageTimes
+    history: History
 
     @classmethod
     def open(cls, config: Config, *, make: bool = True) -> Self:
@@ -90,8 +92,10 @@ class Device:
             )
             # Strangers are erased also where they are not kept now, but an earlier configuration kept them.
             recognizer.people.stores = [store, SqliteStrangers(store), store.answers, store.audit, store.nonces]
+            history = History(config, recognizer.gallery, store.clock, embedder)
+            recognizer.people.outside = [history]
             opened.pop_all()
-        return cls(detector, embedder, store, recognizer, times)
+        return cls(detector, embedder, store, recognizer, times, history)
 
     def __enter__(self) -> Self:
         return self
@@ -100,13 +104,14 @@ class Device:
         self.close()
 
     def close(self) -> None:
-        """Close the gallery."""
+        """Close the history and the gallery."""
+        self.history.close()
         self.store.close()
 
     @property
     def model(self) -> str:
         """The embedder, for people: name@sha."""
-        return f"{self.embedder.card.name}@{self.embedder.card.sha256[:8]}"
+        return self.embedder.card.short_name
 
     @property
     def clock_set(self) -> bool:

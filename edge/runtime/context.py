@@ -2,9 +2,11 @@
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
+from itertools import accumulate
 
+import msgspec
 import numpy as np
 
 from edge.api.images import FILE_PIXELS_MAX, read_image
@@ -19,6 +21,7 @@ from edge.core.recognizer import Recognizer
 from edge.core.types import Frame
 from edge.errors import RefusedError
 from edge.runtime.assembly import Device
+from edge.runtime.history import History
 from edge.storage.gallery import SqliteGallery
 from edge.system.clock import NOT_SET_REMEDY
 from edge.system.crypto import ARCHIVE, HouseholdCipher
@@ -53,6 +56,11 @@ class DeviceContext:
     def store(self) -> SqliteGallery:
         """The gallery's file."""
         return self.device.store
+
+    @property
+    def history(self) -> History:
+        """The visits that are kept."""
+        return self.device.history
 
     def now(self) -> float:
         """Seconds since 1970. Raises RefusedError with clock_not_set."""
@@ -98,8 +106,8 @@ class DeviceContext:
         return HouseholdCipher(key, ARCHIVE)
 
     def event(self, event_id: str) -> Event:
-        """An event of this run. Raises RefusedError with no_such_event."""
-        raise not_running(f"event {event_id} can be corrected")
+        """An event that can be corrected. Raises RefusedError with no_such_event."""
+        return self.history.event(event_id)
 
     def frame(self) -> Frame:
         """The newest frame. Raises RefusedError with no_frame, snapshot_off or recognition_off."""
@@ -117,6 +125,14 @@ class DeviceContext:
 def not_running(what: str) -> RefusedError:
     """The refusal of what only a running device can do."""
     return RefusedError(Code.NOT_RUNNING, f"{what} of a running device alone: ask it with --broker")
+
+
+def fitting(entries: Sequence[object], bytes_max: int | None) -> int:
+    """How many of the entries of a page an answer of that size holds; one in any case."""
+    if bytes_max is None:
+        return len(entries)
+    sizes = accumulate(len(msgspec.json.encode(entry)) + 1 for entry in entries)  # each with a comma
+    return max(1, sum(size <= bytes_max - ANSWER_BYTES for size in sizes)) if entries else 0
 
 
 def decode_base64(text: str, what: str) -> bytes:

@@ -33,6 +33,9 @@ TABLES = {
     "setting": "holds settings of the device",
     "event": "outbox: events about the person are deleted, and the name is taken out of the others",
     "lost": "outbox: a count",
+    "visit": "history: deleted with the person, also where nobody was named and the sample is like a template",
+    "visit_event": "history: deleted with the visit",
+    "visit_picture": "history: deleted with the visit; a scene also where the person may be in the background",
     "sqlite_sequence": "SQLite's own: counters",
 }
 

@@ -66,6 +66,7 @@ class DeviceLoop:
         self.dispatcher = Dispatcher(self.running, self.link, self.publisher.publish_people)
         if not config.strangers.keep_days:
             self._purge_strangers()
+        device.history.start()
         self.watchdog = Watchdog()
         self._health_at = self._expire_at = self._requests_from = 0.0
         self._gallery_changed = False  # another process wrote into the gallery since it was read
@@ -86,6 +87,7 @@ class DeviceLoop:
         """
         self.running.source = source
         with ExitStack() as closing:
+            closing.callback(self.device.history.close)
             closing.callback(self.outbox.close)
             closing.callback(self.publisher.drop_delivered)
             closing.callback(self.link.stop)
@@ -117,6 +119,7 @@ class DeviceLoop:
             self._gallery_changed = True
             self._reload_gallery()
         self.publisher.deliver()
+        self.device.history.tick()
         frame = source.read(READ_SECONDS)
         if frame is not None:
             self._process(frame)
@@ -133,7 +136,7 @@ class DeviceLoop:
             events = self.device.recognizer.process(frame)
         self._feed_watchdog()
         for event in events:
-            self.publisher.publish(event)
+            self.publisher.publish(event, frame)
             self._publish_picture(event, frame)
 
     def _publish_picture(self, event: Event, frame: Frame) -> None:

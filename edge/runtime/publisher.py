@@ -25,7 +25,7 @@ from edge.config import Config
 from edge.core.codes import Code
 from edge.core.events import Event, person_event
 from edge.core.evidence import UNKNOWN
-from edge.core.types import Person
+from edge.core.types import Frame, Person
 from edge.errors import OutboxError, RefusedError
 from edge.inference.runtime import interpreter_class
 from edge.mqtt.device_link import INFLIGHT_MAX, DeviceLink, Outgoing
@@ -64,15 +64,20 @@ class EventPublisher:
             {
                 "the outbox": self._redact_outbox,
                 "the samples of recent events": self._clear_recent,
+                "the history": device.history.erase,
                 "the broker": self._update_topics,
             }
         )
         self._redaction_due = True  # somebody may have been removed while this did not run
         self._redacted()
 
-    def publish(self, event: Event) -> None:
-        """Send an event, and update who is present."""
-        ts = self._send(event)
+    def publish(self, event: Event, frame: Frame | None = None) -> str:
+        """Send an event, keep it in the history, and update who is present. frame: the newest. Returns the id."""
+        event_id, ts = self._send(event, frame)
+        self._update_presence(event, ts)
+        return event_id
+
+    def _update_presence(self, event: Event, ts: str) -> None:
         if event.event_type == "low_quality" or event.track is None:
             return
         if event.phase == "end" or (event.event_type == "ignored" and event.person_id is None):
@@ -85,16 +90,21 @@ class EventPublisher:
         self._publish_presence()
 
     def event(self, event_id: str) -> Event:
-        """One of the newest events of this run with a sample. Raises RefusedError with no_such_event."""
-        if event_id not in self._recent:
+        """One of the newest events with a sample, or one that is kept. Raises RefusedError with no_such_event."""
+        if event_id in self._recent:
+            return self._recent[event_id]
+        try:
+            return self._device.history.event(event_id)
+        except RefusedError as refusal:
+            if refusal.code != Code.NO_SUCH_EVENT:
+                raise
             raise RefusedError(
                 Code.NO_SUCH_EVENT,
-                f"none of the newest {CORRECTABLE_MAX} events with a sample since the device started is {event_id}",
-            )
-        return self._recent[event_id]
+                f"{refusal}, nor has it a sample among the newest {CORRECTABLE_MAX} since the device started",
+            ) from refusal
 
-    def _send(self, event: Event) -> str:
-        """Have the outbox number an event and keep it until it is delivered; returns its time."""
+    def _send(self, event: Event, frame: Frame | None = None) -> tuple[str, str]:
+        """Have the outbox number an event and keep it until it is delivered; returns its id and time."""
         self.published += 1
         now = time.time()
         ts, clock_set = rfc3339(now), self._device.clock_set
@@ -108,13 +118,14 @@ class EventPublisher:
         self._deadlines[entry.seq] = time.monotonic() + expiry_seconds
         if event.sample is not None:
             self._recent[entry.event_id] = event
+        self._device.history.note(entry.event_id, now, clock_set, event, frame)
         self.deliver()
         # Ids, and names where that is asked for: nobody can be erased from the system's journal.
         who = event.event_type if event.person_id is None else event.person_id
         if self._config.log.names and event.name is not None:
             who = f"{who} {event.name}"
         log.info("%s %s %s: %s", event.track or event.event_type, event.phase, who, event.why)
-        return ts
+        return entry.event_id, ts
 
     def deliver(self) -> None:
         """Hand waiting events to the link, a few at a time, and drop what the broker acknowledged."""

@@ -1,7 +1,6 @@
 """What changes people, and what an event was really of."""
 
 from dataclasses import asdict
-from itertools import accumulate
 
 import msgspec
 
@@ -9,9 +8,8 @@ from edge.api.replies import CorrectedReply, EnrolledReply, PeopleReply, PersonR
 from edge.api.requests import PAGE_MAX, CorrectEvent, ListPeople, MergePeople, RemovePerson, RenamePerson, SetPerson
 from edge.core.codes import Code
 from edge.core.people import PersonChanges
-from edge.core.types import PersonSummary
 from edge.errors import RefusedError
-from edge.runtime.context import ANSWER_BYTES, DeviceContext
+from edge.runtime.context import DeviceContext, fitting
 from edge.runtime.handlers.enrollment import enrolled_reply
 from edge.runtime.handlers.registry import handles
 
@@ -29,14 +27,6 @@ def list_people(request: ListPeople, device: DeviceContext) -> PeopleReply:
     )
 
 
-def fitting(people: list[PersonSummary], bytes_max: int | None) -> int:
-    """How many of them an answer of that size holds; one in any case."""
-    if bytes_max is None:
-        return len(people)
-    sizes = accumulate(len(msgspec.json.encode(person)) + 1 for person in people)  # each with a comma
-    return max(1, sum(size <= bytes_max - ANSWER_BYTES for size in sizes)) if people else 0
-
-
 @handles(RenamePerson)
 def rename_person(request: RenamePerson, device: DeviceContext) -> RenamedReply:
     """Another name."""
@@ -47,7 +37,10 @@ def rename_person(request: RenamePerson, device: DeviceContext) -> RenamedReply:
 @handles(MergePeople)
 def merge_people(request: MergePeople, device: DeviceContext) -> EnrolledReply:
     """Two names of one person become one."""
-    return enrolled_reply(device.people.merge(request.name, request.into))
+    before = device.people.summary(request.name).person_id
+    enrolled = device.people.merge(request.name, request.into)
+    device.history.merge(before, enrolled.person_id)
+    return enrolled_reply(enrolled)
 
 
 @handles(SetPerson)
@@ -76,6 +69,7 @@ def remove_person(request: RemovePerson, device: DeviceContext) -> RemovedReply:
 def correct_event(request: CorrectEvent, device: DeviceContext) -> CorrectedReply:
     """Learn who an event was of."""
     enrolled, wrong = device.people.correct(device.event(request.id), request.name)
+    device.history.correct(request.id, None if enrolled is None else enrolled.person_id)
     if enrolled is None:
         return CorrectedReply(name=None, not_=None if wrong is None else wrong.name)
     return CorrectedReply(name=enrolled.name, person_id=enrolled.person_id, templates=enrolled.templates)

@@ -16,7 +16,9 @@ def list_strangers(_request: ListStrangers, device: DeviceContext) -> StrangersR
 @handles(LabelStranger)
 def label_stranger(request: LabelStranger, device: DeviceContext) -> EnrolledReply:
     """Enroll a stranger."""
-    return enrolled_reply(device.people.label_stranger(request.id, request.name))
+    enrolled = device.people.label_stranger(request.id, request.name)
+    device.history.name_stranger(request.id, enrolled.person_id)
+    return enrolled_reply(enrolled)
 
 
 @handles(IgnoreStranger)
@@ -29,4 +31,6 @@ def ignore_stranger(request: IgnoreStranger, device: DeviceContext) -> IgnoredRe
 @handles(PurgeStrangers)
 def purge_strangers(request: PurgeStrangers, device: DeviceContext) -> PurgedReply:
     """Remove one stranger, or all."""
-    return PurgedReply(strangers=device.people.purge_strangers(request.id))
+    purged = device.people.purge_strangers(request.id)
+    device.history.remove_strangers([stranger.stranger_id for stranger in device.people.kept_strangers().list()])
+    return PurgedReply(strangers=purged)

@@ -9,6 +9,7 @@ import pytest
 from edge.api.redaction import without_person
 from edge.core.replication import Revision
 from edge.storage.gallery import SqliteGallery
+from edge.storage.history import SqliteHistory
 from edge.storage.outbox import Outbox
 from edge.storage.replication import SqliteReplication
 from edge.storage.strangers import SqliteStrangers
@@ -20,7 +21,7 @@ CROP = np.random.default_rng(1).integers(0, 256, (112, 112, 3), dtype=np.uint8)
 PIECE = b"Unmistakable"
 TABLES = {
     "person", "template", "negative", "stranger", "stranger_template", "answer", "setting", "audit", "nonce",
-    "revision", "event", "lost", "sqlite_sequence",
+    "revision", "event", "lost", "visit", "visit_event", "visit_picture", "sqlite_sequence",
 }  # fmt: skip
 
 
@@ -41,9 +42,10 @@ def outbox(tmp_path):
         yield outbox
 
 
-def test_a_table_that_is_not_known_here_fails(db, outbox):
+def test_a_table_that_is_not_known_here_fails(db, outbox, tmp_path):
     """Of a new table, say in its store and in edge.runtime.erasure how it is erased, or why it holds nothing."""
-    assert tables(db) | tables(outbox) == TABLES
+    with closing(SqliteHistory(tmp_path / "history.db", MODEL)) as history:
+        assert tables(db) | tables(outbox) | tables(history) == TABLES
 
 
 def event(name, person_id, **more):

@@ -1,0 +1,110 @@
+"""What an event says as it is stored, by ids, and as it is told again, by names; and its pictures."""
+
+import msgspec
+
+from edge.api.images import crop_jpeg, small_jpeg
+from edge.api.messages import SampleQuality, event_message
+from edge.api.replies import Visit
+from edge.core.events import Event, RunnerUp
+from edge.core.evidence import UNKNOWN
+from edge.core.gallery import Gallery
+from edge.core.types import Frame, Sample
+from edge.storage.visits import Pictures, StoredVisit
+from edge.system.clock import rfc3339
+
+SCENE_PX = 480
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What an event said, as it is stored; people by their ids."""
+
+    distance: float | None
+    tau: float | None
+    nearest: str | None
+    runner_up: RunnerUp | None
+    margin: float | None
+    votes: dict[str, int]
+    why: str
+    quality: SampleQuality | None
+    box: list[float] | None
+    faces_in_frame: int
+    model: str
+
+
+class Words:
+    """Turns names into ids, and ids into the names that people have now."""
+
+    def __init__(self, gallery: Gallery, model: str) -> None:
+        self._gallery, self._model = gallery, model
+
+    def told(self, event: Event) -> bytes:
+        """What an event says, as JSON, with ids in the place of names."""
+        message = event_message(event, "", 0, "", self._model)
+        runner_up = None if message.runner_up is None else self._id_of(message.runner_up.name)
+        told = Told(
+            distance=message.distance,
+            tau=message.tau,
+            nearest=event.nearest_id if event.person_id is None else None,
+            runner_up=None
+            if runner_up is None or message.runner_up is None
+            else RunnerUp(runner_up, message.runner_up.distance),
+            margin=message.margin,
+            votes={self._id_of(name) or UNKNOWN: count for name, count in message.votes.items()},
+            why=message.why,
+            quality=message.quality,
+            box=message.box,
+            faces_in_frame=message.faces_in_frame,
+            model=message.model,
+        )
+        return msgspec.json.encode(told)
+
+    def _id_of(self, name: str) -> str | None:
+        person = None if name == UNKNOWN else self._gallery.find(name)
+        return None if person is None else person.person_id
+
+    def _name_of(self, person_id: str | None) -> str | None:
+        person = None if person_id is None else self._gallery.people.get(person_id)
+        return None if person is None else person.name
+
+    def visit(self, stored: StoredVisit) -> Visit:
+        """A stored visit, with names."""
+        told = msgspec.json.decode(stored.told, type=Told)
+        runner_up = None if told.runner_up is None else self._name_of(told.runner_up.name)
+        names = {one: UNKNOWN if one == UNKNOWN else self._name_of(one) for one in told.votes}
+        return Visit(
+            id=stored.visit_id,
+            event_type=stored.kind,
+            begin=rfc3339(stored.begun),
+            end=None if stored.ended is None else rfc3339(stored.ended),
+            clock_set=stored.clock_set,
+            name=self._name_of(stored.person_id),
+            person_id=stored.person_id,
+            stranger=stored.stranger,
+            corrected=stored.corrected,
+            distance=told.distance,
+            tau=told.tau,
+            nearest=self._name_of(told.nearest),
+            runner_up=None
+            if runner_up is None or told.runner_up is None
+            else RunnerUp(runner_up, told.runner_up.distance),
+            margin=None if runner_up is None else told.margin,
+            votes={name: told.votes[one] for one, name in names.items() if name is not None},
+            why=told.why,
+            quality=told.quality,
+            box=told.box,
+            faces_in_frame=told.faces_in_frame,
+            model=told.model,
+            crop=stored.crop,
+            scene=stored.scene,
+        )
+
+
+def has_scene(event: Event) -> bool:
+    """Whether the newest frame shows whom the event is of, who was looked at well enough."""
+    return event.phase != "end" and event.in_frame and event.event_type != "low_quality"
+
+
+def encoded(sample: Sample | None, frame: Frame | None) -> Pictures:
+    """As JPEGs."""
+    scene = None if frame is None else small_jpeg(frame.best, SCENE_PX)
+    return Pictures(scene=scene) if sample is None else Pictures(sample.embedding, crop_jpeg(sample.crop), scene)
