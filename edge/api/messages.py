@@ -141,6 +141,7 @@ class Health(Message, frozen=True):
     set_aside: messages that were not sent because the broker takes none like them
     refused_requests: requests for which there was no room, beside those that were answered `busy`
     fleet: null where the gallery is not shared
+    history_problem: why visits are not written, or null
     """
 
     fps: float
@@ -162,6 +163,7 @@ class Health(Message, frozen=True):
     set_aside: int
     refused_requests: int
     fleet: ReplicationHealth | None
+    history_problem: str | None = None
 
 
 class GalleryMessage(Message, frozen=True):

@@ -36,6 +36,7 @@ TABLES = {
     "visit": "history: deleted with the person, also where nobody was named and the sample is like a template",
     "visit_event": "history: deleted with the visit",
     "visit_picture": "history: deleted with the visit; a scene also where the person may be in the background",
+    "visit_erasure": "history: numbers of visits that are not erased yet",
     "sqlite_sequence": "SQLite's own: counters",
 }
 

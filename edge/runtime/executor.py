@@ -75,7 +75,7 @@ def finish_erasure(request: Request, device: DeviceContext, removed: dict[str, s
         leave_tombstones,
         lambda: checkpoint(request, device),
         lambda: erase_from_outbox(device.config, removed),
-        lambda: device.history.erase(removed, {}) if removed else None,
+        lambda: device.history.erase(removed, {}, None) if removed else None,
     ):
         try:
             step()

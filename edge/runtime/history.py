@@ -1,12 +1,10 @@
-"""The visits that a device keeps: written by a thread of their own, in batches, so that no frame waits for the disk."""
+"""The visits that a device keeps, and tells to whoever may ask."""
 
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from concurrent.futures import Future
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -21,99 +19,74 @@ from edge.core.types import Frame, Sample
 from edge.errors import HistoryError, RefusedError
 from edge.inference.embedder import Embedder
 from edge.runtime.bounded import BoundedDict
+from edge.runtime.history_file import HistoryFile
 from edge.runtime.visits import Words, encoded, has_scene
 from edge.storage.history import SqliteHistory
 from edge.storage.visits import Bounds, Note, Pictures, StoredVisit, Wanted
 from edge.system.clock import Clock
-from edge.system.files import exists
 
 log = logging.getLogger("limen")
 
 WRITE_EVERY_SECONDS = 5.0
-WAITING_MAX = 64  # notes that wait to be encoded, with their frames, or to be written
+ANSWER_SECONDS = 2.0  # that the frame loop waits for the file
+SHORTLY_SECONDS = 0.5  # that it waits for what nobody asked for
 RETRY_SECONDS = 30.0
 PURGE_EVERY_SECONDS = 600.0
 TRACKS_MAX = 1000
-SCENE_PX = 480
 SAMPLES_KEPT = 100  # visits of enrolled people that can be corrected where no history is kept
 SAMPLES_KEPT_SECONDS = 86_400.0
 HOUR_SECONDS, MEGABYTE = 3600.0, 1_000_000
 T = TypeVar("T")
 
 
-@dataclass
-class Removal:
-    """What is to be erased, and was not yet. like: (L, D) float32 each, templates of people by their ids."""
-
-    like: dict[str, np.ndarray]
-    due: bool = False
-    retry_at: float = 0.0
-
-
 class History:
-    """The visits of one device. Methods are called by the frame loop's thread; the file is owned by another.
+    """The visits of one device. Its methods are for the frame loop's thread, or that of a command.
 
     on: whether visits are kept for the household; otherwise samples alone, for event/correct
     problem: why visits are not written, or None
-    dropped: how many notes were dropped because the disk was too slow
     """
 
     def __init__(self, config: Config, gallery: Gallery, clock: Clock, embedder: Embedder) -> None:
-        self._config, self._path = config.history, config.history.beside(config.gallery.path)
         self._gallery, self._clock, self._embedder = gallery, clock, embedder
         self.on = config.history.keep_hours > 0
-        self.problem: str | None = None
-        self.dropped = 0
+        self._scenes = self.on and config.history.scene
+        bounds = Bounds(config.history.keep_hours * HOUR_SECONDS, config.history.megabytes_max * MEGABYTE)
+        if not self.on:
+            bounds = replace(bounds, seconds=SAMPLES_KEPT_SECONDS, visits=SAMPLES_KEPT, named_alone=True)
+        path = config.history.beside(config.gallery.path)
+        self._file = HistoryFile(path, embedder.card.sha256, bounds)
         self._words = Words(gallery, embedder.card.short_name)
-        self._worker: ThreadPoolExecutor | None = None
-        self._file: SqliteHistory | None = None  # the worker's
-        self._notes: deque[Note] = deque()  # the worker's
+        self.problem: str | None = None
         self._visits = BoundedDict[str, str](TRACKS_MAX)  # the id of each track's first event
-        self._encoding: deque[Future[None]] = deque()
-        self._writing: Future[None] | None = None
         self._unwritten = False
+        self._working: Future[None] | None = None  # on what takes its time, and nobody waits for
         self._write_at = self._purge_at = 0.0
-        self._removal = Removal({})
-
-    @property
-    def bounds(self) -> Bounds:
-        """How much is kept."""
-        most = self._config.megabytes_max * MEGABYTE
-        if self.on:
-            return Bounds(self._config.keep_hours * HOUR_SECONDS, most)
-        return Bounds(SAMPLES_KEPT_SECONDS, most, SAMPLES_KEPT)
+        self._removed: dict[str, np.ndarray] = {}  # (L, D) float32, templates of people by their ids
+        self._erasing: set[str] = set()  # of them, whom the work is about
+        self._erase_at: float | None = None  # on the monotonic clock; None where nothing is to be erased
 
     def start(self) -> None:
-        """Erase who was removed while this did not run, where there is anything."""
-        if self._there:
-            self._removal.due = True
+        """Have erased who was removed while this did not run, and what an erasure left that was cut short."""
+        if self._file.there:
+            self._erase_at = 0.0
 
     def close(self) -> None:
         """Write what waits, and close the file."""
-        if self._worker is None:
-            return
-        with suppress(HistoryError):
-            self._ask(lambda _file: None)
-        self._worker.submit(self._close_file).result()
-        self._worker.shutdown()
-        self._worker = None
+        self._file.close()
 
     def note(self, event_id: str, at: float, clock_set: bool, event: Event, frame: Frame | None) -> None:
         """Note an event of a track. at: when it was published, seconds since 1970; frame: the newest, or None."""
         if event.track is None:
             return
+        ended = event.phase == "end" or event.event_type == "low_quality"
         visit_id = self._visits.get(event.track, event_id)
-        if event.phase == "end" or event.event_type == "low_quality":
+        if ended:
             self._visits.pop(event.track, None)
         else:
             self._visits[event.track] = visit_id
-        while self._encoding and self._encoding[0].done():
-            self._encoding.popleft()
-        if len(self._encoding) >= WAITING_MAX:
-            self.dropped += 1
-            return
         begins = event.phase != "end" and (self.on or event.event_type == "recognized")
-        scene = frame if self.on and self._config.scene and has_scene(event) else None
+        if not begins and visit_id == event_id:
+            return
         note = Note(
             visit_id=visit_id,
             event_id=event_id,
@@ -124,41 +97,33 @@ class History:
             stranger=event.stranger,
             faces=event.faces_in_frame,
             told=None if event.phase == "end" else self._words.told(event),  # the box is where the scene shows it
-            ended=event.phase == "end" or event.event_type == "low_quality",
+            ended=ended,
             begins=begins,
             forget=not self.on and event.event_type != "recognized",
         )
-
-        def encode() -> None:
-            pictures = Pictures() if event.phase == "end" else encoded(event.sample, scene)
-            self._notes.append(replace(note, pictures=pictures))
-            while len(self._notes) > WAITING_MAX:  # the disk cannot be written
-                self._notes.popleft()
-
-        if begins or visit_id != event_id:
-            self._encoding.append(self._submit(encode))
-            self._unwritten = True
+        scene = frame if self._scenes and has_scene(event) else None
+        sample = None if event.phase == "end" else event.sample
+        self._file.add(lambda: replace(note, pictures=encoded(sample, scene)))
+        self._unwritten = True
 
     def tick(self) -> None:
-        """Have what waits written now and then, and erase what could not be erased before; waits for nothing."""
+        """Have what waits written, and what is too old or was not erased yet deleted; waits for nothing."""
+        if self._working is not None:
+            if self._working.done():
+                self._finish(self._working.exception())
+            return
         now = time.monotonic()
-        if self._writing is not None and self._writing.done():
-            error, self._writing = self._writing.exception(), None
-            problem = None if error is None else str(error)
-            if problem is not None and problem != self.problem:
-                log.warning("visits wait in memory: %s", problem)
-            self.problem, self._unwritten = problem, self._unwritten or problem is not None
-            self._write_at = now + (WRITE_EVERY_SECONDS if problem is None else RETRY_SECONDS)
-        if self._removal.due and now >= self._removal.retry_at:
-            with suppress(HistoryError):
-                self._erase_removed()
-        if self._writing is None and self._unwritten and now >= self._write_at:
+        if self._erase_at is not None and now >= self._erase_at:
+            self._erase_at = None
+            self._working = self._erase()
+        elif self._unwritten and now >= self._write_at:
             self._unwritten = False
-            self._writing = self._submit(self._write)
-        elif self._writing is None and now >= self._purge_at and self._there:
+            self._working = self._file.write()
+        elif now >= self._purge_at:
             self._purge_at = now + PURGE_EVERY_SECONDS
-            moment = self._clock.now()
-            self._writing = self._submit(lambda: self._purge(moment))
+            if self._file.there:
+                moment, bounds = self._clock.now(), self._file.bounds
+                self._working = self._file.ask(lambda file: dropped(file.purge(bounds, moment)))
 
     def page(self, wanted: Wanted) -> list[tuple[Visit, int]]:
         """Visits, the newest first, each with its number. Raises RefusedError with history_off or storage."""
@@ -226,27 +191,49 @@ class History:
     def erase_person(self, person_id: str, name: str, embeddings: np.ndarray) -> int:  # noqa: ARG002 -- see PersonStore
         """See edge.core.ports.PersonStore. Takes note alone: `erase` erases, once the removal is on the disk."""
         if len(embeddings):
-            self._removal.like[person_id] = embeddings
+            self._removed[person_id] = embeddings
         return 0
 
-    def erase(self, _removed: Mapping[str, str], _enrolled: Mapping[str, str]) -> None:
-        """Erase everybody who is not enrolled any more. Raises HistoryError; then it is tried again."""
-        self._removal.due = True
-        self._erase_removed()
+    def erase(
+        self, _removed: Mapping[str, str], _enrolled: Mapping[str, str], seconds: float | None = ANSWER_SECONDS
+    ) -> None:
+        """Erase everybody who is not enrolled any more. Raises HistoryError; then it is tried again.
 
-    def _erase_removed(self) -> None:
-        removal = self._removal
-        if self._there or self._worker is not None:
-            enrolled, within = list(self._gallery.people), self._gallery.tau
-            gone = [embeddings for person_id, embeddings in removal.like.items() if person_id not in enrolled]
-            like = np.concatenate(gone) if gone else np.zeros((0, 0), np.float32)
-            removal.retry_at = time.monotonic() + RETRY_SECONDS
-            self._ask(lambda file: file.erase_all_but(enrolled, like, within))
-        self._removal = Removal({})
+        Where it takes more than so many seconds it goes on behind, and until it is done no visit is told; None waits.
+        """
+        if not self._file.there:
+            self._removed.clear()
+            return
+        self._working, self._erase_at = self._erase(), None
+        try:
+            error = self._working.exception(seconds)
+        except TimeoutError:
+            log.info("visits of who was removed are being overwritten")
+            return
+        self._finish(error)
+        if error is not None:
+            raise error
 
-    @property
-    def _there(self) -> bool:
-        return exists(self._path)
+    def _erase(self) -> "Future[None]":
+        enrolled, within = list(self._gallery.people), self._gallery.tau
+        self._removed = {one: own for one, own in self._removed.items() if one not in self._gallery.people}
+        self._erasing = set(self._removed)
+        like = np.concatenate(list(self._removed.values())) if self._removed else np.zeros((0, 0), np.float32)
+        return self._file.ask(lambda file: dropped(file.erase_all_but(enrolled, like, within)))
+
+    def _finish(self, error: BaseException | None) -> None:
+        """Note how work ended that nobody waited for; what failed is tried again."""
+        self._working = None
+        problem, now = None if error is None else str(error), time.monotonic()
+        if problem is not None and problem != self.problem:
+            log.warning("visits wait in memory: %s", problem)
+        self.problem = problem
+        self._write_at = now + (WRITE_EVERY_SECONDS if problem is None else RETRY_SECONDS)
+        if problem is None:
+            self._removed = {one: own for one, own in self._removed.items() if one not in self._erasing}
+        else:
+            self._unwritten = True
+            self._erase_at = now + RETRY_SECONDS
 
     def _require_on(self) -> None:
         if not self.on:
@@ -267,52 +254,26 @@ class History:
         return visit.person_id is None or visit.person_id in self._gallery.people
 
     def _asked(self, ask: Callable[[SqliteHistory], T], nothing: T) -> T:
-        """The file's answer, where there is a file. Raises RefusedError with storage."""
-        if not self._there and self._worker is None:
+        """The file's answer, where there is a file. Raises RefusedError with storage or busy."""
+        if not self._file.there:
             return nothing
+        if self._working is not None and self._working.done():
+            self._finish(self._working.exception())
         try:
-            return self._ask(ask)
+            if self._working is None:
+                return self._file.ask(ask).result(ANSWER_SECONDS)
+            self._working.exception(SHORTLY_SECONDS)
+        except TimeoutError:
+            raise RefusedError(
+                Code.BUSY, "the history is being written or overwritten: ask again in 2 s", ANSWER_SECONDS
+            ) from None
         except HistoryError as error:
             raise RefusedError(Code.STORAGE, str(error)) from error
+        return self._asked(ask, nothing)
 
-    def _ask(self, ask: Callable[[SqliteHistory], T]) -> T:
-        """The file's answer, after what waits was written. Raises HistoryError."""
 
-        def answer() -> T:
-            self._write()
-            return ask(self._opened())
-
-        return self._submit(answer).result()
-
-    def _submit(self, work: Callable[[], T]) -> "Future[T]":
-        if self._worker is None:
-            self._worker = ThreadPoolExecutor(1, thread_name_prefix="history")
-        return self._worker.submit(work)
-
-    def _opened(self) -> SqliteHistory:
-        if self._file is None:
-            self._file = SqliteHistory(self._path, self._embedder.card.sha256)
-        elif self._file.replaced:
-            self._file.reopen(make=True)
-        return self._file
-
-    def _close_file(self) -> None:
-        if self._file is not None:
-            self._file.close()
-        self._file = None
-
-    def _write(self) -> None:
-        """Write the notes that wait, and keep to the bytes; the worker's."""
-        if not self._notes:
-            return
-        file = self._opened()
-        file.add(self._notes)
-        self._notes.clear()
-        file.purge(self.bounds, None)
-
-    def _purge(self, now: float | None) -> None:
-        self._write()
-        self._opened().purge(self.bounds, now)
+def dropped(_result: object) -> None:
+    """Nothing, whatever it was."""
 
 
 def no_such_event(event_id: str) -> RefusedError:

@@ -141,6 +141,7 @@ class RunningDevice(DeviceContext):
             set_aside=self.link.set_aside,
             refused_requests=self.link.refused,
             fleet=self._replication_health(),
+            history_problem=self.history.problem,
         )
 
     def publish_health(self) -> None:

@@ -14,18 +14,18 @@ import numpy as np
 
 from edge.errors import HistoryError
 from edge.storage.aside import erase, files_set_aside, set_aside
-from edge.storage.blobs import are_embeddings, blob_of
+from edge.storage.blobs import blob_of
 from edge.storage.damage import is_damage
 from edge.storage.database import SqliteFile
 from edge.storage.unit_of_work import foreign_text, tables
+from edge.storage.visit_erasure import erase_some, mark, mark_removed, mark_strangers, mark_unnamed
 from edge.storage.visits import SHAPE, TABLES, VERSION, VISIT, Bounds, Note, Pictures, StoredVisit, Wanted, stored
 
 log = logging.getLogger("limen")
 
 BUSY_SECONDS = 2.0
-BESIDE_SECONDS = 10.0  # of a visit: who came then may be in the scene of another one
 SPARED = 0.95  # of the bytes that may be: so much is left where they are more, so that not every visit purges
-PURGED_AT_ONCE = 50
+ERASED_AT_ONCE = 50
 
 
 class SqliteHistory(SqliteFile):
@@ -50,12 +50,22 @@ class SqliteHistory(SqliteFile):
         except HistoryError as error:
             if not is_damage(error):
                 raise
-            try:
-                aside = set_aside(self.path)
-            except OSError as again:
-                raise HistoryError(f"{error}; and it cannot be set aside: {again}") from again
-            log.warning("%s: it was set aside as %s, and the visits in it are lost", error, aside)
+            self._set_aside(error)
             super()._open(make=make)
+
+    def replace_damaged(self, error: HistoryError) -> None:
+        """Where an error is that of a damaged file, set the file aside and begin another. Raises HistoryError."""
+        if is_damage(error):
+            self._db.close()
+            self._set_aside(error)
+            super()._open(make=True)
+
+    def _set_aside(self, error: HistoryError) -> None:
+        try:
+            aside = set_aside(self.path)
+        except OSError as again:
+            raise HistoryError(f"{error}; and it cannot be set aside: {again}") from again
+        log.warning("%s: it was set aside as %s, and the visits in it are lost", error, aside)
 
     def add(self, notes: Iterable[Note]) -> None:
         """Write what events say, in their order, in one transaction."""
@@ -65,7 +75,7 @@ class SqliteHistory(SqliteFile):
                 if number is None and note.begins:
                     number = self._begin(note)
                 if number is not None and note.forget:
-                    self._delete([number])
+                    mark(self, [number])
                 elif number is not None:  # else it was removed meanwhile
                     self._update(number, note)
 
@@ -73,7 +83,7 @@ class SqliteHistory(SqliteFile):
         """Visits, the newest first."""
         with self.reading():
             rows = self.rows(
-                f"{VISIT} WHERE (?1 IS NULL OR begun >= ?1) AND (?2 IS NULL OR begun < ?2) "
+                f"{VISIT} AND (?1 IS NULL OR begun >= ?1) AND (?2 IS NULL OR begun < ?2) "
                 "AND (?3 IS NULL OR person = ?3) AND (?4 IS NULL OR stranger = ?4) AND (?5 IS NULL OR kind = ?5) "
                 "AND (?6 IS NULL OR number < ?6) ORDER BY number DESC LIMIT ?7",
                 astuple(wanted),
@@ -86,11 +96,11 @@ class SqliteHistory(SqliteFile):
             number = self._number(event_id)
             if number is None:
                 return None
-            visit = stored(self.rows(f"{VISIT} WHERE number = ?", (number,))[0])
+            visit = stored(self.rows(f"{VISIT} AND number = ?", (number,))[0])
             row = self.row("SELECT model, embedding, crop, scene FROM visit_picture WHERE visit = ?", (number,))
         model, blob, crop, scene = row or (None, None, None, None)
         own = blob is not None and model == self._model
-        return visit, Pictures(np.frombuffer(blob, "<f4") if own else None, crop, scene)
+        return visit, Pictures(np.frombuffer(blob, "<f4") if own else None, crop, scene if visit.scene else None)
 
     def crops(self, numbers: Collection[int]) -> dict[int, bytes]:
         """The crops of these visits, by number; of those that have one."""
@@ -128,47 +138,42 @@ class SqliteHistory(SqliteFile):
         with self.transaction():
             number = self._number(event_id)
             visit_id: str | None = self.value("SELECT id FROM visit WHERE number = ?", (number,))
-            self._delete([] if number is None else [number])
-        self._overwrite()
+            mark(self, [] if number is None else [number])
+        self.finish_erasure()
         return visit_id
 
     def remove_strangers(self, kept: Collection[str]) -> None:
         """Delete and overwrite every visit of a stranger who is not among these."""
         with self.transaction():
-            rows = self.rows(
-                "SELECT number FROM visit WHERE person IS NULL AND stranger IS NOT NULL "
-                "AND stranger NOT IN (SELECT value FROM json_each(?))",
-                (json.dumps(list(kept)),),
-            )
-            self._delete([number for (number,) in rows])
-        self._overwrite()
+            mark_strangers(self, kept)
+        self.finish_erasure()
 
     def erase_all_but(self, enrolled: Collection[str], like: np.ndarray, within: float) -> int:
         """Delete and overwrite the visits of everybody who is not enrolled any more, and those that look like them.
 
-        enrolled: person ids; like: (L, D) float32 of unit length, of those who were removed; a visit that is not of
-        somebody enrolled and whose sample is that near, by d, to one of these is theirs. A scene stays only where one
-        face was in sight, it was recognized as somebody else, and no visit that is deleted was at that time.
-
-        Returns how many visits were deleted. Raises HistoryError where the disk cannot be written, or not overwritten.
+        See edge.storage.visit_erasure.mark_removed. Returns how many visits were deleted. Raises HistoryError where the
+        disk cannot be written, or not overwritten: `finish_erasure` goes on.
         """
         with self.transaction():
-            known = json.dumps(list(enrolled))
-            gone = [
-                number
-                for (number,) in self.rows(
-                    "SELECT number FROM visit WHERE person IS NOT NULL "
-                    "AND person NOT IN (SELECT value FROM json_each(?))",
-                    (known,),
-                )
-            ]
-            gone += self._near(like, within)
-            if gone or len(like):
-                self._drop_scenes(gone)
-            self._delete(gone)
-        self._overwrite()
+            gone = mark_removed(self, enrolled, like, within, self._model)
+        self.finish_erasure()
         self.erase_set_aside()
-        return len(gone)
+        return gone
+
+    def finish_erasure(self) -> None:
+        """Delete and overwrite what is marked, also from before a restart, a few visits at a time.
+
+        So the log of writes begins again and again and stays small: it is overwritten page by page.
+
+        Raises HistoryError.
+        """
+        erased = ERASED_AT_ONCE
+        while erased == ERASED_AT_ONCE:
+            with self.transaction():
+                erased = erase_some(self, ERASED_AT_ONCE)
+            self.checkpoint_pending |= erased > 0
+        if not self.checkpoint():
+            raise HistoryError(f"{self._what}: its log of writes cannot be overwritten now")
 
     def purge(self, bounds: Bounds, now: float | None) -> int:
         """Delete what is too old or too much, the oldest first. Returns how many visits.
@@ -181,10 +186,11 @@ class SqliteHistory(SqliteFile):
             if bounds.visits is not None:
                 rows = self.rows("SELECT number FROM visit ORDER BY number DESC LIMIT -1 OFFSET ?", (bounds.visits,))
                 gone += [number for (number,) in rows]
-            self._delete(gone)
-            purged = len(set(gone)) + self._shrink(bounds.bytes)
-        self.checkpoint()
-        return purged
+            mark(self, gone)
+            if bounds.named_alone:
+                mark_unnamed(self)
+        self.finish_erasure()
+        return len(set(gone)) + self._shrink(bounds.bytes)
 
     @property
     def bytes_used(self) -> int:
@@ -207,7 +213,6 @@ class SqliteHistory(SqliteFile):
             raise HistoryError(f"{foreign_text(found)}; name another file in history.path")
 
     def _prepare(self) -> None:
-        self.check()
         with self.transaction():
             version = self.value("PRAGMA user_version")
             if version > VERSION:
@@ -218,7 +223,11 @@ class SqliteHistory(SqliteFile):
                 self.execute(f"PRAGMA user_version = {VERSION}")
 
     def _number(self, event_id: str) -> int | None:
-        number: int | None = self.value("SELECT visit FROM visit_event WHERE id = ?", (event_id,))
+        number: int | None = self.value(
+            "SELECT visit FROM visit_event WHERE id = ? "
+            "AND visit NOT IN (SELECT visit FROM visit_erasure WHERE NOT scene_only)",
+            (event_id,),
+        )
         return number
 
     def _begin(self, note: Note) -> int | None:
@@ -248,37 +257,6 @@ class SqliteHistory(SqliteFile):
             (number, self._model, embedding, pictures.crop, pictures.scene),
         )
 
-    def _near(self, like: np.ndarray, within: float) -> list[int]:
-        """The visits that name nobody whose sample is that near to one of the embeddings."""
-        if not len(like):
-            return []
-        rows = self.rows(
-            "SELECT visit, embedding FROM visit_picture JOIN visit ON number = visit "
-            "WHERE person IS NULL AND model = ? AND length(embedding) = ?",
-            (self._model, 4 * like.shape[1]),
-        )
-        if not rows:
-            return []
-        blobs = [blob for _, blob in rows]
-        probes = np.frombuffer(b"".join(blobs), "<f4").reshape(len(rows), -1)  # (N, D)
-        with np.errstate(all="ignore"):
-            nearest = (2 - 2 * probes @ like.T).min(axis=1)  # (N, D) @ (D, L) -> (N, L) -> (N,)
-        usable = are_embeddings(blobs, 4 * like.shape[1])
-        return [
-            number for (number, _), d, good in zip(rows, nearest, usable, strict=True) if not good or not d > within
-        ]
-
-    def _drop_scenes(self, gone: list[int]) -> None:
-        """Drop every scene in which somebody who is removed may be; see erase_all_but."""
-        self.erase(
-            "UPDATE visit_picture SET scene = NULL WHERE scene IS NOT NULL AND visit IN (SELECT number FROM visit "
-            "WHERE person IS NULL OR faces > 1 OR EXISTS (SELECT 1 FROM visit AS other "
-            "WHERE other.number IN (SELECT value FROM json_each(?1)) "
-            "AND other.begun - ?2 <= ifnull(visit.ended, visit.begun) "
-            "AND visit.begun - ?2 <= ifnull(other.ended, other.begun)))",
-            (json.dumps(gone), BESIDE_SECONDS),
-        )
-
     def _too_old(self, now: float, seconds: float) -> list[int]:
         self.execute("UPDATE visit SET kept_from = ?1 WHERE kept_from IS NULL OR kept_from > ?1", (now,))
         rows = self.rows("SELECT number FROM visit WHERE kept_from < ?", (now - seconds,))
@@ -289,16 +267,11 @@ class SqliteHistory(SqliteFile):
         purged, most = 0, bytes_max
         while self.bytes_used > most:
             most = int(SPARED * bytes_max)
-            rows = self.rows("SELECT number FROM visit ORDER BY number LIMIT ?", (PURGED_AT_ONCE,))
+            with self.transaction():
+                rows = self.rows("SELECT number FROM visit ORDER BY number LIMIT ?", (ERASED_AT_ONCE,))
+                mark(self, [number for (number,) in rows])
             if not rows:
                 break
-            self._delete([number for (number,) in rows])
+            self.finish_erasure()
             purged += len(rows)
         return purged
-
-    def _delete(self, numbers: list[int]) -> None:
-        self.erase("DELETE FROM visit WHERE number IN (SELECT value FROM json_each(?))", (json.dumps(numbers),))
-
-    def _overwrite(self) -> None:
-        if not self.checkpoint():
-            raise HistoryError(f"{self._what}: its log of writes cannot be overwritten now")

@@ -36,11 +36,16 @@ SHAPE = (
         crop BLOB, -- JPEG, 112x112
         scene BLOB -- JPEG
     ) STRICT""",
+    """CREATE TABLE visit_erasure ( -- what is to be deleted and was not yet: it is told no more
+        visit INTEGER PRIMARY KEY,
+        scene_only INTEGER NOT NULL
+    ) STRICT""",
 )
-TABLES = {"visit", "visit_event", "visit_picture"}
+TABLES = {"visit", "visit_event", "visit_picture", "visit_erasure"}
 VISIT = (
-    "SELECT number, visit.id, kind, begun, ended, clock_set, person, stranger, corrected, told, "
-    "crop IS NOT NULL, scene IS NOT NULL FROM visit LEFT JOIN visit_picture ON visit = number"
+    "SELECT number, visit.id, kind, begun, ended, clock_set, person, stranger, corrected, told, crop IS NOT NULL, "
+    "scene IS NOT NULL AND scene_only IS NULL FROM visit LEFT JOIN visit_picture ON visit_picture.visit = number "
+    "LEFT JOIN visit_erasure ON visit_erasure.visit = number WHERE scene_only IS NOT 0"
 )
 
 
@@ -110,11 +115,15 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Bounds:
-    """How much is kept: so long, in so many bytes, and so many visits (None is any number)."""
+    """How much is kept: so long, in so many bytes, and so many visits (None is any number).
+
+    named_alone: of visits that name nobody nothing, and of others no scene
+    """
 
     seconds: float
     bytes: int
     visits: int | None = None
+    named_alone: bool = False
 
 
 def stored(row: Row) -> StoredVisit:

@@ -330,7 +330,8 @@ def test_home_assistant_asks_for_what_it_has_controls_for_alone(account):
     with Person(account("homeassistant")) as automation:
         assert automation.may_write("limen/porch/request/config/set")
         assert automation.may_write("limen/porch/request/enroll/start")
-        assert not automation.may_write("limen/porch/request/person/remove")
+        for verb in ("person/remove", "event/list", "event/get", "event/remove"):
+            assert not automation.may_write(f"limen/porch/request/{verb}")
         assert not automation.may_write("limen/porch/status")
 
 

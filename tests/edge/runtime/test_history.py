@@ -1,15 +1,26 @@
 """The visits that a device keeps, asked for over a real broker."""
 
 import base64
+import time
+from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import replace
 from itertools import count
 
 import cv2
+import msgspec
 import numpy as np
 import pytest
 
+from edge.api.requests import CorrectEvent, EnrollImages, GetVisit, ListVisits, PurgeStrangers, RemovePerson
 from edge.capture import open_source
-from edge.config import HistoryConfig
+from edge.config import Config, GalleryConfig, HistoryConfig, StrangersConfig
+from edge.core.events import Event
+from edge.core.types import Frame, Quality, Sample
+from edge.errors import RefusedError
+from edge.runtime import executor
+from edge.runtime.assembly import Device
+from edge.runtime.context import DeviceContext
 from tests.household import portrait_jpeg, running, until
 
 transactions = count()
@@ -76,17 +87,165 @@ def test_a_household_lists_names_and_removes_visits_also_after_a_restart(keeping
         assert first["id"] not in {one["id"] for one in visits(household)}
 
 
-def test_without_a_history_a_correction_still_outlives_a_restart(config, household):
-    source = lambda: open_source(config.camera, loop=True)  # noqa: E731 -- as above
-    with running(config, source):
-        stranger = household.next_event(0, event_type="unknown", phase="new")
-        household.next_event(0, phase="end", track=stranger["track"])
-        assert ask(household, "event/list")["code"] == "history_off"
-        ask(household, "enroll/image", name="Eileen", images=[portrait_jpeg()])
-        named = household.next_event(0, event_type="recognized", phase="new")
-    with running(config, source):
-        until(lambda: household.newest("status") == b"online")
-        assert ask(household, "event/correct", id=stranger["id"], name="Eileen")["code"] == "no_such_event"
-        assert ask(household, "event/correct", id=named["id"], name=None)["data"]["not"] == "Eileen"
-        ask(household, "person/remove", name="Eileen")
-        assert ask(household, "event/correct", id=named["id"], name="Eileen")["code"] == "no_such_event"
+NOISE = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
+
+
+class Home(DeviceContext):
+    """A device on the disk, at whose door somebody may be, and whose broker takes what it takes."""
+
+    most = None
+
+    @property
+    def answer_bytes_max(self):
+        return self.most
+
+    def see(self, event_id, crop, name=None, *, at=None, **more):
+        person = None if name is None else self.recognizer.gallery.find(name)
+        shape = {
+            "event_type": "unknown" if person is None else "recognized",
+            "phase": "new",
+            "track": event_id,
+            "at": 0.0,
+            "name": name,
+            "person_id": None if person is None else person.person_id,
+            "why": "2 samples together",
+            "votes": {name or "unknown": 2},
+            "quality": Quality(0.8, 100.0, 100.0, 90.0, 0.0),
+            "sample": Sample(crop, self.device.embedder.embed(crop)),
+            "faces_in_frame": 1,
+        }
+        self.history.note(event_id, time.time() if at is None else at, True, Event(**shape | more), Frame(NOISE, 0.0))
+
+    def ask(self, kind, **fields):
+        return executor.carry_out(kind.new(**fields), self, "a test")
+
+    def ids(self, **wanted):
+        return [visit.id for visit in self.ask(ListVisits, **wanted).visits]
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return Config(
+        clock="trusted",
+        gallery=GalleryConfig(tmp_path / "gallery.db"),
+        history=HistoryConfig(keep_hours=24, scene=True),
+        strangers=StrangersConfig(7.0),
+    )
+
+
+@pytest.fixture
+def home(settings):
+    with closing(Device.open(settings)) as device:
+        yield Home(settings, device)
+
+
+@pytest.fixture
+def crop():
+    return np.ascontiguousarray(NOISE[:112, :112])
+
+
+def test_a_broker_that_takes_little_gets_shorter_pages_and_smaller_pictures(home, crop):
+    for number in range(8):
+        home.see(f"v{number}", crop)
+    whole = home.ask(GetVisit, id="v0")
+    assert (whole.visit.crop, whole.visit.scene) == (True, True)
+    assert len(base64.b64decode(whole.scene)) > 20_000
+    for most in (30_000, 8_000, 2_500):
+        home.most = most
+        found = home.ask(GetVisit, id="v0")
+        assert len(msgspec.json.encode(found)) <= most
+        assert found.crop is not None or most < 8_000
+        assert found.scene is None or picture(found.scene).shape[1] <= 480
+        pages, after = [], msgspec.UNSET
+        while not pages or after is not msgspec.UNSET:
+            page = home.ask(ListVisits, crops=True, after=after)
+            pages.append([visit.id for visit in page.visits])
+            after = page.next
+            assert len(msgspec.json.encode(page)) <= most or len(page.visits) == 1
+        assert [one for page in pages for one in page] == [f"v{number}" for number in range(7, -1, -1)]
+        assert len(pages) > 1
+
+
+def test_who_is_removed_by_a_command_leaves_the_history_too(home, tmp_path):
+    home.ask(EnrollImages, name="Eileen", images=[portrait_jpeg()])
+    (template,) = (crop for _, crop in home.store.crops())
+    home.see("v0", template, "Eileen")
+    home.see("v1", template[:, ::-1].copy())  # she was not recognized
+    home.see("v2", np.ascontiguousarray(NOISE[:112, :112]))
+    piece = base64.b64decode(home.ask(GetVisit, id="v1").crop)[1200:1260]
+    assert piece in on_disk(tmp_path)
+    home.ask(RemovePerson, name="Eileen")
+    assert piece not in on_disk(tmp_path)
+    assert home.ids() == ["v2"]
+    assert home.ask(GetVisit, id="v2").scene is None  # she may be in it
+
+
+def test_what_cannot_be_told_yet_is_busy(home, crop):
+    home.see("v0", crop)
+    assert home.ids() == ["v0"]
+    home.history._working = Future()
+    with pytest.raises(RefusedError, match="ask again") as refused:
+        home.ids()
+    assert (refused.value.code, refused.value.retry_after_seconds) == ("busy", 2.0)
+    home.history._working.set_result(None)
+    assert home.ids() == ["v0"]
+
+
+def test_the_visits_of_a_stranger_who_is_purged_go_too(home, crop):
+    stranger = home.people.strangers.store.meet(None, home.device.embedder.embed(crop), crop)
+    home.people.strangers.reload()
+    home.see("v0", crop, stranger=stranger)
+    home.see("v1", crop)
+    assert home.ids(stranger=stranger) == ["v0"]
+    home.ask(PurgeStrangers, id=stranger)
+    assert home.ids() == ["v1"]
+
+
+def test_a_correction_made_of_a_stored_picture_enrolls_the_face(home):
+    home.ask(EnrollImages, name="Eileen", images=[portrait_jpeg()])
+    (face,) = (crop for _, crop in home.store.crops())
+    home.see("v0", face, "Eileen")
+    before = home.device.embedder.embed(face)
+    home.device.history.close()
+    assert home.ask(CorrectEvent, id="v0", name="Ben").templates == 1
+    ben = home.people.summary("Ben").person_id
+    np.testing.assert_array_equal(home.recognizer.gallery.embeddings_of(ben)[0], before)
+    *_, stored = (crop for _, crop in home.store.crops())
+    assert 2 - 2 * float(before @ home.device.embedder.embed(stored)) < 0.05
+    assert home.ids(name="Ben") == ["v0"]
+
+
+def test_where_the_history_is_turned_off_only_samples_of_enrolled_people_stay(home, settings, crop, tmp_path):
+    home.ask(EnrollImages, name="Eileen", images=[portrait_jpeg()])
+    home.see("v0", crop, "Eileen")
+    home.see("v1", np.ascontiguousarray(crop[::-1]))
+    pieces = [base64.b64decode(home.ask(GetVisit, id=one).crop)[1200:1260] for one in ("v0", "v1")]
+    scene = base64.b64decode(home.ask(GetVisit, id="v0").scene)[1200:1260]
+    home.device.close()
+    off = replace(settings, history=HistoryConfig())
+    with closing(Device.open(off)) as device:
+        device.history.tick()
+        again = Home(off, device)
+        assert again.history.event("v0").name == "Eileen"
+        assert [piece in on_disk(tmp_path) for piece in (*pieces, scene)] == [True, False, False]
+        again.see("v2", crop)
+        with pytest.raises(RefusedError, match=r"history\.keep_hours"):
+            again.ids()
+        with pytest.raises(RefusedError, match="no visit that is kept"):
+            again.history.event("v2")
+        assert again.ask(CorrectEvent, id="v0", name=None).not_ == "Eileen"
+        with pytest.raises(RefusedError, match="no visit that is kept"):  # a stranger, of whom nothing is kept
+            again.history.event("v0")
+
+
+def test_a_file_that_turns_out_to_be_damaged_is_set_aside(home, crop, tmp_path, caplog):
+    home.see("v0", crop)
+    home.device.history.close()
+    with (tmp_path / "history.db").open("r+b") as file:
+        file.seek(4096)
+        file.write(b"x" * 40_000)
+    with pytest.raises(RefusedError, match="malformed"):
+        home.ids()
+    assert "history.db.damaged-1" in caplog.text
+    home.see("v1", crop)
+    assert home.ids() == ["v1"]

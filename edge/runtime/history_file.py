@@ -1,0 +1,101 @@
+"""The thread that owns the history's file: the frame loop never waits for its disk, but where it asks something."""
+
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+from edge.errors import HistoryError
+from edge.storage.history import SqliteHistory
+from edge.storage.visits import Bounds, Note
+from edge.system.files import exists
+
+WAITING_MAX = 64  # notes that wait to be encoded, with their frames, or to be written
+T = TypeVar("T")
+
+
+class HistoryFile:
+    """A queue of work on the file, done in its order. All methods are for one thread, and wait for nothing but `close`.
+
+    bounds: how much is kept; dropped: notes that were dropped since the disk is too slow
+    """
+
+    def __init__(self, path: Path, model: str, bounds: Bounds) -> None:
+        self._path, self._model, self.bounds = path, model, bounds
+        self.dropped = 0
+        self._thread: ThreadPoolExecutor | None = None
+        self._encoding = deque[Future[None]]()
+        self._file: SqliteHistory | None = None  # the thread's
+        self._notes = deque[Note]()  # the thread's
+
+    @property
+    def there(self) -> bool:
+        """Whether there is a file, or anything to be written."""
+        return self._thread is not None or exists(self._path)
+
+    def add(self, make: Callable[[], Note]) -> None:
+        """Have a note made and kept until `write`, or until anything is asked of the file."""
+        while self._encoding and self._encoding[0].done():
+            self._encoding.popleft()
+        if len(self._encoding) >= WAITING_MAX:
+            self.dropped += 1
+            return
+        self._encoding.append(self._submit(lambda: self._keep(make())))
+
+    def write(self) -> "Future[None]":
+        """Have what waits written."""
+        return self._submit(self._write)
+
+    def ask(self, work: Callable[[SqliteHistory], T]) -> "Future[T]":
+        """Have something done with the file, after what waits was written; its result, or a HistoryError."""
+
+        def done() -> T:
+            self._write()
+            return self._with_file(work)
+
+        return self._submit(done)
+
+    def close(self) -> None:
+        """Write what waits, and close the file; what is asked later opens it again."""
+        if self._thread is None:
+            return
+        with suppress(HistoryError):
+            self.write().result()
+        self._submit(self._close).result()
+        self._thread.shutdown()
+        self._thread = None
+
+    def _submit(self, work: Callable[[], T]) -> "Future[T]":
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="history")
+        return self._thread.submit(work)
+
+    def _keep(self, note: Note) -> None:
+        self._notes.append(note)
+        while len(self._notes) > WAITING_MAX:  # the disk cannot be written
+            self._notes.popleft()
+
+    def _write(self) -> None:
+        if self._notes:
+            self._with_file(lambda file: file.add(self._notes))
+            self._notes.clear()
+            self._with_file(lambda file: file.purge(self.bounds, None))
+
+    def _with_file(self, work: Callable[[SqliteHistory], T]) -> T:
+        """Work with the file, which is opened or made; one that is damaged is set aside. Raises HistoryError."""
+        if self._file is None:
+            self._file = SqliteHistory(self._path, self._model)
+        elif self._file.replaced:
+            self._file.reopen(make=True)
+        try:
+            return work(self._file)
+        except HistoryError as error:
+            self._file.replace_damaged(error)
+            raise
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        self._file = None
