@@ -37,12 +37,45 @@ SLOW = (
 )
 
 
+# Files whose tests are distributed one by one: each is long and shares no fixture of its module. Of every other file
+# the tests stay together, so that one process makes its fixtures.
+SINGLY = (
+    "edge/runtime/test_dispatcher.py",
+    "edge/runtime/test_outage.py",
+    "edge/runtime/test_replication.py",
+    "faults/test_faults.py",
+    "test_readme.py",
+    "training/engine/test_trainer.py",
+)
+# What takes longest, which begins first: the end of a run is not one process at work beside idle ones.
+FIRST = (
+    "integration/test_smoke_detector.py",
+    "integration/test_smoke.py",
+    "integration/test_smoke_omniglot.py",
+    "training/engine/test_trainer.py",
+    "faults/test_faults.py",
+    "edge/runtime/test_dispatcher.py",
+    "story/test_household.py",
+    "integration",
+    "test_readme.py",
+    "edge/runtime",
+    "edge/demo",
+)
+
+
 def pytest_collection_modifyitems(items):
-    """Mark the slow ones; single tests elsewhere carry the marker themselves."""
+    """Mark the slow ones (single tests elsewhere carry the marker themselves), group them, the longest first."""
     for item in items:
         path = item.path.relative_to(Path(__file__).parent)
         if any(path.is_relative_to(slow) for slow in SLOW):
             item.add_marker(pytest.mark.slow)
+        if str(path) not in SINGLY:
+            item.add_marker(pytest.mark.xdist_group(str(path)))
+    items.sort(key=lambda item: rank(item.path.relative_to(Path(__file__).parent)))
+
+
+def rank(path: Path) -> int:
+    return next((place for place, first in enumerate(FIRST) if path.is_relative_to(first)), len(FIRST))
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,18 @@ from functools import cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+NUMBER = re.compile(r"\d+(?:\.\d+)?")
+
+
+def agrees(said, measured, within):
+    """The same words, each number no farther than `within` from the other.
+
+    What an int8 model gives depends a little on the processor: XNNPACK chooses its kernels by it, and they round apart.
+    """
+    pairs = zip(NUMBER.findall(said), NUMBER.findall(measured), strict=True)
+    return NUMBER.sub("#", said) == NUMBER.sub("#", measured) and all(
+        abs(float(a) - float(b)) <= within for a, b in pairs
+    )
 
 
 @dataclass(frozen=True)

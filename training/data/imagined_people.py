@@ -68,7 +68,7 @@ class FaceSpace:
         basis = rows.T @ (vectors[:, -components:] / np.sqrt(np.maximum(values[-components:], 1e-6)))  # (P, K)
         parts = [
             (flat(images[start : start + ROWS_AT_ONCE]) - mean) @ basis
-            for start in tqdm(range(0, len(images), ROWS_AT_ONCE), desc="project faces", unit="part")
+            for start in tqdm(range(0, len(images), ROWS_AT_ONCE), desc="project faces", unit="part", disable=None)
         ]
         weights = np.concatenate(parts)  # (N, K)
         centres = np.zeros((len(names), weights.shape[1]))

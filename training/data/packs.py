@@ -68,7 +68,7 @@ class Pack:
     def _decode_to(self, target: Path, names: list[str]) -> None:
         images = np.lib.format.open_memmap(target, mode="w+", dtype=np.uint8, shape=(len(names), CROP_PX, CROP_PX, 3))
         with zipfile.ZipFile(self.path) as archive:
-            for row, name in enumerate(tqdm(names, desc=f"decode {self.name}", unit="crop")):
+            for row, name in enumerate(tqdm(names, desc=f"decode {self.name}", unit="crop", disable=None)):
                 images[row] = decode_crop(read_member(archive, self.name, name), f"{self.name}/{name}")
         images.flush()
 

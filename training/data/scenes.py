@@ -98,7 +98,7 @@ def cached_faces(path: Path, labels: Iterable[np.ndarray], count: int, descripti
 
     def compute(target: Path) -> None:
         found = [np.zeros((0, 16), dtype=np.float32)]
-        for number, faces in enumerate(tqdm(labels, total=count, desc=description, unit="picture")):
+        for number, faces in enumerate(tqdm(labels, total=count, desc=description, unit="picture", disable=None)):
             found.append(np.column_stack([np.full(len(faces), number), faces]))
         np.save(target, np.concatenate(found).astype(np.float32))
 

@@ -64,7 +64,9 @@ class Teacher:
         fixed_batch = entry.shape[0] if isinstance(entry.shape[0], int) else batch_size
         pixels_of = TEACHERS[self.name]
         rows = []
-        for start in tqdm(range(0, len(images), fixed_batch), desc=f"embed with {self.name}", unit="batch"):
+        for start in tqdm(
+            range(0, len(images), fixed_batch), desc=f"embed with {self.name}", unit="batch", disable=None
+        ):
             crops = np.asarray(images[start : start + fixed_batch], dtype=np.float32)
             if pixels_of.bgr:
                 crops = crops[..., ::-1]

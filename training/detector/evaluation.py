@@ -140,7 +140,10 @@ def teacher_matches(teacher: YuNet, scenes: list[Scene]) -> Matches | None:
 
 def detect_all(detector: Detector, scenes: list[Scene], what: str) -> list[np.ndarray]:
     """The (D, 15) detections in each scene, one at a time, with the code of the device."""
-    return [rows_of(detector.detect(scene.image)) for scene in tqdm(scenes, desc=f"detect {what}", unit="picture")]
+    return [
+        rows_of(detector.detect(scene.image))
+        for scene in tqdm(scenes, desc=f"detect {what}", unit="picture", disable=None)
+    ]
 
 
 def rows_of(faces: list[Face]) -> np.ndarray:

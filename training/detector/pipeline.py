@@ -42,7 +42,7 @@ def measure_pipeline(detector: Detector, photographs: Photographs) -> Pipeline:
     embedder = Embedder()
     right, crops = [], []
     for image, truth in zip(
-        tqdm(photographs.images, desc="whole pipeline", unit="photo"), photographs.faces, strict=True
+        tqdm(photographs.images, desc="whole pipeline", unit="photo", disable=None), photographs.faces, strict=True
     ):
         faces = detector.detect(image)
         boxes = np.array([face.box for face in faces])

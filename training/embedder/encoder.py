@@ -53,4 +53,6 @@ def encode_float(backbone: nn.Module, images: Sequence[np.ndarray] | np.ndarray,
 
 def encode_on_device(embedder: Embedder, images: np.ndarray, what: str) -> np.ndarray:
     """(N, H, W, C) uint8 -> (N, D) float32 of unit length, one at a time, with the code of the device."""
-    return np.stack([embedder.embed(np.asarray(image)) for image in tqdm(images, desc=f"embed {what}", unit="crop")])
+    return np.stack(
+        [embedder.embed(np.asarray(image)) for image in tqdm(images, desc=f"embed {what}", unit="crop", disable=None)]
+    )

@@ -80,7 +80,7 @@ def fit(
         desc=experiment.name,
         unit="image",
         unit_scale=True,
-        disable=plan.quiet or not fabric.is_global_zero,
+        disable=True if plan.quiet or not fabric.is_global_zero else None,  # None: where no terminal is
     )
     module.train()
     validate_every = max(1, experiment.validate_every_images // experiment.batch_size)

@@ -1,5 +1,6 @@
 """A detector and an embedder for pictures in which a coloured square is a face, and its colour the person."""
 
+import cv2
 import numpy as np
 
 from edge.core.types import Face
@@ -18,9 +19,11 @@ class SquareDetector:
     def detect(self, image, score_min=None):  # noqa: ARG002 -- every square is as good as any
         self.looks += 1
         faces = []
-        for colour in sorted({tuple(pixel) for pixel in image[::4, ::4].reshape(-1, 3).tolist() if max(pixel) > 150}):
-            rows, columns = np.nonzero((image == colour).all(axis=2))
-            box = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], dtype=np.float32)
+        sparse = image[::4, ::4].reshape(-1, 3)
+        for colour in np.unique(sparse[sparse.max(axis=1) > 150], axis=0).tolist():
+            mask = cv2.inRange(image, np.array(colour), np.array(colour))
+            left, top, width, height = cv2.boundingRect(mask)
+            box = np.array([left, top, left + width, top + height], dtype=np.float32)
             if min(box[2] - box[0], box[3] - box[1]) < 8:
                 continue
             points = SQUARE_LANDMARKS * (box[2:] - box[:2]) + box[:2]
