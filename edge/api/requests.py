@@ -30,6 +30,7 @@ from edge.api.replies import (
 )
 from edge.api.verbs import VERBS as VERBS  # noqa: PLC0414 -- complete once this module is imported
 from edge.api.verbs import Access, Request, verb
+from edge.core import patterns
 from edge.core.codes import Code
 from edge.core.enrollment import SAMPLES_MAX
 from edge.core.names import NAME_BYTES_MAX
@@ -198,7 +199,7 @@ class ListVisits(Request, frozen=True, forbid_unknown_fields=True, kw_only=True)
     stranger: Id | msgspec.UnsetType = msgspec.UNSET
     kind: Literal["recognized", "unknown", "ignored", "low_quality"] | msgspec.UnsetType = msgspec.UNSET
     limit: Annotated[int, msgspec.Meta(ge=1, le=VISITS_PAGE_MAX)] = VISITS_PAGE
-    after: Annotated[str, msgspec.Meta(max_length=20, pattern="^[0-9]+$")] | msgspec.UnsetType = msgspec.UNSET
+    after: Annotated[str, msgspec.Meta(max_length=20, pattern=patterns.NUMBER)] | msgspec.UnsetType = msgspec.UNSET
     crops: bool = False
 
 

@@ -11,6 +11,7 @@ HOST: Final = rf"^({LABEL}(\.{LABEL})*\.?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)$"
 PREFIX: Final = r"^[^+#/]+(/[^+#/]+)*$"
 NONCE: Final = "^[A-Za-z0-9_-]{16,64}$"
 SIGNATURE: Final = "^[0-9A-Fa-f]{64}$"
+NUMBER: Final = "^[0-9]+$"
 
 IN_WORDS = {
     LEVEL: "of lower-case letters a to z, digits and dashes, with no dash at the beginning",
@@ -20,6 +21,7 @@ IN_WORDS = {
     PREFIX: "that is the beginning of a topic: without + and #, and with no / at either end",
     NONCE: "of 16 to 64 letters, digits, dashes and underscores",
     SIGNATURE: "of 64 hexadecimal digits",
+    NUMBER: "of decimal digits",
 }
 
 
