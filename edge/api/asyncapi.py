@@ -66,7 +66,7 @@ PUBLICATIONS = (
         None,
         False,
         0,
-        "The newest face as a JPEG of at most 64 KiB, where mqtt.image_last is set.",
+        "The newest face as a JPEG of at most 64 KiB, just before its event, where mqtt.image_last is set.",
         {"type": "string", "format": "binary"},
         "image/jpeg",
     ),

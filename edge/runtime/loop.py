@@ -136,8 +136,8 @@ class DeviceLoop:
             events = self.device.recognizer.process(frame)
         self._feed_watchdog()
         for event in events:
+            self._publish_picture(event, frame)  # so it is there when the event is
             self.publisher.publish(event, frame)
-            self._publish_picture(event, frame)
 
     def _publish_picture(self, event: Event, frame: Frame) -> None:
         """Publish the newest face where mqtt.image_last is set; of a track that has ended, its sample's own crop."""

@@ -1,6 +1,10 @@
-"""The example automations: what they name is there, and their conditions decide as they say."""
+"""The example automations and blueprints: what they name is there, and their conditions decide as they say.
+
+`python -m tests.home_assistant` runs all of them in a real Home Assistant.
+"""
 
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,10 +14,12 @@ import yaml
 
 from edge.api.discovery import discovery_json
 from edge.api.messages import event_message
+from edge.api.requests import VERBS
 from edge.api.topics import Topics
 from edge.core.events import Event
 
-AUTOMATIONS = yaml.safe_load((Path(__file__).parents[2] / "deploy/home-assistant/automations.yaml").read_text())
+FOLDER = Path(__file__).parents[2] / "deploy"
+AUTOMATIONS = yaml.safe_load((FOLDER / "home-assistant" / "automations.yaml").read_text())
 TOLD = json.loads(discovery_json(Topics("porch"), "1", {}))
 
 
@@ -56,3 +62,27 @@ def test_every_entity_that_an_automation_waits_for_is_one_of_the_devices():
 def test_they_act_when_they_should(seen, greets, tells):
     greet, _, tell = AUTOMATIONS
     assert (acts(greet, seen), acts(tell, seen)) == (greets, tells)
+
+
+class Inputs(yaml.SafeLoader):
+    """Reads a blueprint, and notes which inputs it uses."""
+
+    used: set[str]
+
+
+Inputs.add_constructor("!input", lambda loader, node: loader.used.add(node.value))
+
+
+@pytest.mark.parametrize(
+    "path", sorted((FOLDER / "home-assistant" / "blueprints").glob("*.yaml")), ids=lambda one: one.stem
+)
+def test_a_blueprint_uses_its_inputs_and_asks_what_the_acl_has_for_home_assistant(path):
+    text = path.read_text()
+    loader = Inputs(text)
+    loader.used = set()
+    blueprint = loader.get_single_data()["blueprint"]
+    assert set(blueprint["input"]) == loader.used
+    asked = re.findall(r"/request/([a-z/]+)", text)
+    assert set(asked) <= set(VERBS)
+    acl = (FOLDER / "mosquitto" / "limen.acl").read_text()
+    assert all(f"# topic write limen/+/request/{verb}\n" in acl for verb in asked)

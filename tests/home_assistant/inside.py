@@ -1,7 +1,8 @@
 """Home Assistant itself, without its pages, for another process: a line of JSON in, a line of JSON out.
 
 It is run by an interpreter that has `homeassistant` and paho-mqtt, and knows nothing of limen but the example
-automations, which come in the first line: {"port": of the broker, "automations": [...]}.
+automations and blueprints, which come in the first line: {"port": of the broker, "automations": [...],
+"blueprints": {name of a file: its text}}.
 """
 
 import asyncio
@@ -28,7 +29,8 @@ class House:
             hass.services.async_register(domain, service, self._note)
 
     async def _note(self, call: core.ServiceCall) -> None:
-        self.called.append([f"{call.domain}.{call.service}", call.data.get("message")])
+        more = [call.data["data"]] if "data" in call.data else []
+        self.called.append([f"{call.domain}.{call.service}", call.data.get("message"), *more])
 
     async def entities(self) -> dict[str, dict]:
         """Every entity of MQTT: its state, its attributes, and what the registry knows of it."""
@@ -57,6 +59,10 @@ class House:
         """As somebody presses a button."""
         await self.hass.services.async_call(domain, service, data, blocking=True)
 
+    async def fire(self, event_type: str, **data: object) -> None:
+        """As the app on a phone does when somebody presses a button of a notification."""
+        self.hass.bus.async_fire(event_type, data)
+
     async def calls(self) -> list[list]:
         """What the automations did, and what they said."""
         return self.called
@@ -78,8 +84,15 @@ class Warnings(logging.Handler):
         self.kept.append(f"{record.levelname} {record.name}: {record.getMessage()}")
 
 
-def configured(folder: str, automations: list) -> dict:
-    """What is in its configuration.yaml, which integrations read again by themselves."""
+def configured(folder: str, automations: list, blueprints: dict[str, str]) -> dict:
+    """What is in its configuration.yaml, which integrations read again by themselves.
+
+    blueprints: texts by the names of their files
+    """
+    place = Path(folder, "blueprints", "automation", "limen")
+    place.mkdir(parents=True)
+    for name, text in blueprints.items():
+        (place / name).write_text(text)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         http = {"server_host": "127.0.0.1", "server_port": free.getsockname()[1]}
@@ -110,7 +123,7 @@ async def main(folder: str) -> None:
     warnings = Warnings()
     logging.getLogger().addHandler(warnings)
     settings = json.loads(sys.stdin.readline())
-    hass = await started(folder, settings["port"], configured(folder, settings["automations"]))
+    hass = await started(folder, settings["port"], configured(folder, settings["automations"], settings["blueprints"]))
     house = House(hass, warnings.kept)
     while line := await hass.loop.run_in_executor(None, sys.stdin.readline):
         verb, fields = json.loads(line)
