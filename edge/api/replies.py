@@ -110,14 +110,13 @@ class CorrectedReply(Reply, frozen=True, kw_only=True):
 
 
 class Visit(Reply, frozen=True, kw_only=True):
-    """One visit: what its events said, or what was said of it later. A person is named as they are called now.
+    """One visit: what its events said, see edge.core.events.Event, or what was said later; by the names of now.
 
     id: of its first event
     event_type: as of the newest event
     begin, end: of its first and its last event; end is null while it goes on, and where the device was stopped in it
     clock_set: whether the device knew the time of day when it began; where false, begin and end may be far off
     corrected: whether event/correct or unknown/label said later who it is
-    distance: see edge.core.events.Event
     nearest: of somebody who was not recognized, the name of the nearest person, to whom distance was measured
     quality: of the best sample; of low_quality, of the clearest one that was not good enough
     crop, scene: whether the picture is kept

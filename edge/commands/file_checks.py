@@ -33,23 +33,23 @@ def gallery(config: Config) -> str:
         people, damaged = len(device.recognizer.gallery.people), device.store.damaged.total()
     if damaged:
         raise Warned(f"{path}: {count_of(damaged, 'template')} damaged and not used: enroll these people again")
-    aside = files_set_aside(config.mqtt.outbox_beside(path))
-    if aside:
-        raise Warned(f"damaged files of the outbox were set aside: {', '.join(map(str, aside))}; delete them")
+    for what, place in (("outbox", config.mqtt.outbox_beside(path)), ("history", config.history.beside(path))):
+        if aside := files_set_aside(place):
+            raise Warned(f"damaged files of the {what} were set aside: {', '.join(map(str, aside))}; delete them")
     return f"{path}, {count_of(people, 'person')}"
 
 
 def secrets(config: Config, path: Path | None) -> str:
     """Nobody else can read or write the gallery and what holds a secret. path: the configuration. Raises Warned."""
     mqtt, gallery_path = config.mqtt, config.gallery.path
-    outbox = mqtt.outbox_beside(gallery_path)
-    files = [gallery_path, outbox, mqtt.password_file, mqtt.signing_key_file, mqtt.key_file, config.fleet.key_file]
+    beside = mqtt.outbox_beside(gallery_path), config.history.beside(gallery_path)
+    files = [gallery_path, *beside, mqtt.password_file, mqtt.signing_key_file, mqtt.key_file, config.fleet.key_file]
     if masked(config.camera.location) != config.camera.location:
         files.append(path)
     found = [said for file in files if file is not None and (said := open_to_others(file))]
     if found:
         raise Warned("; ".join(dict.fromkeys(found)))
-    return "nobody else can read or write the gallery, the outbox and the files of passwords and keys"
+    return "nobody else can read or write the gallery, the outbox, the history and the files of passwords and keys"
 
 
 def open_to_others(path: Path) -> str | None:

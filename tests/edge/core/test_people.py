@@ -1,9 +1,11 @@
 """Whom the household knows: what corrections, strangers and merges leave behind, and what of somebody is gone."""
 
+import json
 from contextlib import closing
 
 import pytest
 
+from edge.api.messages import event_message
 from edge.core.types import Frame
 from edge.storage.gallery import SqliteGallery
 from edge.storage.strangers import SqliteStrangers
@@ -113,6 +115,15 @@ def test_nobody_who_was_forgotten_is_named_as_the_next_likely(door):
     handle(door, RemovePerson("bob"))
     (end,) = door.flush(Frame(picture(), 2.0))
     assert (end.name, end.runner_up, end.votes) == ("alice", None, {"alice": 2})
+
+
+def test_of_somebody_unknown_nobody_is_named_as_the_nearest_or_the_next(door):
+    enrolled(door, alice=RED, bob=GREEN)
+    (first,) = watch(door, walking(BLUE), 4)
+    assert (first.event_type, first.name, first.runner_up, first.margin) == ("unknown", None, None, None)
+    assert first.distance > first.tau
+    assert first.nearest_id in door.gallery.people  # for the history of the device alone
+    assert "nearest_id" not in json.loads(event_message(first, "id", 1, "2026-11-22T08:30:05Z", "m").json())
 
 
 def test_of_who_was_forgotten_while_there_no_look_is_kept(door):

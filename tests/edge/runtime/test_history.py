@@ -1,6 +1,7 @@
 """The visits that a device keeps, asked for over a real broker."""
 
 import base64
+import threading
 import time
 from concurrent.futures import Future
 from contextlib import closing
@@ -21,6 +22,7 @@ from edge.errors import RefusedError
 from edge.runtime import executor
 from edge.runtime.assembly import Device
 from edge.runtime.context import DeviceContext
+from edge.storage.history import SqliteHistory
 from tests.household import portrait_jpeg, running, until
 
 transactions = count()
@@ -180,6 +182,19 @@ def test_who_is_removed_by_a_command_leaves_the_history_too(home, tmp_path):
     assert home.ask(GetVisit, id="v2").scene is None  # she may be in it
 
 
+def test_who_was_removed_elsewhere_leaves_the_history_here(home, tmp_path):
+    """As another camera of the household removes somebody: the gallery has changed, and says no more of whom."""
+    home.ask(EnrollImages, name="Eileen", images=[portrait_jpeg()])
+    (template,) = (crop for _, crop in home.store.crops())
+    home.see("v0", template)  # she was not recognized
+    piece = base64.b64decode(home.ask(GetVisit, id="v0").crop)[1200:1260]
+    home.store.remove(home.recognizer.gallery.find("Eileen"))
+    home.recognizer.reload()
+    home.history.erase({}, {})
+    assert home.ids() == []
+    assert piece not in on_disk(tmp_path)
+
+
 def test_what_cannot_be_told_yet_is_busy(home, crop):
     home.see("v0", crop)
     assert home.ids() == ["v0"]
@@ -249,3 +264,17 @@ def test_a_file_that_turns_out_to_be_damaged_is_set_aside(home, crop, tmp_path, 
     assert "history.db.damaged-1" in caplog.text
     home.see("v1", crop)
     assert home.ids() == ["v1"]
+
+
+def test_a_disk_that_stalls_keeps_no_frame_waiting(home, crop, monkeypatch):
+    goes_on, add = threading.Event(), SqliteHistory.add
+    monkeypatch.setattr(SqliteHistory, "add", lambda file, notes: goes_on.wait(30) and add(file, notes))
+    for number in range(100):
+        home.see(f"v{number}", crop)
+        home.history.tick()
+    assert not home.history._working.done()
+    goes_on.set()
+    until(home.history._working.done)
+    kept = home.ids(limit=200)
+    assert kept == [f"v{number}" for number in range(len(kept) - 1, -1, -1)]
+    assert 64 <= len(kept) < 100  # those that came when no more could wait are lost

@@ -9,6 +9,7 @@ import pytest
 
 from edge.errors import HistoryError
 from edge.storage.history import SqliteHistory
+from edge.storage.visit_erasure import mark
 from edge.storage.visits import Bounds, Note, Pictures, Wanted
 
 MODEL = "a" * 64
@@ -129,6 +130,23 @@ def test_of_who_is_removed_nothing_stays_and_of_others_all_but_scenes(history, t
         ]  # fmt: skip
         assert again.erase_all_but([], NOTHING, 1.27) == 3
         assert ids(again) == ["v6"]
+
+
+def test_an_erasure_that_was_cut_short_goes_on_and_until_then_nothing_is_told(history, tmp_path):
+    history.add([note(1), note(2, "p_a")])
+    with history.transaction():  # as where the power fails after it
+        mark(history, [1])
+        history.execute("INSERT INTO visit_erasure VALUES (2, 1)")
+    assert history.get("v1") is None
+    (visit,) = history.page(Wanted())
+    assert (visit.visit_id, visit.scene, history.get("v2")[1].scene) == ("v2", False, None)
+    history.close()
+    with closing(SqliteHistory(tmp_path / "history.db", MODEL)) as again:
+        again.finish_erasure()
+        assert ids(again) == ["v2"]
+        found = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+        assert not any(picture[1200:1260] in found for picture in (jpeg(1), jpeg(1001), jpeg(1002)))
+        assert jpeg(2)[1200:1260] in found
 
 
 def test_a_stranger_who_is_not_kept_any_more_is_gone(history):
