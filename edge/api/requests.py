@@ -45,7 +45,15 @@ Time = Annotated[datetime, msgspec.Meta(tz=True)]
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 PICTURE_CODES = (Code.NOT_BASE64, Code.NOT_AN_IMAGE, Code.IMAGE_TOO_LARGE, Code.IMAGE_BROKEN)
-FACE_CODES = (Code.NO_FACE, Code.MULTIPLE_FACES, Code.TOO_SMALL, Code.TURNED_AWAY, Code.DARK, Code.BLURRED)
+FACE_CODES = (
+    Code.NO_FACE,
+    Code.MULTIPLE_FACES,
+    Code.TOO_SMALL,
+    Code.TURNED_AWAY,
+    Code.NOT_UPRIGHT,
+    Code.DARK,
+    Code.BLURRED,
+)
 STRANGER_CODES = (Code.STRANGERS_NOT_KEPT, Code.NO_SUCH_STRANGER)
 
 

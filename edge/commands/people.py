@@ -29,6 +29,7 @@ GUIDANCE = {
     "multiple_faces": "one at a time, please",
     "too_small": "come nearer",
     "turned_away": "look into the camera",
+    "not_upright": "the picture is upside down: turn the camera (camera.rotate_deg)",
     "dark": "there is too little light",
     "blurred": "hold still for a moment",
     "too_similar": "turn your head a little",

@@ -46,6 +46,7 @@ class Code(StrEnum):
     MULTIPLE_FACES = "multiple_faces", "More than one face is visible."
     TOO_SMALL = "too_small", "The face has too few pixels."
     TURNED_AWAY = "turned_away", "The face is turned too far to the side."
+    NOT_UPRIGHT = "not_upright", "The face is upside down."
     DARK = "dark", "The face is too dark."
     BLURRED = "blurred", "The face is blurred."
     TOO_SIMILAR = "too_similar", "The sample differs too little from those taken already."

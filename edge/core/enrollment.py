@@ -12,7 +12,8 @@ from edge.core.quality import QualityRules
 from edge.core.selection import SAME_FMR, LeftOut, Selection, apart, mean_of, select
 from edge.core.stills import find_faces, least_px
 from edge.core.thresholds import beyond
-from edge.core.types import Face, Frame, Sample
+from edge.core.turning import is_upright
+from edge.core.types import Face, Frame, Quality, Sample
 from edge.errors import RefusedError
 
 SAMPLES_MAX = 20
@@ -83,13 +84,20 @@ def sample_of(
     face = faces[0]
     crop = align(image, face.landmarks)
     quality = rules.assess(crop, face)
-    if quality.problem is not None:
+    problem = problem_of(quality, image, face, detector)
+    if problem is not None:
         raise RefusedError(
-            quality.problem,
-            f"{what}: the face is {quality.problem.replace('_', ' ')} ({quality.summary()}); "
-            f"{rules.needed(quality.problem)}",
+            problem,
+            f"{what}: the face is {problem.replace('_', ' ')} ({quality.summary()}); {rules.needed(problem)}",
         )
     return Sample(crop, embedder.embed(crop), quality)
+
+
+def problem_of(quality: Quality, image: np.ndarray, face: Face, detector: Detector) -> str | None:
+    """The code of the first problem of a face in a picture, (H, W, 3), whose quality was assessed; None for none."""
+    if quality.problem is None and not is_upright(image, face, detector):
+        return Code.NOT_UPRIGHT
+    return quality.problem
 
 
 def refuse_conflict(what: str, name: str, embedding: np.ndarray, gallery: Gallery) -> None:
@@ -138,25 +146,38 @@ class LiveEnrollment:
         return len(self.samples) >= self.wanted
 
     def process(
-        self, frame: Frame, faces: list[Face], embedder: Embedder, gallery: Gallery, rules: QualityRules
+        self,
+        frame: Frame,
+        faces: list[Face],
+        detector: Detector,
+        embedder: Embedder,
+        gallery: Gallery,
+        rules: QualityRules,
     ) -> EnrollmentProgress | None:
         """Add a frame. Returns the progress where it changed; raises RefusedError with conflicts_with."""
-        reason = self._take(frame, faces, embedder, gallery, rules)
+        reason = self._take(frame, faces, detector, embedder, gallery, rules)
         if reason is not None and reason == self._reported:
             return None
         self._reported = reason
         return EnrollmentProgress(len(self.samples), self.wanted, reason)
 
     def _take(
-        self, frame: Frame, faces: list[Face], embedder: Embedder, gallery: Gallery, rules: QualityRules
+        self,
+        frame: Frame,
+        faces: list[Face],
+        detector: Detector,
+        embedder: Embedder,
+        gallery: Gallery,
+        rules: QualityRules,
     ) -> str | None:
         if len(faces) != 1:
             return Code.MULTIPLE_FACES if faces else Code.NO_FACE
         (face,) = faces
         crop = align(frame.best, face.landmarks)
         quality = rules.assess(crop, face)
-        if quality.problem is not None:
-            return quality.problem
+        problem = problem_of(quality, frame.best, face, detector)
+        if problem is not None:
+            return problem
         sample = Sample(crop, embedder.embed(crop), quality)
         refuse_conflict("the person before the camera", self.name, sample.embedding, gallery)
         if self.samples:

@@ -27,6 +27,7 @@ class QualityRules:
         return {
             "too_small": f"{self.face_px_min:g} px are needed: come nearer, or take the picture at its full size",
             "turned_away": f"at most {self.yaw_deg_max:g} degrees are allowed: look into the camera",
+            "not_upright": "eyes above the mouth are needed: turn the picture, or the camera (camera.rotate_deg)",
             "dark": f"brightness {self.brightness_min:g} is needed: turn on a light",
             "blurred": f"sharpness {self.sharpness_min:g} is needed: hold still",
         }[problem]

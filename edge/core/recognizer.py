@@ -8,7 +8,7 @@ import numpy as np
 from edge.core.align import align
 from edge.core.attention import Attention, AttentionRules
 from edge.core.codes import Code
-from edge.core.enrollment import SAMPLES_MAX, EnrollmentProgress, LiveEnrollment, samples_of
+from edge.core.enrollment import SAMPLES_MAX, EnrollmentProgress, LiveEnrollment, problem_of, samples_of
 from edge.core.events import Event, low_quality_event, normalized_box, verdict_event
 from edge.core.gallery import Gallery
 from edge.core.names import clean_name
@@ -19,6 +19,7 @@ from edge.core.selection import Selection, mean_of, refuse_another
 from edge.core.stills import find_faces
 from edge.core.track import Track, TrackRules
 from edge.core.tracker import Tracker
+from edge.core.turning import is_upright
 from edge.core.types import Enrolled, Face, Frame, Quality, RecognizedFace, Sample
 from edge.errors import RefusedError
 
@@ -107,6 +108,12 @@ class Recognizer:
             return None
         if track.face.score < self.detector.score_min:  # enough to continue the track, not to recognize
             return None
+        if not track.upright:  # asked until it is: the detector twice, 3 ms, of one frame of most tracks
+            with self._timer("detect"):
+                track.upright = is_upright(frame.best, track.face, self.detector)
+            if not track.upright:
+                track.refuse(replace(quality, problem=Code.NOT_UPRIGHT), frame.at)
+                return None
         with self._timer("embed"):
             return Sample(crop, self.embedder.embed(crop), quality), quality  # (128,) float32, unit length
 
@@ -184,7 +191,7 @@ class Recognizer:
         if self.live is None or self.live.complete:
             return
         try:
-            progress = self.live.process(frame, faces, self.embedder, self.gallery, self.rules.quality)
+            progress = self.live.process(frame, faces, self.detector, self.embedder, self.gallery, self.rules.quality)
         except RefusedError as refusal:
             progress = EnrollmentProgress(0, self.live.wanted, refusal.code, refusal)
             self.live = None
@@ -203,14 +210,19 @@ class Recognizer:
         for face in find_faces(image, self.detector):
             crop = align(image, face.landmarks)
             match = self.gallery.identify(self.embedder.embed(crop))
+            quality = self.rules.quality.assess(crop, face)
+            problem = quality.problem
+            if match.person is not None:
+                problem = problem_of(quality, image, face, self.detector)
+            person = None if problem == Code.NOT_UPRIGHT else match.person
             faces.append(
                 RecognizedFace(
-                    name=None if match.person is None else match.person.name,
+                    name=None if person is None else person.name,
                     distance=match.distance if match.nearest is not None else None,
                     tau=match.tau,
                     box=normalized_box(face.box, image.shape),
                     score=face.score,
-                    problem=self.rules.quality.assess(crop, face).problem,
+                    problem=problem,
                 )
             )
         return faces

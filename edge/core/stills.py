@@ -4,7 +4,7 @@ import numpy as np
 
 from edge.core.attention import Window, one_of_each, same_face, tiles, window_of
 from edge.core.ports import Detector
-from edge.core.turning import turned, turned_back, upright
+from edge.core.turning import is_upright, turned, turned_back, upright
 from edge.core.types import Face
 
 ZOOMS = (1, 2, 5, 12, 30, 75)  # pixels of the picture to one of the detector; a face is 16 to 96 of its pixels wide
@@ -13,20 +13,24 @@ OVERLAP_PX = 96  # of tiles, in pixels of the detector
 SURE_PX = 32.0  # how wide a face is in the whole view, from which one look is enough
 CANDIDATE_SCORE = 0.5
 CANDIDATES_MAX = 300
+ASKED_MAX = 5  # faces of a picture, of which one that is upright is looked for
 
 
 def find_faces(image: np.ndarray, detector: Detector) -> list[Face]:
     """Every face in a picture, (H, W, 3) uint8 RGB of any size, in its pixels, best score first.
 
     Where none is upright the picture is turned by the quarter that shows a face in the whole view: a picture whose
-    file has lost its orientation.
+    file has lost its orientation. A single face that is upside down is found too: see is_upright.
     """
     faces = find_upright_faces(image, detector)
-    degrees = None if faces else upright(image, detector.detect)
+    if any(is_upright(image, face, detector) for face in faces[:ASKED_MAX]):
+        return faces
+    degrees = 180 if faces else upright(image, detector.detect)
     if not degrees:
         return faces
     height, width = image.shape[:2]
-    return [turned_back(face, degrees, width, height) for face in find_upright_faces(turned(image, degrees), detector)]
+    other = [turned_back(face, degrees, width, height) for face in find_upright_faces(turned(image, degrees), detector)]
+    return other or faces
 
 
 def find_upright_faces(image: np.ndarray, detector: Detector) -> list[Face]:

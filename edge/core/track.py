@@ -56,6 +56,7 @@ class Track:
         self.refusals: Counter[str] = Counter()
         self.clearest_refused: Quality | None = None
         self.embedding: np.ndarray | None = None  # (D,) float32, of the newest sample
+        self.upright = False  # not yet known to be
         self._evidence = Evidence()
         self._together: Match | None = None
         self._sampled_at = -np.inf
@@ -85,8 +86,12 @@ class Track:
             after = rules.recheck_after_seconds
         return at - self._sampled_at >= after - FRAME_TOLERANCE
 
-    def refuse(self, quality: Quality) -> None:
-        """Count a sample that was not good enough, by the code of its problem."""
+    def refuse(self, quality: Quality, at: float = -np.inf) -> None:
+        """Count a sample that was not good enough, by the code of its problem; at: where it cost as much as a good one.
+
+        After such a sample the next one is as far off as after a good one.
+        """
+        self._sampled_at = max(self._sampled_at, at)
         self.refusals[str(quality.problem)] += 1
         if self.clearest_refused is None or quality.score > self.clearest_refused.score:
             self.clearest_refused = quality

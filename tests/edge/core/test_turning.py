@@ -1,13 +1,23 @@
 """Pictures turned by quarters, and where their faces are."""
 
+import cv2
 import numpy as np
 import pytest
 from skimage.data import astronaut
 
 from edge.core.align import align
+from edge.core.gallery import Gallery
+from edge.core.quality import QualityRules
+from edge.core.recognizer import Recognizer, RecognizerRules
 from edge.core.stills import find_faces
-from edge.core.turning import TURNS_DEG, turned, upright
+from edge.core.thresholds import OneThreshold
+from edge.core.turning import TURNS_DEG, is_upright, turned, upright
+from edge.core.types import Frame
+from edge.demo.scene import people
+from edge.errors import RefusedError
 from edge.inference.detector import Detector
+from edge.storage.gallery import SqliteGallery
+from tests.edge.core.fakes import ColourEmbedder
 
 
 @pytest.fixture(scope="module")
@@ -42,3 +52,57 @@ def test_a_still_without_a_face_has_none_however_it_is_turned(detector):
     wall = np.full((480, 640, 3), 128, np.uint8)
     assert upright(wall, detector.detect) is None
     assert find_faces(wall, detector) == []
+
+
+def portrait(person, px=160, border=80):
+    """Somebody drawn whose face the detector finds upside down too."""
+    crop = cv2.resize(people()[person, 0], (px, px))
+    return cv2.copyMakeBorder(crop, *[border] * 4, cv2.BORDER_REPLICATE)
+
+
+@pytest.fixture
+def door(detector, tmp_path):
+    gallery = Gallery("a" * 64, OneThreshold(lambda _fmr: 0.5))
+    store = SqliteGallery(tmp_path / "gallery.db", "a" * 64, 3)
+    return Recognizer(detector, ColourEmbedder(), gallery, store, RecognizerRules(QualityRules(sharpness_min=0)))
+
+
+@pytest.mark.parametrize("person", [0, 1, 2])
+def test_a_face_that_is_found_upside_down_is_told_from_an_upright_one(person, detector):
+    picture = portrait(person)
+    for image, is_so in ((picture, True), (turned(picture, 180), False)):
+        (face, *_) = detector.detect(image)
+        assert is_upright(image, face, detector) is is_so
+
+
+def test_an_upside_down_still_is_turned_also_where_a_face_is_found_in_it(detector):
+    picture = portrait(1)
+    (face,), (found,) = find_faces(picture, detector), find_faces(turned(picture, 180), detector)
+    cut, wanted = align(turned(picture, 180), found.landmarks), align(picture, face.landmarks)
+    assert np.abs(cut.astype(int) - wanted).max() <= 1
+
+
+def test_who_is_upside_down_in_a_picture_with_somebody_upright_is_neither_enrolled_nor_named(door):
+    both = np.hstack([portrait(0, px=80, border=80), turned(portrait(2, px=112, border=64), 180)])
+    with pytest.raises(RefusedError, match=r"not upright.*eyes above the mouth") as refused:
+        door.samples("anna", [both], largest=True)
+    assert refused.value.code == "not_upright"
+    door.enroll("bob", [portrait(1)])  # by colour all are alike
+    told = {face.problem: face.name for face in door.recognize(both)}
+    assert told == {None: "bob", "not_upright": None}
+
+
+def test_a_camera_that_hangs_upside_down_names_nobody_and_says_why(door):
+    frame = np.full((240, 320, 3), 90, np.uint8)
+    frame[:, 40:280] = portrait(1, px=140, border=50)
+    hanging, asked, detect = turned(frame, 180), [], door.detector.detect
+    door.detector.detect = lambda image, score_min=None: asked.append(image) or detect(image, score_min)
+    events = [event for step in range(20) for event in door.process(Frame(hanging, step / 10))]
+    events += door.flush(Frame(hanging, 2.0))
+    door.detector.detect = detect
+    (event,) = events
+    assert event.event_type == "low_quality"
+    assert "not upright" in event.why
+    assert len(asked) <= 20 + 2 * 7  # twice for each sample, not for each frame
+    events = [event for step in range(20) for event in door.process(Frame(frame, 3 + step / 10))]
+    assert [event.event_type for event in events] == ["unknown"]
