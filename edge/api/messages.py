@@ -197,7 +197,7 @@ class Presence(Message, frozen=True):
     """Who is present now.
 
     state: the names in one text, or nobody
-    people: the names; unknown for anybody who is not enrolled
+    people: the names; unknown for anybody who is not enrolled, somebody while a face is there and not decided
     last: who was seen last; null before anybody was
     """
 

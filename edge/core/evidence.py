@@ -13,6 +13,7 @@ import numpy as np
 from edge.core.types import Match, Person, Quality, Sample
 
 UNKNOWN = "unknown"
+SOMEBODY = "somebody"  # whose face is there and not decided yet
 SAMPLES_KEPT = 60  # of one track: the oldest go first
 
 

@@ -13,7 +13,7 @@ from edge.errors import RefusedError
 NAME_MAX = 64  # characters, as people count them
 NAME_BYTES_MAX = 1024  # in UTF-8: one character may have many code points
 SLUG_MAX = 64
-RESERVED_NAMES = {"unknown", "nobody"}
+RESERVED_NAMES = {"unknown", "nobody", "somebody"}
 
 NON_JOINER, JOINER = "\N{ZERO WIDTH NON-JOINER}", "\N{ZERO WIDTH JOINER}"
 VIRAMA = 9  # canonical combining class

@@ -85,6 +85,10 @@ class Tracker:
         """How many faces there are: a frame does not look at every place, so those of the last moments count."""
         return sum(at - track.last_at <= IN_SIGHT_SECONDS for track in self.tracks)
 
+    def undecided(self, at: float) -> bool:
+        """Whether somebody is in sight of whom nothing is decided yet."""
+        return any(track.confirmed and track.verdict is None for track in self.recent(at))
+
     def lose_all(self) -> list[Track]:
         """End every track and return them."""
         lost, self.tracks = self.tracks, []

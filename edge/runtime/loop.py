@@ -138,6 +138,7 @@ class DeviceLoop:
         for event in events:
             self._publish_picture(event, frame)  # so it is there when the event is
             self.publisher.publish(event, frame)
+        self.publisher.update_undecided(undecided=self.device.recognizer.tracker.undecided(frame.at))
 
     def _publish_picture(self, event: Event, frame: Frame) -> None:
         """Publish the newest face where mqtt.image_last is set; of a track that has ended, its sample's own crop."""
@@ -161,6 +162,7 @@ class DeviceLoop:
         if self.running.newest is not None:
             for event in self.device.recognizer.flush(self.running.newest):
                 self.publisher.publish(event)
+            self.publisher.update_undecided(undecided=False)
             self.running.newest = None
 
     def _process_requests_between_frames(self) -> None:

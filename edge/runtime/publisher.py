@@ -24,7 +24,7 @@ from edge.api.topics import Topics
 from edge.config import Config
 from edge.core.codes import Code
 from edge.core.events import Event, person_event
-from edge.core.evidence import UNKNOWN
+from edge.core.evidence import SOMEBODY, UNKNOWN
 from edge.core.types import Frame, Person
 from edge.errors import OutboxError, RefusedError
 from edge.inference.runtime import interpreter_class
@@ -52,6 +52,7 @@ class EventPublisher:
         self.published = 0
         self._present: dict[str, str | None] = {}  # the person's id of each track; None is somebody unknown
         self._last: Seen | None = None
+        self._undecided = False
         gallery = device.recognizer.gallery
         self._known = {person_id: gallery.template_count(person_id) for person_id in gallery.people}
         gallery.take_changed()
@@ -88,6 +89,12 @@ class EventPublisher:
             if event.person_id is not None:
                 self.people.see(event.person_id, ts)
         self._publish_presence()
+
+    def update_undecided(self, *, undecided: bool) -> None:
+        """Say whether a face is there of which nothing is decided yet."""
+        if undecided != self._undecided:
+            self._undecided = undecided
+            self._publish_presence()
 
     def event(self, event_id: str) -> Event:
         """One of the newest events with a sample, or one that is kept. Raises RefusedError with no_such_event."""
@@ -222,6 +229,7 @@ class EventPublisher:
 
     def _publish_presence(self) -> None:
         people = sorted({self.people.names.get(person_id or "", UNKNOWN) for person_id in self._present.values()})
+        people += [SOMEBODY] if self._undecided else []
         presence = Presence(state=", ".join(people) or "nobody", people=people, last=self._last)
         self._link.publish_state("presence", presence.json())
 

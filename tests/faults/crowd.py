@@ -59,7 +59,7 @@ class Asker:
     def round(self, picture: str, people: int) -> None:
         """Somebody comes, is renamed, is on the list, and goes."""
         self.ask("enroll/image", name="Newcomer", images=[picture])
-        self.ask("person/rename", name="Newcomer", new_name="Somebody")
+        self.ask("person/rename", name="Newcomer", new_name="Resident")
         page = self.ask("person/list")
         listed = len(page["people"])
         while "next" in page:
@@ -67,7 +67,7 @@ class Asker:
             listed += len(page["people"])
         if listed != people + 1:
             self.crowd.wrong.append(f"person/list: {listed} people of {people + 1}")
-        self.ask("person/remove", name="Somebody")
+        self.ask("person/remove", name="Resident")
 
 
 def run(folder: Path, people: int, seconds: float) -> Crowd:

@@ -49,7 +49,7 @@ def asking(**fields: object) -> Callable[[str], bytes]:
 
 def enrolling(*images: str) -> Callable[[str], bytes]:
     """enroll/image of those pictures in base64."""
-    return asking(name="Somebody", images=list(images))
+    return asking(name="Newcomer", images=list(images))
 
 
 def png_that_claims(width: int, height: int) -> str:
@@ -82,7 +82,7 @@ def every_kind() -> list[Bad]:
             "brackets without end", "not_json", "person/list", lambda _: b'{"transaction": ' + b"[" * 100_000, null=True
         ),
         Bad("a topic without end", "unknown_verb", "x" * 60_000, asking(), answered_on="unknown"),
-        Bad("wrong type", "invalid", "enroll/image", asking(name=["Somebody"], images=good)),
+        Bad("wrong type", "invalid", "enroll/image", asking(name=["Newcomer"], images=good)),
         Bad("a field too many", "invalid", "person/list", asking(colour="red")),
         Bad("10 MB", "too_large", "enroll/image", lambda _: b" " * 10_000_000, null=True),
         Bad("truncated JPEG", "image_broken", "enroll/image", enrolling(base64.b64encode(whole[:5000]).decode())),

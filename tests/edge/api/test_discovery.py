@@ -94,7 +94,9 @@ def test_an_event_of_ours_is_one_of_theirs_until_it_ends(told, kind, phase):
         assert json.loads(said)["event_type"] in told["cmps"]["face"]["evt_typ"]
 
 
-@pytest.mark.parametrize(("people", "unknown"), [([], "OFF"), (["Bob"], "OFF"), (["Bob", "unknown"], "ON")])
+@pytest.mark.parametrize(
+    ("people", "unknown"), [([], "OFF"), (["Bob"], "OFF"), (["Bob", "unknown"], "ON"), (["somebody"], "OFF")]
+)
 def test_presence_is_a_state_and_a_warning(told, people, unknown):
     presence = {"state": ", ".join(people) or "nobody", "people": people, "last": None}
     assert rendered(told["cmps"]["at_the_door"]["val_tpl"], presence) == presence["state"]

@@ -35,6 +35,7 @@ from tests.faults.inputs import names
         ("\U000e0067", r"U\+E0067 TAG LATIN SMALL LETTER G"),
         ("Unknown", "Unknown is no name: events and presence say it where nobody is known"),
         ("NOBODY", "NOBODY is no name"),
+        ("Somebody", "Somebody is no name"),
         ("a" * 65, "at most 64 characters and 1024 bytes of UTF-8; this one has 65 and 65: shorten it"),
         ("a" + "\u0301" * 600, "this one has 1 and 1200"),
         ("a" * 1025, "this one has 1025 code points"),

@@ -306,6 +306,19 @@ def test_a_live_enrollment_ends_with_what_there_is_or_with_nothing(door):
     assert handle(door, FinishEnrollment()).data["templates"] == 1
 
 
+def test_somebody_is_undecided_from_when_they_are_seen_until_they_are_told_or_gone(door):
+    enrolled(door, alice=RED)
+    undecided = []
+    for step in range(10):
+        door.process(Frame(picture((RED, 100, 80, 60)), step / 10))
+        undecided.append(door.tracker.undecided(step / 10))
+    assert undecided == [False, True, True, True] + [False] * 6  # seen twice, sampled at 0.1 and 0.4 s
+    watch(door, [(GREEN, 100, 80, 16)], 1, start=10)  # too small to be told
+    assert door.tracker.undecided(10.9)
+    watch(door, [], 2, start=11)
+    assert not door.tracker.undecided(13)
+
+
 def test_who_is_removed_while_they_stand_there_is_named_no_more(door):
     enrolled(door, alice=RED)
     assert said(watch(door, [(RED, 100, 80, 60)], 2)) == [("recognized", "new", "alice")]

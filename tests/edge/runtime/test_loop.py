@@ -29,6 +29,7 @@ BASE = "limen/porch"
 def test_a_stranger_is_enrolled_by_one_message_recognized_and_forgotten(household):
     first = household.next_event(0, event_type="unknown", phase="new")
     assert first["name"] is None
+    until(lambda: any(b'"state":"somebody"' in message.payload for message in household.on("presence")))
     reply = household.ask("enroll/image", {"transaction": "a1", "name": "Eileen", "images": [portrait_jpeg()]})
     assert reply["status"] == "ok", reply
     assert reply["transaction"] == "a1"
