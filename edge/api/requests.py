@@ -207,7 +207,7 @@ class ListVisits(Request, frozen=True, forbid_unknown_fields=True, kw_only=True)
     stranger: Id | msgspec.UnsetType = msgspec.UNSET
     kind: Literal["recognized", "unknown", "ignored", "low_quality"] | msgspec.UnsetType = msgspec.UNSET
     limit: Annotated[int, msgspec.Meta(ge=1, le=VISITS_PAGE_MAX)] = VISITS_PAGE
-    after: Annotated[str, msgspec.Meta(max_length=20, pattern=patterns.NUMBER)] | msgspec.UnsetType = msgspec.UNSET
+    after: Annotated[str, msgspec.Meta(max_length=18, pattern=patterns.NUMBER)] | msgspec.UnsetType = msgspec.UNSET
     crops: bool = False
 
 

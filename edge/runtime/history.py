@@ -13,7 +13,7 @@ from edge.api.images import jpeg_pixels
 from edge.api.replies import Visit
 from edge.config import Config
 from edge.core.codes import Code
-from edge.core.events import Event
+from edge.core.events import Event, EventType
 from edge.core.gallery import Gallery
 from edge.core.types import Frame, Sample
 from edge.errors import HistoryError, RefusedError
@@ -129,7 +129,7 @@ class History:
         """Visits, the newest first, each with its number. Raises RefusedError with history_off or storage."""
         self._require_on()
         found = self._asked(lambda file: file.page(wanted), list[StoredVisit]())
-        return [(self._words.visit(one), one.number) for one in found if self._known(one)]
+        return [(visit, one.number) for one in found if (visit := self._words.visit(one)) is not None]
 
     def crops(self, numbers: list[int]) -> dict[int, bytes]:
         """The crops of visits by their numbers. Raises RefusedError with storage."""
@@ -138,28 +138,18 @@ class History:
     def get(self, event_id: str) -> tuple[Visit, Pictures]:
         """The visit of an event, with its pictures. Raises RefusedError with history_off, no_such_event or storage."""
         self._require_on()
-        stored, pictures = self._stored(event_id)
-        return self._words.visit(stored), pictures
+        return self._told(event_id)
 
     def event(self, event_id: str) -> Event:
         """What a correction needs of an event. Raises RefusedError with no_such_event or storage."""
-        stored, pictures = self._stored(event_id)
+        visit, pictures = self._told(event_id)
         sample = None
         if pictures.crop is not None:
             crop, embedding = jpeg_pixels(pictures.crop), pictures.embedding
             if crop is not None:
                 sample = Sample(crop, self._embedder.embed(crop) if embedding is None else embedding)
-        person = None if stored.person_id is None else self._gallery.people[stored.person_id]
-        return Event(
-            "unknown" if person is None else "recognized",
-            "new",
-            None,
-            0.0,
-            None if person is None else person.name,
-            stored.person_id,
-            "",
-            sample=sample,
-        )
+        kind: EventType = "unknown" if visit.person_id is None else "recognized"
+        return Event(kind, "new", None, 0.0, visit.name, visit.person_id, visit.why, sample=sample)
 
     def correct(self, event_id: str, person_id: str | None) -> None:
         """Note who an event was of; of nobody enrolled only a history keeps it. Raises RefusedError with storage."""
@@ -243,15 +233,12 @@ class History:
                 "it again",
             )
 
-    def _stored(self, event_id: str) -> tuple[StoredVisit, Pictures]:
+    def _told(self, event_id: str) -> tuple[Visit, Pictures]:
         found = self._asked(lambda file: file.get(event_id), None)
-        if found is None or not self._known(found[0]):
+        visit = None if found is None else self._words.visit(found[0])
+        if found is None or visit is None:
             raise no_such_event(event_id)
-        return found
-
-    def _known(self, visit: StoredVisit) -> bool:
-        """Whether it may be told: it is not of somebody who was removed, and is not erased yet."""
-        return visit.person_id is None or visit.person_id in self._gallery.people
+        return visit, found[1]
 
     def _asked(self, ask: Callable[[SqliteHistory], T], nothing: T) -> T:
         """The file's answer, where there is a file. Raises RefusedError with storage or busy."""

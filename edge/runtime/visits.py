@@ -66,9 +66,14 @@ class Words:
         person = None if person_id is None else self._gallery.people.get(person_id)
         return None if person is None else person.name
 
-    def visit(self, stored: StoredVisit) -> Visit:
-        """A stored visit, with names."""
-        told = msgspec.json.decode(stored.told, type=Told)
+    def visit(self, stored: StoredVisit) -> Visit | None:
+        """A stored visit, with names; None where it is damaged, or of somebody who was removed and not erased yet."""
+        if stored.person_id is not None and stored.person_id not in self._gallery.people:
+            return None
+        try:
+            told = msgspec.json.decode(stored.told, type=Told)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None
         runner_up = None if told.runner_up is None else self._name_of(told.runner_up.name)
         names = {one: UNKNOWN if one == UNKNOWN else self._name_of(one) for one in told.votes}
         return Visit(

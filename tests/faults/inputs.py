@@ -7,6 +7,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 
@@ -85,6 +86,7 @@ HOLDING: dict[type, Callable[[types.Type], st.SearchStrategy]] = {
     types.BoolType: lambda _info: st.booleans(),
     types.NoneType: lambda _info: st.none(),
     types.AnyType: lambda _info: ANYTHING,
+    types.DateTimeType: lambda _info: st.datetimes(timezones=st.timezones()).map(datetime.isoformat),
     types.CustomType: lambda _info: st.text(max_size=20),  # paths
 }
 

@@ -253,6 +253,19 @@ def test_where_the_history_is_turned_off_only_samples_of_enrolled_people_stay(ho
             again.history.event("v0")
 
 
+def test_what_cannot_be_read_of_a_visit_is_left_out(home, crop):
+    for number in range(3):
+        home.see(f"v{number}", crop)
+    assert len(home.ids()) == 3
+    home.device.history._file.ask(
+        lambda file: file.execute("UPDATE visit SET told = iif(id = 'v0', x'ff', x'7b7d') WHERE id != 'v1'")
+    ).result()
+    assert home.ids() == ["v1"]
+    with pytest.raises(RefusedError, match="no visit that is kept"):
+        home.ask(GetVisit, id="v0")
+    assert home.ask(ListVisits, after="9" * 18).visits[0].id == "v1"
+
+
 def test_a_file_that_turns_out_to_be_damaged_is_set_aside(home, crop, tmp_path, caplog):
     home.see("v0", crop)
     home.device.history.close()
