@@ -52,6 +52,7 @@ NOT_RUN = {
     "pip install ": "it needs a network; this test runs in what it made",
     "deploy/demo": "it has a test of its own; limen demo runs in tests/edge/demo",
     "tests/run": "it has a test of its own; this is one of its tests",
+    "limen init": "tests/edge/commands/test_init.py answers what it asks",
     "mosquitto_sub ": "the test listens by a client of its own",
     "python -m tests.faults.": "hours; tests/faults/test_faults.py injects a few of each fault",
     "python -m tests.home_assistant ": "it needs a Python with Home Assistant",
@@ -101,13 +102,14 @@ FIRST_EVENT, HOUSEHOLD, PICTURES = (
     (README, "limen forget"),
     (EDGE, "limen --gallery people.db identify"),
 )
-LISTEN, VERBS, DOCTOR, BENCH = (
+LISTEN, VERBS, INIT, DOCTOR, BENCH = (
     (README, "mosquitto_sub"),
     (MQTT, "limen call"),
+    (CONFIGURATION, "porch.toml init"),
     (CONFIGURATION, "limen.toml doctor"),
     (TESTS, "limen bench"),
 )
-RUN = FIRST_EVENT, LISTEN, HOUSEHOLD, PICTURES, VERBS, DOCTOR, BENCH
+RUN = FIRST_EVENT, LISTEN, HOUSEHOLD, PICTURES, VERBS, INIT, DOCTOR, BENCH
 # People of the demo's sheet.
 ALICE, VISITOR, CAROL = 0, 1, 3
 
@@ -200,6 +202,17 @@ def draw_pictures(folder):
     people = {"alice.jpg": (ALICE, 2.0), "visitor.jpg": (ALICE, 1.0), "carol.jpg": (CAROL, 2.0)}
     for name, (person, look) in people.items():
         (folder / name).write_bytes(portrait(person, look))
+
+
+def test_init_writes_what_it_is_told(tmp_path):
+    (command,) = commands_that_begin("limen --config porch.toml init")
+    run(shlex.split(command), tmp_path)
+    config = load_config(tmp_path / "porch.toml")
+    assert (config.device, config.mqtt.host, config.camera.location) == (
+        "porch",
+        "broker.lan",
+        "rtsp://camera.lan/stream",
+    )
 
 
 def block_with(page, text):

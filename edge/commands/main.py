@@ -4,11 +4,12 @@ from pathlib import Path
 
 import click
 
-from edge.commands import call, device, people, recognition, watch
+from edge.commands import call, device, init, people, recognition, watch
+from edge.commands.init import CONFIG_HERE
 from edge.commands.options import CONFIG_FILE, FILE, Commands
 from edge.errors import ConfigError
 
-SYSTEM_CONFIG, CONFIG_HERE = Path("/etc/limen/limen.toml"), Path("limen.toml")
+SYSTEM_CONFIG = Path("/etc/limen/limen.toml")
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -26,19 +27,26 @@ def main(context: click.Context, path: Path | None, gallery: Path | None) -> Non
     from dataclasses import replace
 
     from edge.config import Config, load_config
-    from edge.system.files import is_file
 
-    try:
-        if path is None:
-            path = next((file for file in (SYSTEM_CONFIG, CONFIG_HERE) if is_file(file)), None)
-    except PermissionError as error:
-        raise ConfigError(f"{SYSTEM_CONFIG} is not for you to read: sudo -u limen, or --config FILE") from error
+    if context.invoked_subcommand != init.init.name:  # which writes one
+        path = path or configuration_here()
     context.meta[CONFIG_FILE] = path
-    config = Config() if path is None else load_config(path)
+    config = Config() if path is None or context.invoked_subcommand == init.init.name else load_config(path)
     context.obj = config if gallery is None else replace(config, gallery=replace(config.gallery, path=gallery))
 
 
+def configuration_here() -> Path | None:
+    """The configuration of this machine, or of this folder. Raises ConfigError where this user may not know."""
+    from edge.system.files import is_file
+
+    try:
+        return next((file for file in (SYSTEM_CONFIG, CONFIG_HERE) if is_file(file)), None)
+    except PermissionError as error:
+        raise ConfigError(f"{SYSTEM_CONFIG} is not for you to read: sudo -u limen, or --config FILE") from error
+
+
 for command in (
+    init.init,
     watch.run,
     people.enroll,
     people.people,

@@ -7,6 +7,22 @@ from edge.mqtt.reports import Cause, Lost, Outcome, Receipt
 ABSENT_SECONDS = 0.8  # in which a broker sends what it keeps of a device, or there is none
 LARGE_BYTES = 10_000
 NOBODY_HEARS = 0x10  # in PUBACK; MQTT 5, 3.4.2.1
+# What to do, by what the system, the TLS library or the broker says.
+REMEDIES = {
+    "Connection refused": "does a broker run there (sudo apt install mosquitto), and on this port (mqtt.port)?",
+    "Name or service not known": "is the name right (mqtt.host)? The address does as well",
+    "No address associated": "is the name right (mqtt.host)? The address does as well",
+    "Temporary failure in name resolution": "is there a network? The address does as well as the name (mqtt.host)",
+    "timed out": "is it switched on, and does no firewall stand between?",
+    "No route to host": "is it switched on, and in the same network?",
+    "Network is unreachable": "is this machine in a network?",
+    "CERTIFICATE_VERIFY_FAILED": "mqtt.ca_file is of the authority that signed the broker's certificate, and mqtt.host "
+    "is a name in that",
+    "Bad user name or password": "mqtt.username and mqtt.password_file are as mosquitto_passwd set them at the broker",
+    "Not authorized": "the broker wants a user it knows: mqtt.username and mqtt.password_file, as mosquitto_passwd set "
+    "them",
+    "Client identifier not valid": "the broker takes other client ids than limen's: see OPERATIONS.md on passwords",
+}
 
 
 @dataclass(frozen=True)
@@ -74,9 +90,9 @@ def not_connected(lost: Lost | None, refusals: dict[str, str | None], needed: st
     if lost is None:
         reason = refusals[needed]
         return None if reason is None else f"does not let us in: {needed}: {reason}"
-    if lost.cause is Cause.UNREACHABLE:
-        return lost.text
-    if lost.cause is Cause.REFUSED:
-        return f"does not let us in: {lost.text.removeprefix('the broker refused: ')}"
+    if lost.cause in {Cause.UNREACHABLE, Cause.REFUSED}:
+        text = lost.text.removeprefix("the broker refused: ")
+        said = text if lost.cause is Cause.UNREACHABLE else f"does not let us in: {text}"
+        return said + next((f"; {remedy}" for words, remedy in REMEDIES.items() if words in text), "")
     text = "it did not answer in time" if lost.text.startswith("timed out") else lost.text
     return f"does not let us in: {text}{want_tls if lost.cause is Cause.NO_CONNACK else ''}"

@@ -31,6 +31,7 @@ NOT_RUN = {
     "sudo deploy/": "it changes the operating system; the script's own usage is compared",
     "git pull ": "it needs a network",
     "sudo apt install ": OF_THE_SYSTEM,
+    "sudo /opt/limen/current/bin/limen --config /etc/limen/limen.toml init": OF_THE_SYSTEM,
     "python3 -m venv ": "this test runs in that environment",
     ". .venv/bin/activate": "this test runs in that environment",
     "pip install ": "it needs a network; this test runs in what it made",
