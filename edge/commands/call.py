@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge.commands.options import BROKER, DEVICE, client_of, echo, end_as_by_ctrl_c
+from edge.commands.options import BROKER, DEVICE, JSON, client_of, echo, end_as_by_ctrl_c, print_json
 from edge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,9 +17,18 @@ if TYPE_CHECKING:
 @click.argument("fields", nargs=-1, metavar="[KEY=VALUE]...")
 @BROKER
 @DEVICE
+@JSON
 @click.pass_obj
-def call(config: "Config", verb: str | None, fields: tuple[str, ...], broker: str | None, device: str | None) -> None:
-    """Ask VERB with its fields, and print the reply as JSON; without VERB, list the verbs.
+def call(
+    config: "Config",
+    verb: str | None,
+    fields: tuple[str, ...],
+    broker: str | None,
+    device: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Ask VERB with its fields, and print the reply as JSON; without VERB, list the verbs, as JSON with --json.
 
     A VALUE is JSON, or else text: `limen call person/set name=Anna tau=0.9 notify=false`. KEY=@FILE takes a picture
     from a file, in base64.
@@ -33,7 +42,11 @@ def call(config: "Config", verb: str | None, fields: tuple[str, ...], broker: st
 
     if verb is None:
         for name, kind in VERBS.items():
-            echo(f"{name:18} {kind.access:6} {(kind.__doc__ or '').partition(chr(10))[0]}")
+            about = (kind.__doc__ or "").partition("\n")[0]
+            if as_json:
+                print_json({"verb": name, "access": kind.access, "about": about})
+            else:
+                echo(f"{name:18} {kind.access:6} {about}")
         return
     values = dict(map(parsed, fields))
     if "transaction" in values:
@@ -44,8 +57,8 @@ def call(config: "Config", verb: str | None, fields: tuple[str, ...], broker: st
             end_as_by_ctrl_c()
         with client_of(config, broker, device, make=kind in {EnrollImages, ImportGallery}) as client:
             request = msgspec.convert({"transaction": kind.new_transaction(), **values}, kind)
-            reply = ask(client, request, object, lambda progress: echo(as_json(progress), err=True))
-    echo(as_json(reply))
+            reply = ask(client, request, object, lambda progress: print_json(progress, err=True))
+    print_json(reply)
 
 
 def parsed(field: str) -> tuple[str, object]:
@@ -70,10 +83,3 @@ def file_text(name: str) -> str:
         return base64.b64encode(Path(name).read_bytes()).decode()
     except OSError as error:
         raise ConfigError(f"{name} cannot be read: {error.strerror}") from error
-
-
-def as_json(value: object) -> str:
-    """A reply as one line of JSON."""
-    import msgspec
-
-    return json.dumps(msgspec.to_builtins(value), ensure_ascii=False)

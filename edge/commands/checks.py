@@ -37,15 +37,32 @@ PACKAGES = (*RUNTIMES, "numpy", "opencv-python-headless", "paho-mqtt", "picamera
 FRAME_SECONDS = 10.0
 FRAMES_FOR_FACES = 5
 DISK_FREE_MB_MIN = 100
+# By check; what a check found may say more.
+AGAIN = "install again: `sudo deploy/install` on a device, `pip install .` in a new virtual environment elsewhere"
+WHAT_TO_DO = {
+    "packages": AGAIN,
+    "runtime": AGAIN,
+    "models": f"take the shipped ones (models.detector and models.embedder), and where those fail {AGAIN}",
+    "gallery": "stop limen, move what is damaged away, and bring a backup back: `limen people import FILE`",
+    "secrets": "close the files as said, and replace each password and key that others could read",
+    "disk": "make room there, or set gallery.path to another disk",
+    "camera": "look at its cable, power and network, at camera.kind and camera.location, and whether another program "
+    "uses it; `limen init` lists the cameras of this machine",
+    "broker": "look at host, port, username, files and `device` name of this configuration; `limen init` tries others",
+    "addresses": "name the address in a drop-in: deploy/OPERATIONS.md, Install, upgrade, remove",
+    "clock": "give this machine the time (timedatectl set-ntp true, or a hardware clock); where it is right and nobody "
+    'says so, set clock = "trusted"',
+}
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found. level: OK, WARN or FAIL."""
+    """What a check found. level: OK, WARN or FAIL; remedy: what to do, where it is not OK."""
 
     what: str
     level: str
     text: str
+    remedy: str = ""
 
 
 def examine(config: Config, path: Path | None) -> Iterator[Finding]:
@@ -66,9 +83,9 @@ def examine(config: Config, path: Path | None) -> Iterator[Finding]:
         try:
             yield Finding(what, "OK", check(config))
         except Warned as warning:
-            yield Finding(what, "WARN", str(warning))
+            yield Finding(what, "WARN", str(warning), WHAT_TO_DO[what])
         except (LimenError, OSError) as error:
-            yield Finding(what, "FAIL", " ".join(str(error).split()))
+            yield Finding(what, "FAIL", " ".join(str(error).split()), WHAT_TO_DO[what])
 
 
 def packages(_config: Config) -> str:

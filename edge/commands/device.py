@@ -1,13 +1,13 @@
 """The device itself: audit, doctor, bench, and the household's key."""
 
-import json
 import re
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from edge.commands.options import CONFIG_FILE, FILE, echo, with_overrides
+from edge.commands.options import CONFIG_FILE, FILE, JSON, echo, print_json, say, with_overrides
 from edge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ SIDE_PX = 160, 8192  # of frames that bench draws
 
 @click.command()
 @click.option("--last", type=click.IntRange(1), help="Only the newest so many.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@JSON
 @click.pass_obj
 def audit(config: "Config", last: int | None, *, as_json: bool) -> None:
     """Show who changed what of people, and when. People appear by id: a person who was removed leaves no name."""
@@ -28,7 +28,7 @@ def audit(config: "Config", last: int | None, *, as_json: bool) -> None:
         records = device.store.audit.records(last)
     for record in records:
         if as_json:
-            echo(json.dumps(record._asdict()))
+            print_json(record._asdict())
             continue
         when = record.at if record.clock_set else f"{record.at} (clock not set)"
         echo("  ".join(part for part in (when, record.verb, record.person_id, record.detail, record.who) if part))
@@ -38,20 +38,27 @@ def audit(config: "Config", last: int | None, *, as_json: bool) -> None:
 @click.option("--source", help="Another source of frames than the configured one.")
 @click.option("--broker", help="HOST or HOST:PORT, another broker than the configured one.")
 @click.option("--reset-clock", "reset", is_flag=True, help="The time of day is right, though an earlier one was later.")
+@JSON
 @click.pass_context
-def doctor(context: click.Context, source: str | None, broker: str | None, *, reset: bool) -> None:
+def doctor(context: click.Context, source: str | None, broker: str | None, *, reset: bool, as_json: bool) -> None:
     """Check configuration, models, gallery, secrets, disk, camera, broker, clock; status 1 if anything fails."""
-    from edge.commands.checks import examine, reset_clock
+    from edge.commands.checks import Finding, examine, reset_clock
     from edge.runtime.device_name import named
 
     path = context.meta[CONFIG_FILE]
-    echo(f"OK    configuration: {path or 'none is there, so every default'}")
     if reset:
         reset_clock(context.obj)
+    first = Finding("configuration", "OK", str(path or "none is there, so every default: `limen init` makes one"))
     failed = False
-    for finding in examine(named(with_overrides(context.obj, source, broker)), path):
-        echo(f"{finding.level:4}  {finding.what}: {finding.text}")
+    for finding in chain([first], examine(named(with_overrides(context.obj, source, broker)), path)):
         failed |= finding.level == "FAIL"
+        if as_json:
+            print_json(finding)
+            continue
+        show = say if finding.level == "OK" else echo
+        show(f"{finding.level:4}  {finding.what}: {finding.text}")
+        if finding.remedy:
+            show(f"      remedy: {finding.remedy}")
     if failed:
         raise click.exceptions.Exit(1)
 
@@ -72,8 +79,9 @@ def frame_size(_context: click.Context, _option: click.Parameter, text: str | No
 @click.option("--source", help="Frames of this source in place of a drawn porch.")
 @click.option("--size", callback=frame_size, help="WIDTHxHEIGHT of the drawn porch, beside 640x480 in the same run.")
 @click.option("--frames", type=click.IntRange(1), default=300, show_default=True, help="How many of each kind.")
+@JSON
 @click.pass_obj
-def bench(config: "Config", source: str | None, size: tuple[int, int] | None, frames: int) -> None:
+def bench(config: "Config", source: str | None, size: tuple[int, int] | None, frames: int, *, as_json: bool) -> None:
     """Time the stages of a frame on this machine, with nobody and with somebody before the camera."""
     import tempfile
 
@@ -84,6 +92,10 @@ def bench(config: "Config", source: str | None, size: tuple[int, int] | None, fr
     with tempfile.TemporaryDirectory() as folder:
         config = with_overrides(config, source, None)
         rows = measure(config, Path(folder), frames, source=source is not None, size=size or DRAWN_SIZE)
+        if as_json:
+            for row in rows:
+                print_json(row)
+            return
         for line in table(rows):
             echo(line)
 
@@ -101,4 +113,4 @@ def key(file: Path) -> None:
     from edge.system.crypto import new_key
 
     write_new(file, f"{new_key()}\n".encode())
-    echo(f"{file}: a new key; copy it to every camera of the household, and name it there as fleet.key_file")
+    say(f"{file}: a new key; copy it to every camera of the household, and name it there as fleet.key_file")

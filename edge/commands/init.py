@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from edge.commands.options import CONFIG_FILE, FILE, camera_of, echo
+from edge.commands.options import CAUGHT, CONFIG_FILE, FILE, camera_of, echo, say
 from edge.errors import ConfigError, LimenError
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def init(
     from edge.commands.settings_file import settings_text, write_settings
     from edge.system.files import exists
 
+    context.meta[CAUGHT].close()  # a question goes to the standard error from C
     path: Path = context.meta[CONFIG_FILE] or CONFIG_HERE
     refuse_to_replace(path, force=force)
     if not yes and not sys.stdin.isatty():
@@ -84,9 +85,9 @@ def init(
     write_settings(path, settings_text(config), secrets)
     limen = "limen" if path == CONFIG_HERE else f"limen --config {path}"
     for secret in secrets:
-        echo(f"{secret}: written; the password, for its owner alone")
-    echo(f"{path}: written; people are kept in {config.gallery.path}")
-    echo(f"next: {limen} doctor, then {limen} run, and in another terminal {limen} enroll NAME --live")
+        say(f"{secret}: written; the password, for its owner alone")
+    say(f"{path}: written; people are kept in {config.gallery.path}")
+    say(f"next: {limen} doctor, then {limen} run, and in another terminal {limen} enroll NAME --live")
 
 
 def refuse_to_replace(path: Path, *, force: bool) -> None:
@@ -107,7 +108,9 @@ def refuse_to_replace(path: Path, *, force: bool) -> None:
 
 def gallery_path(configured: Path, path: Path) -> Path:
     """Where people are kept: as configured where that can be written, otherwise beside the configuration."""
-    if configured.parent.is_dir() and os.access(configured.parent, os.W_OK):
+    from edge.system.files import is_dir
+
+    if is_dir(configured.parent) and os.access(configured.parent, os.W_OK):
         return configured.absolute()
     return path.absolute().with_name(configured.name)
 
@@ -128,9 +131,9 @@ class Questions:
 
         here = cameras() if source is None else {}
         for number, (one, what) in enumerate(here.items(), 1):
-            echo(f"camera {number}: {one} ({what})")
+            say(f"camera {number}: {one} ({what})")
         if not here and source is None:
-            echo("no camera is connected to this machine: neither picamera2 nor a /dev/video* has one")
+            say("no camera is connected to this machine: neither picamera2 nor a /dev/video* has one")
             if not self.ask:
                 raise ConfigError("there is no camera to propose: --source names a file, a folder or rtsp://...")
 
@@ -202,7 +205,7 @@ class Questions:
         from edge.config import HistoryConfig
 
         if keep_hours is None and self.ask:
-            echo(
+            say(
                 "Visits can be kept on this device, each with a picture of the face, to look back at and to correct. "
                 "Strangers are kept too, who were not asked."
             )
@@ -230,6 +233,8 @@ class Questions:
 
     def settled(self, first: T | None, ask: Callable[[], T], check: Callable[[T], str]) -> T:
         """What was given, or else the answer to a question, until it works or is taken although it does not."""
+        from edge.system.foreign_lines import heard_once
+
         while True:
             try:
                 chosen = ask() if first is None else first
@@ -240,7 +245,9 @@ class Questions:
                 continue
             try:
                 if self.check:
-                    echo(f"  {check(chosen)}")
+                    with heard_once():
+                        said = check(chosen)
+                    say(f"  {said}")
             except LimenError as error:
                 if not self.ask:
                     raise ConfigError(f"{error} (--no-check writes the file nevertheless)") from error

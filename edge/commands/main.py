@@ -6,7 +6,7 @@ import click
 
 from edge.commands import call, device, init, people, recognition, watch
 from edge.commands.init import CONFIG_HERE
-from edge.commands.options import CONFIG_FILE, FILE, Commands
+from edge.commands.options import CONFIG_FILE, FILE, QUIET, Commands
 from edge.errors import ConfigError
 
 SYSTEM_CONFIG = Path("/etc/limen/limen.toml")
@@ -21,13 +21,20 @@ SYSTEM_CONFIG = Path("/etc/limen/limen.toml")
     help=f"The configuration  [default: {SYSTEM_CONFIG}, else ./{CONFIG_HERE}, else every default]",
 )
 @click.option("--gallery", type=FILE, help="Another gallery than the configured one.")
+@click.option("-q", "--quiet", is_flag=True, help="Print data, warnings and errors alone.")
+@click.option("-v", "--verbose", is_flag=True, help="Show the log, with what libraries say, on the standard error.")
 @click.pass_context
-def main(context: click.Context, path: Path | None, gallery: Path | None) -> None:
+def main(context: click.Context, path: Path | None, gallery: Path | None, *, quiet: bool, verbose: bool) -> None:
     """Recognize who is at the door, on the camera itself."""
     from dataclasses import replace
 
     from edge.config import Config, load_config
 
+    context.meta[QUIET] = quiet
+    if verbose:
+        from edge.commands.journal import log_everything
+
+        log_everything()
     if context.invoked_subcommand != init.init.name:  # which writes one
         path = path or configuration_here()
     context.meta[CONFIG_FILE] = path

@@ -2,7 +2,7 @@
 
 import base64
 import sys
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -19,8 +19,11 @@ if TYPE_CHECKING:  # imported where they are used: --help and --version need not
     from edge.runtime.clients import Client
 
 CONFIG_FILE = "limen.configuration"  # in the context's meta: the path of the configuration, or None
+CAUGHT = "limen.caught"  # in the same: what catches the lines of libraries, to be closed by who asks questions
+QUIET = "limen.quiet"  # in the same: whether nothing is printed but data, warnings and errors
 FILE = click.Path(dir_okay=False, path_type=Path)
 BROKER = click.option("--broker", help="HOST or HOST:PORT: ask a running device over MQTT, not this machine's disk.")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON: one object a line.")
 DEVICE = click.option(
     "--device", help="The device to ask over MQTT  [default: the configured one, or the only one there]"
 )
@@ -31,6 +34,27 @@ JPEG_QUALITY = 92
 def echo(text: str, *, err: bool = False) -> None:
     """Print a line in which names, and what a device or a file said, may stand."""
     click.echo(shown(text, sys.stderr if err else sys.stdout), err=err)
+
+
+def say(text: str) -> None:
+    """Print a line that tells what was done, and is no data: not with --quiet."""
+    if not is_quiet():
+        echo(text)
+
+
+def is_quiet() -> bool:
+    """Whether limen was called with --quiet."""
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(context.meta.get(QUIET))
+
+
+def print_json(value: object, *, err: bool = False) -> None:
+    """Print a value, such as a reply, as one line of JSON."""
+    import json
+
+    import msgspec
+
+    echo(json.dumps(msgspec.to_builtins(value), ensure_ascii=False), err=err)
 
 
 def shown(text: str, stream: TextIO) -> str:
@@ -45,9 +69,14 @@ class Commands(click.Group):
     """A group whose commands print a LimenError as one line and end with status 1."""
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run the command that was asked for."""
+        """Run the command that was asked for; what libraries write to the standard error goes to the log."""
+        from edge.system.foreign_lines import heard_once
+
         try:
-            return super().invoke(ctx)
+            with ExitStack() as caught:
+                caught.enter_context(heard_once())
+                ctx.meta[CAUGHT] = caught
+                return super().invoke(ctx)
         except LimenError as error:
             raise click.ClickException(shown(" ".join(str(error).split()), sys.stderr)) from error
         except PermissionError as error:  # Path.is_file and its like raise it, of a folder that may not be entered

@@ -2,7 +2,6 @@
 
 import base64
 import io
-import json
 import sys
 from functools import partial
 from pathlib import Path
@@ -11,7 +10,18 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from edge.commands.folder import Outcome, enroll_pictures, people_in, table
-from edge.commands.options import BROKER, DEVICE, FILE, client_of, echo, end_as_by_ctrl_c
+from edge.commands.options import (
+    BROKER,
+    DEVICE,
+    FILE,
+    JSON,
+    client_of,
+    echo,
+    end_as_by_ctrl_c,
+    is_quiet,
+    print_json,
+    say,
+)
 from edge.errors import ConfigError, GalleryError
 from edge.storage.words import count_of
 
@@ -63,6 +73,7 @@ GUIDANCE = {
 )
 @BROKER
 @DEVICE
+@JSON
 @click.pass_obj
 def enroll(
     config: "Config",
@@ -78,6 +89,7 @@ def enroll(
     shots: int,
     seconds: float,
     days: float | None,
+    as_json: bool,
 ) -> None:
     """Enroll NAME from PICTURES with one face each; one is enough. Pictures of somebody else are left out."""
     from edge.core.enrollment import FEWER, SAMPLES_MAX
@@ -96,22 +108,36 @@ def enroll(
         else:
             chosen = {str(name): list(pictures)} if folder is None else people_in(folder)
             enroll_one = partial(enroll_pictures, client, face=face, days=days, force=force)
-            hidden = folder is None or not sys.stderr.isatty()
+            hidden = folder is None or is_quiet() or not sys.stderr.isatty()
             with click.progressbar(chosen.items(), file=io.StringIO() if hidden else sys.stderr) as people:
                 outcomes = [enroll_one(person, paths) for person, paths in people]
-    if folder is not None:
+    (show_table if folder is not None else show_one)(outcomes, days, as_json=as_json)
+
+
+def show_table(outcomes: list[Outcome], _days: float | None, *, as_json: bool) -> None:
+    """A line for each person of a folder; status 1 where somebody was refused."""
+    if as_json:
+        for outcome in outcomes:
+            print_json(outcome)
+    else:
         for line in table(outcomes):
             echo(line)
-        if any(outcome.refused for outcome in outcomes):
-            raise click.exceptions.Exit(1)
-        return
+    if any(outcome.refused for outcome in outcomes):
+        raise click.exceptions.Exit(1)
+
+
+def show_one(outcomes: list[Outcome], days: float | None, *, as_json: bool) -> None:
+    """What became of one person's pictures. Raises GalleryError where they were refused."""
     (outcome,) = outcomes
     if outcome.refused is not None:
         raise GalleryError(outcome.refused)
+    if as_json:
+        print_json(outcome)
+        return
     for line in outcome.left_out:
         echo(f"left out {line}", err=True)
     guest = f"; a guest, forgotten after {days:g} days" if days else ""
-    echo(f"{outcome.name}: {count_of(outcome.templates, 'template')} added{guest}")
+    say(f"{outcome.name}: {count_of(outcome.templates, 'template')} added{guest}")
 
 
 def enroll_live(
@@ -132,26 +158,24 @@ def print_progress(progress: "ProgressReply") -> None:
     guidance = ""
     if progress.reason is not None:
         guidance = f": {GUIDANCE.get(progress.reason, progress.reason.replace('_', ' '))}"
-    echo(f"{progress.shots} of {progress.of}{guidance}")
+    say(f"{progress.shots} of {progress.of}{guidance}")
 
 
 @click.group(invoke_without_command=True)
 @BROKER
 @DEVICE
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@JSON
 @click.pass_context
 def people(context: click.Context, broker: str | None, device: str | None, *, as_json: bool) -> None:
     """List who is enrolled; with export or import, to and from a file."""
     if context.invoked_subcommand is not None:
         return
-    import msgspec
-
     from edge.runtime.clients import everybody
 
     with client_of(context.obj, broker, device) as client:
         known = everybody(client)
     if as_json:
-        echo(json.dumps(msgspec.to_builtins(known), ensure_ascii=False))
+        print_json(known)
         return
     for person in known.people:
         echo(f"{person.name}  {count_of(person.templates, 'template')}  {person.person_id}")
@@ -161,8 +185,9 @@ def people(context: click.Context, broker: str | None, device: str | None, *, as
 
 @people.command("export")
 @click.argument("file", type=FILE)
+@JSON
 @click.pass_context
-def export_people(context: click.Context, file: Path) -> None:
+def export_people(context: click.Context, file: Path, *, as_json: bool) -> None:
     """Write everybody, with templates and pictures, into FILE. It is biometric data and not encrypted: keep it safe.
 
     From a device that is asked over MQTT (limen people --broker HOST export FILE) it crosses the network encrypted
@@ -184,13 +209,17 @@ def export_people(context: click.Context, file: Path) -> None:
             exported = call(client, ExportGallery.new(), ExportedReply)
             data, count = cipher.decrypt(base64.b64decode(exported.gallery), ARCHIVE), exported.people
     write_new(file, data)
-    echo(f"{file}: {count_of(count, 'person')}")
+    if as_json:
+        print_json({"file": str(file), "people": count})
+    else:
+        say(f"{file}: {count_of(count, 'person')}")
 
 
 @people.command("import")
 @click.argument("file", type=FILE)
+@JSON
 @click.pass_context
-def import_people(context: click.Context, file: Path) -> None:
+def import_people(context: click.Context, file: Path, *, as_json: bool) -> None:
     """Add everybody in FILE, an export. Somebody who is enrolled already gets the templates that are new."""
     from edge.api.replies import ImportedReply
     from edge.api.requests import ImportGallery
@@ -207,17 +236,18 @@ def import_people(context: click.Context, file: Path) -> None:
         else:
             encrypted = base64.b64encode(household_cipher(config).encrypt(data, ARCHIVE)).decode()
             new = call(client, ImportGallery.new(gallery=encrypted), ImportedReply)
+    if as_json:
+        print_json(new)
+        return
     wait = f"; {new.waiting} of another model wait for `limen rebuild`" if new.waiting else ""
-    echo(f"{count_of(new.people, 'person')} and {count_of(new.templates, 'template')} are new{wait}")
+    say(f"{count_of(new.people, 'person')} and {count_of(new.templates, 'template')} are new{wait}")
 
 
 @people.command("check")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@JSON
 @click.pass_context
 def check_people(context: click.Context, *, as_json: bool) -> None:
     """List what may be mended: who has one template, pictures unlike the others, people who are alike."""
-    import msgspec
-
     from edge.api.replies import CheckedReply
     from edge.api.requests import CheckGallery
     from edge.runtime.clients import call
@@ -225,7 +255,7 @@ def check_people(context: click.Context, *, as_json: bool) -> None:
     with client_of(context.obj, *asked_device(context)) as client:
         found = call(client, CheckGallery.new(), CheckedReply)
     if as_json:
-        echo(json.dumps(msgspec.to_builtins(found), ensure_ascii=False))
+        print_json(found)
         return
     for one in found.findings:
         who = one.name if one.other is None else f"{one.name} and {one.other}"
@@ -255,8 +285,9 @@ def household_cipher(config: "Config") -> "HouseholdCipher":
 @click.argument("name")
 @BROKER
 @DEVICE
+@JSON
 @click.pass_obj
-def forget(config: "Config", name: str, broker: str | None, device: str | None) -> None:
+def forget(config: "Config", name: str, broker: str | None, device: str | None, *, as_json: bool) -> None:
     """Remove NAME: templates and pictures are deleted and overwritten on the disk."""
     from edge.api.replies import RemovedReply
     from edge.api.requests import RemovePerson
@@ -264,7 +295,10 @@ def forget(config: "Config", name: str, broker: str | None, device: str | None) 
 
     with client_of(config, broker, device) as client:
         receipt = call(client, RemovePerson.new(name=name), RemovedReply)
-    echo(
+    if as_json:
+        print_json(receipt)
+        return
+    say(
         f"{name}: forgotten; {count_of(receipt.templates, 'template')} and {count_of(receipt.crops, 'picture')} "
         f"overwritten, {receipt.person_id} at {receipt.at}"
     )
@@ -273,8 +307,9 @@ def forget(config: "Config", name: str, broker: str | None, device: str | None) 
 @click.command()
 @BROKER
 @DEVICE
+@JSON
 @click.pass_obj
-def rebuild(config: "Config", broker: str | None, device: str | None) -> None:
+def rebuild(config: "Config", broker: str | None, device: str | None, *, as_json: bool) -> None:
     """Make every template again from its picture, after the embedder was replaced."""
     from edge.api.replies import RebuiltReply
     from edge.api.requests import RebuildGallery
@@ -282,6 +317,9 @@ def rebuild(config: "Config", broker: str | None, device: str | None) -> None:
 
     with client_of(config, broker, device) as client:
         made = call(client, RebuildGallery.new(), RebuiltReply)
-    echo(f"{count_of(made.templates, 'template')} rebuilt")
+    if as_json:
+        print_json(made)
+        return
+    say(f"{count_of(made.templates, 'template')} rebuilt")
     if made.without_picture:
         echo(f"{made.without_picture} of another model have no picture: enroll those people again, or go back")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge.commands.options import FILE, client_of, echo, picture_text, read_picture
+from edge.commands.options import FILE, JSON, client_of, echo, picture_text, print_json, read_picture
 from edge.errors import ImageError
 
 if TYPE_CHECKING:
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("picture", type=FILE)
+@JSON
 @click.pass_obj
-def identify(config: "Config", picture: Path) -> None:
+def identify(config: "Config", picture: Path, *, as_json: bool) -> None:
     """Recognize every face in PICTURE: its name, distance d and match threshold tau."""
     from edge.api.replies import FacesReply
     from edge.api.requests import RecognizeImage
@@ -27,6 +28,9 @@ def identify(config: "Config", picture: Path) -> None:
     text = picture_text(picture, local=True)
     with client_of(config, None, None) as client:
         faces = call(client, RecognizeImage.new(image=text), FacesReply).faces
+    if as_json:
+        print_json({"faces": faces})
+        return
     for face in faces:
         near = "the gallery is empty" if face.distance is None else f"d {face.distance:.3f}, tau {face.tau:.3f}"
         problem = f", {face.problem.replace('_', ' ')}" if face.problem else ""
@@ -38,8 +42,9 @@ def identify(config: "Config", picture: Path) -> None:
 @click.command()
 @click.argument("first", type=FILE)
 @click.argument("second", type=FILE)
+@JSON
 @click.pass_obj
-def verify(config: "Config", first: Path, second: Path) -> None:
+def verify(config: "Config", first: Path, second: Path, *, as_json: bool) -> None:
     """Compare the faces in FIRST and SECOND: d, tau, same or different person; status 1 if different."""
     import numpy as np
 
@@ -47,8 +52,11 @@ def verify(config: "Config", first: Path, second: Path) -> None:
 
     with open_or_empty(config) as device:
         both = np.stack([device.embedder.embed(crop_of(device, path)) for path in (first, second)])
-        distance, tau = float(np.square(both[0] - both[1]).sum()), device.recognizer.gallery.taus(both)[0, 1]
-    echo(f"{'same person' if distance <= tau else 'different people'}  d {distance:.3f}, tau {tau:.3f}")
+        distance, tau = float(np.square(both[0] - both[1]).sum()), float(device.recognizer.gallery.taus(both)[0, 1])
+    if as_json:
+        print_json({"same": distance <= tau, "distance": distance, "tau": tau})
+    else:
+        echo(f"{'same person' if distance <= tau else 'different people'}  d {distance:.3f}, tau {tau:.3f}")
     if distance > tau:
         raise click.exceptions.Exit(1)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edge.config import Config, load_config
 from edge.errors import ConfigError
+from edge.system.files import exists
 
 HEAD = """\
 # limen.toml: what differs from the defaults; deploy/CONFIGURATION.md has every key. Unknown keys are refused by name.
@@ -53,7 +54,7 @@ def write_settings(path: Path, text: str, secrets: dict[Path, str]) -> None:
 
     Raises ConfigError where they cannot be written, or the text is no configuration.
     """
-    like = path.stat() if path.exists() else None
+    like = path.stat() if exists(path) else None
     partials = {target.with_name(f".{target.name}.partial"): target for target in (*secrets, path)}
     contents = [*secrets.values(), text]
     try:

@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge.commands.options import FILE, with_overrides
+from edge.commands.options import FILE, is_quiet, say, with_overrides
 
 if TYPE_CHECKING:
-    import logging
     import threading
 
     from edge.config import Config
@@ -25,19 +24,18 @@ def run(config: "Config", source: str | None, broker: str | None, *, fast: bool,
     import logging
 
     from edge.capture import open_source
+    from edge.commands.journal import journal
     from edge.runtime.assembly import Device
     from edge.runtime.device_name import keep_name, named
     from edge.runtime.loop import DeviceLoop
     from edge.runtime.publisher import INSTANCE_ID
-    from edge.system.foreign_lines import heard_once
 
     config = named(with_overrides(config, source, broker))
-    with heard_once():
-        logging.basicConfig(level=logging.INFO, handlers=[journal()])
-        stop = stopped_by_signals()
-        with Device.open(config) as device:
-            keep_name(device.store, config, INSTANCE_ID)
-            DeviceLoop(config, device).run(open_source(config.camera, fast=fast, loop=loop), stop)
+    logging.basicConfig(level=logging.WARNING if is_quiet() else logging.INFO, handlers=[journal()])
+    stop = stopped_by_signals()
+    with Device.open(config) as device:
+        keep_name(device.store, config, INSTANCE_ID)
+        DeviceLoop(config, device).run(open_source(config.camera, fast=fast, loop=loop), stop)
 
 
 def stopped_by_signals() -> "threading.Event":
@@ -51,21 +49,6 @@ def stopped_by_signals() -> "threading.Event":
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda *_: stop.set())
     return stop
-
-
-def journal() -> "logging.Handler":
-    """Where the log goes: one record is one line, and what came from outside moves no cursor."""
-    import logging
-
-    from edge.core.names import printable
-
-    class Line(logging.Formatter):
-        def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 -- as logging names it
-            return printable(super().formatMessage(record))
-
-    handler = logging.StreamHandler()
-    handler.setFormatter(Line("%(asctime)s %(message)s"))
-    return handler
 
 
 @click.command()
@@ -100,7 +83,7 @@ def demo(config: "Config", broker: str | None, picture: Path, slowly: float) -> 
         if broker is None:
             embedded = resources.enter_context(EmbeddedBroker())
             mqtt = MqttConfig(host="127.0.0.1", port=embedded.port, version="3.1.1")  # amqtt has no 5
-            click.echo(f"A broker on 127.0.0.1:{embedded.port}, a drawn porch, and people who do not exist.")
+            say(f"A broker on 127.0.0.1:{embedded.port}, a drawn porch, and people who do not exist.")
         else:
             mqtt = with_overrides(config, None, broker).mqtt
-        play(replace(named(config), mqtt=mqtt), Path(folder), picture, click.echo, slowly)
+        play(replace(named(config), mqtt=mqtt), Path(folder), picture, say, slowly)

@@ -1,4 +1,4 @@
-"""What libraries in C write to the standard error: one line of the log of each kind, however often it comes."""
+"""What libraries in C write to the standard error: a line of the log at level DEBUG of each kind, however often."""
 
 import fcntl
 import logging
@@ -41,7 +41,7 @@ class ForeignLines:
             self.repeated += 1
             return
         self._kinds.add(kind)
-        log.info("a library says, and is heard once: %s", line)
+        log.debug("a library says, and is heard once: %s", line)
 
     def read(self, pipe: int) -> None:
         """Hear what comes until the other end is closed."""
@@ -79,7 +79,7 @@ def heard_once() -> Iterator[None]:
         os.dup2(original, STDERR)
         reader.join(END_SECONDS)
         if lines.repeated:
-            log.info("libraries wrote %d more lines of these kinds", lines.repeated)
+            log.debug("libraries wrote %d more lines of these kinds", lines.repeated)
         sys.stderr = before  # the other stays open: the log may hold it
 
 

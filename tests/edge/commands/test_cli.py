@@ -401,7 +401,9 @@ def test_a_configuration_is_read(limen, tmp_path):
 def test_the_doctor_finds_what_is_good_and_what_is_amiss(limen, pictures):
     result = limen("doctor", "--source", pictures, "--broker", "127.0.0.1:1")
     assert result.exit_code == 1
-    told = dict(line.split(": ", 1) for line in result.output.strip().splitlines())
+    lines = result.output.strip().splitlines()
+    told = dict(line.split(": ", 1) for line in lines if not line.startswith(" "))
+    assert [line for line in lines if line.startswith("      remedy: look at host, port")]
     clock_line = next(line for line in told if line.endswith("clock"))
     assert clock_line[:4].strip() == ("OK" if clock.synchronized() else "WARN")
     assert set(told) - {clock_line} == {

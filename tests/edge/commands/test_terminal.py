@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edge.commands.watch import journal
+from edge.commands.journal import journal
 from edge.storage.gallery import SqliteGallery
 
 WILD = "Eve\x1b[2J\x9b\u202e"

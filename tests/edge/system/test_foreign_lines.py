@@ -11,7 +11,7 @@ import numpy as np
 from edge.system.foreign_lines import heard_once
 cut = None
 with heard_once():
-    logging.basicConfig(level=logging.INFO, format="LOG %(message)s")
+    logging.basicConfig(level=logging.DEBUG, format="LOG %(message)s")
     log = logging.getLogger("limen")
 """
 
