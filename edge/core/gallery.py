@@ -6,7 +6,7 @@ from itertools import count
 import numpy as np
 
 from edge.core.segments import Segments
-from edge.core.thresholds import Thresholds
+from edge.core.thresholds import Thresholds, beyond
 from edge.core.types import Match, Person, Template
 
 # A track is compared again with each sample. So often a stranger's track is named at least once, for each time that one
@@ -118,6 +118,17 @@ class Gallery:
     def near(self, embeddings: np.ndarray, distance: float) -> list[tuple[str, str]]:
         """Ids of people, and of their templates at most that far from one of the embeddings, (L, D) float32."""
         return self._own.near(embeddings, distance)
+
+    def within(self, embeddings: np.ndarray) -> list[tuple[str, str]]:
+        """Ids of people, and of their templates within the tau of their comparison with one of (L, D) float32."""
+        around, others = self._own.neighbourhoods(), self.thresholds.neighbourhoods(embeddings)
+        return self._own.near(embeddings, self.thresholds.taus(self._fmr, around[:, None], others[None]))
+
+    def alike(self, embeddings: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """(N, D), (L, D) float32 of unit length -> (N,) bool: whether each is within tau of one of the others."""
+        if not len(embeddings) or not len(others):
+            return np.zeros(len(embeddings), dtype=bool)
+        return np.asarray((beyond(embeddings, others, self.thresholds, self._fmr) <= 0).any(axis=1))
 
     def near_negative(self, embeddings: np.ndarray, distance: float) -> list[tuple[str, str]]:
         """As near, of negative templates."""

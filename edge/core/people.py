@@ -40,6 +40,7 @@ class People:
 
     def __init__(self, gallery: Gallery, store: GalleryStore, strangers: StrangerStore | None) -> None:
         self.gallery, self.store = gallery, store
+        store.alike = gallery.alike
         self.strangers = None if strangers is None else Strangers(gallery.empty(), strangers)
         self.stores: list[PersonStore] = [store] if strangers is None else [store, strangers]
         self.outside: list[PersonStore] = []
@@ -60,7 +61,6 @@ class People:
                 for place in self.outside:
                     place.erase_person(person_id, self.gallery.people[person_id].name, np.stack(own))
         self.gallery.fill(people, templates)
-        self.store.erase_within = self.gallery.tau
         if self.strangers is None:
             return
         self.strangers.reload()
@@ -230,7 +230,6 @@ class People:
             self.gallery.put(person, owned[person.person_id])
         for person_id in set(person_ids) - owned.keys():
             self.gallery.remove(person_id)
-        self.store.erase_within = self.gallery.tau
 
     def _remove(self, person: Person) -> Removed:
         embeddings = self.gallery.embeddings_of(person.person_id)

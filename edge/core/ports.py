@@ -1,6 +1,6 @@
 """What the core needs from adapters; adapters and fakes pass the same contract tests."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -67,10 +67,11 @@ class PersonStore(Protocol):
 class GalleryStore(PersonStore, Protocol):
     """Keeps people and templates. What a method returned from is on disk.
 
-    erase_within: d at or below which another person's negative template, or a stranger, is erased with a person
+    alike: (N, D), (L, D) float32 -> (N,) bool; another person's negative template, or a stranger, that is alike is
+        erased with a person
     """
 
-    erase_within: float
+    alike: Callable[[np.ndarray, np.ndarray], np.ndarray]
 
     def load(self) -> tuple[list[Person], list[Template]]:
         """Everybody, and every template of the present model."""

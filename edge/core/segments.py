@@ -120,13 +120,13 @@ class Segments:
         rows = self._matrix[segment.rows].astype(np.float64)
         return 2 - 2 * (rows * probe).sum(axis=1), self._around[segment.rows]  # d = 2 - 2 cos on unit vectors
 
-    def near(self, embeddings: np.ndarray, distance: float) -> list[tuple[str, str]]:
-        """Owner and id of each row at most that far from one of the embeddings, (L, D)."""
+    def near(self, embeddings: np.ndarray, distances: float | np.ndarray) -> list[tuple[str, str]]:
+        """Owner and id of each row at most that far from one of the embeddings, (L, D); distances: one, or (N, L)."""
         if not self._segments or not len(embeddings):
             return []
-        cosines = (self._matrix[: self._rows] @ embeddings.T).max(axis=1)  # (N, D) @ (D, L) -> (N, L) -> (N,)
+        cosines = self._matrix[: self._rows] @ embeddings.T  # (N, D) @ (D, L) -> (N, L)
         found = []
-        for row in np.flatnonzero(2 - 2 * cosines <= distance).tolist():
+        for row in np.flatnonzero((2 - 2 * cosines <= distances).any(axis=1)).tolist():
             if self._dead[row] == 0:
                 owner = self._owner(row)
                 found.append((owner, self._segments[owner].ids[row - self._segments[owner].start]))

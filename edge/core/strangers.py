@@ -41,8 +41,8 @@ class Strangers:
         return self._known.get(stranger_id)  # None where another process purged it meanwhile
 
     def remove_like(self, embeddings: np.ndarray) -> int:
-        """Remove strangers within tau of one of the embeddings, (L, D): somebody was enrolled or removed."""
-        alike = {stranger_id for stranger_id, _ in self._gallery.near(embeddings, self._gallery.tau)}
+        """Remove strangers within the tau of their comparison with one of (L, D): somebody was enrolled or removed."""
+        alike = {stranger_id for stranger_id, _ in self._gallery.within(embeddings)}
         for stranger_id in alike:
             self.store.purge(stranger_id)
         if alike:

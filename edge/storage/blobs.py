@@ -9,6 +9,7 @@ from edge.core.align import CROP_PX
 from edge.core.replication import CROP_BYTES_MAX
 from edge.errors import GalleryError
 
+ERASE_WITHIN = 1.27  # d; tau of the shipped model where a thousandth of non-mated comparisons pass
 CROP_HEADER = b"\x89PNG\r\n\x1a\n", struct.pack(">II", CROP_PX, CROP_PX)  # signature; width and height
 
 
@@ -49,3 +50,9 @@ def decoded(blob: bytes, what: str) -> np.ndarray:
     if crop is None:
         raise GalleryError(f"{what} is not a readable image")
     return crop
+
+
+def near_enough(embeddings: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """(N, D), (L, D) float32 of unit length -> (N,) bool: at most ERASE_WITHIN from one of the others."""
+    near: np.ndarray = (2 - 2 * embeddings @ others.T).min(axis=1) <= ERASE_WITHIN  # (N, D) @ (D, L) -> (N, L) -> (N,)
+    return near

@@ -3,7 +3,7 @@
 import json
 import uuid
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from edge.core.types import Person, Removed, Template
 from edge.errors import GalleryError
 from edge.storage.archive import export, import_
 from edge.storage.audit import Audit
-from edge.storage.blobs import are_embeddings, blob_of, decoded, encoded
+from edge.storage.blobs import are_embeddings, blob_of, decoded, encoded, near_enough
 from edge.storage.damage import readable
 from edge.storage.database import Database
 from edge.storage.idempotency import Answers
@@ -26,7 +26,6 @@ from edge.system.clock import Clock, rfc3339
 NOT_OVERWRITTEN = "another process reads the gallery, or its disk is full: until then its log holds what was removed"
 OWNED = ("template", "negative")  # tables of templates with a column person
 TEMPLATES = (*OWNED, "stranger_template")
-ERASE_WITHIN = 1.27  # d; tau of the shipped model where a thousandth of non-mated comparisons pass
 
 
 class SqliteGallery(Database):
@@ -37,7 +36,8 @@ class SqliteGallery(Database):
     keep_crops: whether the aligned crop stays beside its template, so that another model can embed it again
     clock_trusted: the configuration vouches for the time of day; see edge.system.clock.Clock
     make: whether the file is created where it is missing
-    erase_within: d at or below which another person's negative template, or a stranger, is erased with a person
+    alike: which of (N, D) are within tau of one of (L, D): another person's negative template, or a stranger, that is
+        alike is erased with a person; the gallery's own rule, once it has one
     damaged: how many templates of each table could not be used when they were last read
     clock, audit, answers, nonces: the time of day, and what is kept beside people
 
@@ -57,7 +57,8 @@ class SqliteGallery(Database):
         super().__init__(path, make=make)
         self.clock = Clock(self, trusted=clock_trusted)
         self.audit, self.answers, self.nonces = Audit(self, self.clock), Answers(self), Nonces(self)
-        self.model, self.keep_crops, self.erase_within = model, keep_crops, ERASE_WITHIN
+        self.model, self.keep_crops = model, keep_crops
+        self.alike: Callable[[np.ndarray, np.ndarray], np.ndarray] = near_enough
         self.bytes = 4 * dimension
         self.usable = f"model = '{model}' AND length(embedding) = {self.bytes}"
         self.damaged: Counter[str] = Counter()
@@ -111,12 +112,11 @@ class SqliteGallery(Database):
         ]
 
     def near(self, table: str, owner: str, embeddings: np.ndarray) -> list[Template]:
-        """The templates of one table at most erase_within from one of the embeddings, (L, D) float32 of unit length."""
+        """The templates of one table that are alike one of the embeddings, (L, D) float32 of unit length."""
         templates = self.templates(table, owner)
         if not templates or not len(embeddings):
             return []
-        nearest = (2 - 2 * stacked(templates) @ embeddings.T).min(axis=1)  # (N, D) @ (D, L) -> (N, L) -> (N,)
-        return [template for template, d in zip(templates, nearest, strict=True) if d <= self.erase_within]
+        return [one for one, alike in zip(templates, self.alike(stacked(templates), embeddings), strict=True) if alike]
 
     def foreign(self) -> int:
         """How many templates were made by another model."""
@@ -220,7 +220,7 @@ class SqliteGallery(Database):
         return Removed(templates, crops, rfc3339())
 
     def erase_person(self, person_id: str, name: str, embeddings: np.ndarray) -> int:  # noqa: ARG002 -- see PersonStore
-        """See edge.core.ports.PersonStore. Deletes negative templates of others too, within erase_within."""
+        """See edge.core.ports.PersonStore. Deletes negative templates of others too, which are alike."""
         with self.transaction():
             templates = self.near("negative", "person", embeddings)
             own = self._delete("person", person_id) + self.erase("DELETE FROM person WHERE id = ?", (person_id,))

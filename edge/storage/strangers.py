@@ -102,7 +102,7 @@ class SqliteStrangers:
         return purged
 
     def erase_person(self, person_id: str, name: str, embeddings: np.ndarray) -> int:  # noqa: ARG002 -- see PersonStore
-        """See edge.core.ports.PersonStore. Deletes every stranger with a template within SqliteGallery.erase_within."""
+        """See edge.core.ports.PersonStore. Deletes every stranger with a template that is alike."""
         with self._db.transaction():
             templates = self._db.near("stranger_template", "stranger", embeddings)
             return sum(self.purge(stranger_id) for stranger_id in {template.person_id for template in templates})

@@ -207,6 +207,9 @@ def test_who_has_many_like_them_is_matched_by_a_stricter_tau():
     assert matches["one of many"].distance == pytest.approx(matches["like nobody"].distance, abs=1e-5)
     assert {name for name, match in matches.items() if match.person} == {"like nobody"}
     assert matches["one of many"].tau < gallery.tau
+    assert gallery.within(np.stack(list(probes.values()))) == [("p_alone", "p_alone")]
+    assert gallery.alike(np.stack([crowd, alone]), np.stack(list(probes.values()))).tolist() == [False, True]
+    assert gallery.alike(np.zeros((0, 64), np.float32), crowd[None]).tolist() == []
     filled = gallery.empty()
     filled.fill(gallery.people.values(), gallery.templates)
     gallery.put(people[0], [Template("p_crowd", "p_crowd", crowd, MODEL)])  # other rows, the same neighbourhoods
