@@ -6,7 +6,7 @@ from edge.api.messages import SampleQuality
 from edge.core.checkup import Finding
 from edge.core.events import EventType, RunnerUp
 from edge.core.selection import LeftOut
-from edge.core.types import PersonSummary, RecognizedFace, Stranger
+from edge.core.types import PersonSummary, RecognizedFace, RelativeSummary, Stranger
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,9 +40,13 @@ class CancelledReply(Reply, frozen=True, kw_only=True):
 
 
 class CheckedReply(Reply, frozen=True, kw_only=True):
-    """What may be mended in the gallery; see edge.core.checkup.Finding."""
+    """What may be mended in the gallery; see edge.core.checkup.Finding.
+
+    checked: how many people were looked at and compared with one another, those enrolled last
+    """
 
     findings: list[Finding]
+    checked: int
 
 
 class PeopleReply(Reply, frozen=True, kw_only=True):
@@ -62,6 +66,7 @@ class PersonReply(Reply, frozen=True, kw_only=True):
     tau: float
     expires: float | None
     notify: bool
+    relative: RelativeSummary | None
 
 
 class RenamedReply(Reply, frozen=True, kw_only=True):

@@ -269,7 +269,7 @@ class ImportGallery(Request, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 @verb("gallery/check", Access.READ, CheckedReply)
 class CheckGallery(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """List what may be mended: people with one template or none, templates unlike the others, people who are alike."""
+    """List what may be mended: people with one template or none, templates that are poor or unlike, people alike."""
 
 
 @verb("gallery/rebuild", Access.WRITE, RebuiltReply)

@@ -178,7 +178,8 @@ def people(context: click.Context, broker: str | None, device: str | None, *, as
         print_json(known)
         return
     for person in known.people:
-        echo(f"{person.name}  {count_of(person.templates, 'template')}  {person.person_id}")
+        near = "" if person.relative is None else f"  tau {person.tau:.3f}: near to {person.relative.name}"
+        echo(f"{person.name}  {count_of(person.templates, 'template')}  {person.person_id}{near}")
     count = count_of(len(known.people), "person")
     echo(f"{count}; tau {known.tau:.3f} (match threshold: d <= tau is the same person)")
 
@@ -250,6 +251,7 @@ def check_people(context: click.Context, *, as_json: bool) -> None:
     """List what may be mended: who has one template, pictures unlike the others, people who are alike."""
     from edge.api.replies import CheckedReply
     from edge.api.requests import CheckGallery
+    from edge.core.checkup import CHECKED_MAX
     from edge.runtime.clients import call
 
     with client_of(context.obj, *asked_device(context)) as client:
@@ -263,6 +265,8 @@ def check_people(context: click.Context, *, as_json: bool) -> None:
         echo(f"{who}: {one.kind.replace('_', ' ')}{measured}: {one.advice}")
     if not found.findings:
         echo("nothing to mend")
+    if found.checked == CHECKED_MAX:
+        echo(f"at most {CHECKED_MAX} people are checked, those who were enrolled last")
 
 
 def asked_device(context: click.Context) -> tuple[str | None, str | None]:

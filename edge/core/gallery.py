@@ -5,6 +5,7 @@ from itertools import count
 
 import numpy as np
 
+from edge.core.relatives import Relative, Relatives
 from edge.core.segments import Segments
 from edge.core.thresholds import Thresholds, beyond
 from edge.core.types import Match, Person, Template
@@ -21,12 +22,13 @@ class Gallery:
     thresholds: at which d two encodings of this model are of one person, by the share of strangers that may be
     fpir:       how often a stranger's track may be named, whatever the number of people enrolled (false positive
                 identification rate, ISO/IEC 19795-1)
+    relatives:  whether people who are near to one another get a stricter tau, as strangers do not
     people:     by person id, in the order of enrollment; to be read only
     changed:    ids of people who were put or removed since the last `take_changed`, in that order
     """
 
-    def __init__(self, model: str, thresholds: Thresholds, fpir: float = 1e-3) -> None:
-        self.model, self.thresholds, self.fpir = model, thresholds, fpir
+    def __init__(self, model: str, thresholds: Thresholds, fpir: float = 1e-3, *, relatives: bool = True) -> None:
+        self.model, self.thresholds, self.fpir, self._with_relatives = model, thresholds, fpir, relatives
         self.people: dict[str, Person] = {}
         self.changed: dict[str, None] = {}
         self._names: dict[str, str] = {}  # person ids by name, without upper and lower case
@@ -36,8 +38,8 @@ class Gallery:
         self._set_tau()
 
     def empty(self) -> "Gallery":
-        """Another gallery by the same rules, with nobody in it."""
-        return Gallery(self.model, self.thresholds, self.fpir)
+        """Another gallery, of strangers, by the same rules, with nobody in it."""
+        return Gallery(self.model, self.thresholds, self.fpir, relatives=False)
 
     def fill(self, people: Iterable[Person], templates: Iterable[Template]) -> None:
         """Put these people and templates in the place of what was there.
@@ -66,6 +68,8 @@ class Gallery:
                 }
             )
         self.changed |= dict.fromkeys(wanted)
+        if self._with_relatives:
+            self._relatives.fill()
         self._set_tau()
 
     def put(self, person: Person, templates: Iterable[Template]) -> None:
@@ -88,6 +92,8 @@ class Gallery:
         del self._places[person_id]
         for segments in (self._own, self._negative):
             segments.put(person_id, (), ())
+        if self._with_relatives:
+            self._relatives.update(person_id)
         self.changed[person_id] = None
         self._set_tau()
 
@@ -150,10 +156,10 @@ class Gallery:
     def identify(self, probe: np.ndarray) -> Match:
         """The nearest person to a probe, (D,) float32 of unit length, and the next one.
 
-        The nearest is the one whose d lies deepest within the tau of that comparison; a tau of the person's own decides
-        afterwards. Nobody is somebody whose negative template is nearer than every other of theirs. Of two who
-        are as near, the one who was enrolled first is the nearest. The result does not depend on the order of changes:
-        float32 finds who may be the nearest two, float64 says which.
+        The nearest is the one whose d lies deepest within the tau of that comparison; tau_of decides afterwards. Nobody
+        is somebody whose negative template is nearer than every other of theirs. Of two who are as near, the one who
+        was enrolled first is the nearest. The result does not depend on the order of changes: float32 finds who may be
+        the nearest two, float64 says which.
         """
         around = self.thresholds.neighbourhoods(probe[None])[0]
         taus = self.thresholds.taus(self._fmr, around, self._own.neighbourhoods())  # (N,)
@@ -174,16 +180,34 @@ class Gallery:
             return Match(None, float("inf"), self.tau)
         _, _, person_id, distance, tau = ranked[0]
         person = self.people[person_id]
-        tau = tau if person.tau is None else person.tau
+        tau = self.tau_of(person, tau)
         if len(ranked) == 1:
             return Match(person, distance, tau)
         _, _, other, other_distance, _ = ranked[1]
         return Match(person, distance, tau, self.people[other], other_distance)
 
+    def relative_of(self, person_id: str) -> Relative | None:
+        """Whoever is near enough to somebody for a stricter tau of both; None for nobody."""
+        relative = self._relatives.nearest(person_id)
+        return None if relative is None or relative.tau >= self.tau else relative
+
+    def tau_of(self, person: Person, tau: float) -> float:
+        """The match threshold of somebody in a comparison that has this one: their own, or that of a relative."""
+        if person.tau is not None:
+            return person.tau
+        relative = self._relatives.nearest(person.person_id)
+        return tau if relative is None else min(tau, relative.tau)
+
     def taus(self, embeddings: np.ndarray) -> np.ndarray:
         """(L, D) float32 of unit length -> (L, L): the tau of each comparison between two of them."""
         around = self.thresholds.neighbourhoods(embeddings)
         return self.thresholds.taus(self._fmr, around[:, None], around[None])
+
+    def strictness(self, embeddings: np.ndarray) -> np.ndarray:
+        """(L, D) float32 of unit length -> (L,): how much stricter tau is with each than with an ordinary one."""
+        around = self.thresholds.neighbourhoods(embeddings)
+        stricter: np.ndarray = self.tau - self.thresholds.ordinary_taus(self._fmr, around)
+        return stricter
 
     def _compare(
         self, segments: Segments, person_id: str, probe: np.ndarray, around: np.ndarray
@@ -200,6 +224,7 @@ class Gallery:
     def _clear(self) -> None:
         self.people.clear()
         self._own, self._negative = (Segments(self.thresholds.neighbourhoods) for _ in range(2))
+        self._relatives = Relatives(self._own)
 
     def _put(self, person: Person, templates: list[Template]) -> None:
         before = self.people.get(person.person_id)
@@ -213,6 +238,8 @@ class Gallery:
             chosen = [template for template in templates if template.negative == self._is_negative(segments)]
             ids, embeddings = [one.template_id for one in chosen], [one.embedding for one in chosen]
             segments.put(person.person_id, ids, embeddings)
+        if self._with_relatives:
+            self._relatives.update(person.person_id)
         self.changed[person.person_id] = None
 
     def _is_negative(self, segments: Segments) -> bool:

@@ -16,7 +16,7 @@ from edge.core.names import clean_name, composed_name
 from edge.core.ports import GalleryStore, PersonStore, StrangerStore
 from edge.core.selection import SAME_SAMPLE
 from edge.core.strangers import Strangers
-from edge.core.types import Enrolled, Person, PersonSummary, Removed, Sample, Stranger, Template
+from edge.core.types import Enrolled, Person, PersonSummary, RelativeSummary, Removed, Sample, Stranger, Template
 from edge.errors import GalleryError, RefusedError
 
 
@@ -254,6 +254,8 @@ class People:
         return Enrolled(person.name, person.person_id, self.gallery.template_count(person.person_id))
 
     def _summary(self, person: Person) -> PersonSummary:
-        tau = self.gallery.tau if person.tau is None else person.tau
+        tau = self.gallery.tau_of(person, self.gallery.tau)
         templates = self.gallery.template_count(person.person_id)
-        return PersonSummary(person.name, person.person_id, templates, tau, person.expires, person.notify)
+        near = self.gallery.relative_of(person.person_id)
+        relative = None if near is None else RelativeSummary(self.gallery.people[near.person_id].name, near.distance)
+        return PersonSummary(person.name, person.person_id, templates, tau, person.expires, person.notify, relative)

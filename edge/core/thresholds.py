@@ -30,6 +30,9 @@ class Thresholds(Protocol):
     def taus(self, fmr: float, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """The tau of each comparison, by its two neighbourhoods, (..., 2) each -> (...)."""
 
+    def ordinary_taus(self, fmr: float, around: np.ndarray) -> np.ndarray:
+        """The tau of a comparison with an ordinary encoding, by the neighbourhood of the other, (..., 2) -> (...)."""
+
 
 @dataclass(frozen=True)
 class OneThreshold:
@@ -48,6 +51,10 @@ class OneThreshold:
     def taus(self, fmr: float, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """The tau, for each."""
         return np.full(np.broadcast_shapes(first.shape, second.shape)[:-1], self.tau_at_fmr(fmr))
+
+    def ordinary_taus(self, fmr: float, around: np.ndarray) -> np.ndarray:
+        """The tau, for each."""
+        return self.taus(fmr, around, around)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +101,10 @@ class NormalizedThresholds:
         steepness, shift = _line(first, second)
         cosines = (self.score_at_fmr(fmr) + shift) / steepness
         return np.clip(2 - 2 * cosines, 0.0, 4.0)
+
+    def ordinary_taus(self, fmr: float, around: np.ndarray) -> np.ndarray:
+        """The tau of a comparison with an ordinary encoding, by the neighbourhood of the other, (..., 2) -> (...)."""
+        return self.taus(fmr, around, self.typical)
 
 
 def beyond(first: np.ndarray, second: np.ndarray, thresholds: Thresholds, fmr: float) -> np.ndarray:

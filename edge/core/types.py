@@ -191,10 +191,19 @@ class Quality:
 
 
 @dataclass(frozen=True)
+class RelativeSummary:
+    """Another person of the gallery who is near, and the d of the nearest two templates."""
+
+    name: str
+    distance: float
+
+
+@dataclass(frozen=True)
 class PersonSummary:
     """Somebody who is enrolled, by how many templates and within which match threshold.
 
     expires: when they are removed, seconds since 1970, or null; notify: whether events name them
+    relative: the nearest other person, where that makes the match threshold stricter, or null
     """
 
     name: str
@@ -203,6 +212,7 @@ class PersonSummary:
     tau: float
     expires: float | None
     notify: bool
+    relative: RelativeSummary | None = None
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,8 @@ def import_gallery(request: ImportGallery, device: DeviceContext) -> ImportedRep
 @handles(CheckGallery)
 def list_findings(_request: CheckGallery, device: DeviceContext) -> CheckedReply:
     """What may be mended."""
-    return CheckedReply(findings=check_gallery(device.recognizer.gallery))
+    findings, checked = check_gallery(device.recognizer.gallery)
+    return CheckedReply(findings=findings, checked=checked)
 
 
 @prepares(RebuildGallery)

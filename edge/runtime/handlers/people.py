@@ -55,7 +55,8 @@ def set_person(request: SetPerson, device: DeviceContext) -> PersonReply:
         changes["expires"] = device.expiry(request.ttl_days)
     if not changes:
         raise RefusedError(Code.INVALID, "person/set: expected tau, ttl_days or notify")
-    return PersonReply(**asdict(device.people.set(request.name, **changes)))
+    summary = device.people.set(request.name, **changes)
+    return PersonReply(**asdict(summary) | {"relative": summary.relative})
 
 
 @handles(RemovePerson)

@@ -5,7 +5,7 @@ import pytest
 
 from edge.core.checkup import check_gallery
 from edge.core.gallery import Gallery
-from edge.core.thresholds import OneThreshold
+from edge.core.thresholds import Cohort, NormalizedThresholds, OneThreshold
 from edge.core.types import Person, Template
 
 
@@ -20,7 +20,7 @@ def gallery_of(**degrees):
 
 
 def found(gallery):
-    return [(one.kind, one.name, one.other, one.template_id) for one in check_gallery(gallery)]
+    return [(one.kind, one.name, one.other, one.template_id) for one in check_gallery(gallery)[0]]
 
 
 def test_nothing_is_found_where_nothing_is_amiss():
@@ -43,9 +43,29 @@ def test_a_template_far_from_the_others_of_the_person_is_named(degrees, outliers
 def test_two_people_who_are_alike_are_named_once_the_nearest_pair_first():
     gallery = gallery_of(anna=[0, 2], bob=[30, 32], carol=[181, 180], dora=[190, 191])
     assert found(gallery) == [("alike", "Carol", "Dora", None), ("alike", "Anna", "Bob", None)]
-    assert check_gallery(gallery)[0].d == pytest.approx(2 - 2 * np.cos(np.deg2rad(10)), abs=1e-4)
+    assert check_gallery(gallery)[0][0].d == pytest.approx(2 - 2 * np.cos(np.deg2rad(10)), abs=1e-4)
 
 
 def test_of_hundreds_every_pair_is_compared():
-    turns = {f"p{number:03}": [number % 2 * 180.0 + number / 1000] * 2 for number in range(300)}
-    assert len(check_gallery(gallery_of(**turns))) == 200
+    turns = {f"p{number:03}": [number % 2 * 180.0 + number / 1000] * 2 for number in range(200)}
+    findings, checked = check_gallery(gallery_of(**turns))
+    assert (len(findings), checked) == (200, 200)
+
+
+def test_of_more_people_those_who_were_enrolled_last_are_looked_at():
+    findings, checked = check_gallery(gallery_of(**{f"p{number:03}": [number] for number in range(310)}))
+    assert checked == 200
+    assert (findings[0].name, findings[0].kind) == ("P110", "one_template")
+
+
+def test_a_template_of_which_the_model_knows_little_is_named():
+    """It lies among many of the cohort; the other is like nobody."""
+    cohort = np.array([[np.cos(turn), np.sin(turn)] for turn in np.deg2rad(np.linspace(-20, 20, 30))], np.float32)
+    typical = np.array([0.3, 0.1], np.float32)
+    gallery = Gallery("m", NormalizedThresholds(Cohort(cohort, 5), lambda _fmr: 3.0, typical))
+    looks = {"anna0": [1, 0], "anna1": [0, 1]}
+    gallery.put(
+        Person("anna", "Anna"), [Template(one, "anna", np.array(at, np.float32), "m") for one, at in looks.items()]
+    )
+    assert ("poor", "Anna", None, "anna0") in found(gallery)
+    assert ("poor", "Anna", None, "anna1") not in found(gallery)

@@ -3,10 +3,12 @@
 import json
 from contextlib import closing
 
+import numpy as np
 import pytest
 
 from edge.api.messages import event_message
-from edge.core.types import Frame
+from edge.core.thresholds import OneThreshold
+from edge.core.types import Frame, Sample
 from edge.storage.gallery import SqliteGallery
 from edge.storage.strangers import SqliteStrangers
 from tests.edge.core.asking import (
@@ -215,3 +217,16 @@ def test_a_change_reads_those_alone_who_are_changed(door, monkeypatch):
     before = door.people.summaries()
     door.reload()
     assert door.people.summaries() == before
+
+
+def test_who_is_near_to_somebody_is_listed_with_them_and_a_stricter_tau(door):
+    door.gallery.thresholds = OneThreshold(lambda _fmr: 1.0)
+    enrolled(door, alice=RED, bob=BLUE)
+    assert [person.relative for person in door.people.summaries()] == [None, None]
+    crop = np.full((112, 112, 3), (255, 170, 20), np.uint8)
+    door.people.add("carol", [Sample(crop, door.embedder.embed(crop))])
+    alice, bob, carol = door.people.summaries()
+    assert (alice.relative.name, carol.relative.name, bob.relative) == ("carol", "alice", None)
+    assert alice.relative.distance == alice.tau == carol.tau < bob.tau
+    handle(door, RemovePerson("carol"))
+    assert door.people.summary("alice").relative is None
