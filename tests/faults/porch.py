@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edge.config import Config, GalleryConfig, MqttConfig, StrangersConfig
+from edge.config import Config, GalleryConfig, HistoryConfig, MqttConfig, StrangersConfig
 from edge.core.types import Frame
 from edge.demo.story import portrait
 from edge.mqtt.reports import Message
@@ -36,7 +36,8 @@ class Porch:
     def __init__(self, folder: Path) -> None:
         mqtt = MqttConfig(request_bytes_max=200_000, image_pixels_max=1_000_000)
         gallery, strangers = GalleryConfig(folder / "gallery.db"), StrangersConfig(keep_days=1.0)
-        self.config = Config(device="porch", gallery=gallery, strangers=strangers, mqtt=mqtt)
+        history = HistoryConfig(keep_hours=24, scene=True)
+        self.config = Config(device="porch", gallery=gallery, strangers=strangers, history=history, mqtt=mqtt)
         self.at = 0.0
         self.open()
 
@@ -48,7 +49,7 @@ class Porch:
         """Switch it off."""
         self.service.dispatcher.close()
         self.service.outbox.close()
-        self.service.device.store.close()
+        self.service.device.close()
 
     def see(self, picture: np.ndarray) -> list[tuple[str, str]]:
         """Somebody comes and goes: each event's id and kind."""
