@@ -19,6 +19,7 @@ CROP_JPEG = (cv2.IMWRITE_JPEG_QUALITY, 95)
 SCANS_OF_LARGEST = 20  # in the largest picture that is decoded; a smaller one may have more, for the same time
 FILE_PIXELS_MAX = 200_000_000  # of a picture on the device's own disk
 FILE_BYTES_MAX = 200_000_000
+OUT_OF_MEMORY = -4  # cv2.Error.StsNoMem, which OpenCV 5 names in another way
 
 # A picture that cannot be decoded is named in one line of ours; OpenCV would write several of its own beside it.
 for module in (cv2, getattr(cv2.utils, "logging", None)):  # of OpenCV 4, of OpenCV 5
@@ -31,8 +32,8 @@ def read_image(encoded: bytes, what: str, pixels_max: int) -> RgbImage:
     what:       the picture's name in messages
     pixels_max: what is left of the pixels that one request may hold; read from the header, before anything is decoded
 
-    Returns (H, W, 3) uint8 RGB. Raises RefusedError with not_an_image, image_too_large or image_broken; the text names
-    the picture and the limit.
+    Returns (H, W, 3) uint8 RGB. Raises RefusedError with not_an_image, image_too_large, image_too_costly or
+    image_broken; the text names the picture and the limit.
     """
     header = image_header(encoded)
     if header is None:
@@ -63,7 +64,12 @@ def read_image(encoded: bytes, what: str, pixels_max: int) -> RgbImage:
         )
     if not header.decoded_px:
         raise RefusedError(Code.IMAGE_BROKEN, f"{what} is {size}")
-    image = decode(encoded, header)
+    try:
+        image = decode(encoded, header)
+    except MemoryError as error:
+        raise RefusedError(
+            Code.IMAGE_TOO_COSTLY, f"{what} is {size}, for which there is not enough memory: make it smaller"
+        ) from error
     if image is None:
         raise RefusedError(Code.IMAGE_BROKEN, f"{what} cannot be decoded: {size}, {len(encoded)} bytes")
     return upright(image, header.orientation)
@@ -87,7 +93,7 @@ def read_image_file(path: Path, pixels_max: int = FILE_PIXELS_MAX) -> RgbImage:
 
 
 def decode(encoded: bytes, header: ImageHeader) -> RgbImage | None:
-    """(H, W, 3) uint8 RGB as it is stored, not turned; None where OpenCV cannot."""
+    """(H, W, 3) uint8 RGB as it is stored, not turned; None where OpenCV cannot. Raises MemoryError."""
     if header.orientation_at:
         # OpenCV turns a TIFF whatever it is asked, and not all eight ways in every version: it is told that there is
         # nothing to turn.
@@ -96,7 +102,9 @@ def decode(encoded: bytes, header: ImageHeader) -> RgbImage | None:
     data = np.frombuffer(encoded, dtype=np.uint8)[: header.end]
     try:
         image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
-    except cv2.error:
+    except cv2.error as error:
+        if error.code == OUT_OF_MEMORY:
+            raise MemoryError from error
         return None
     return None if image is None else image.astype(np.uint8, copy=False)
 

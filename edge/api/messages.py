@@ -139,6 +139,8 @@ class Health(Message, frozen=True):
     dropped_events: events that the full outbox lost, ever
     dropped_answers: answers that the full queue lost, or that the broker refused
     set_aside: messages that were not sent because the broker takes none like them
+    worker_mb: the most memory that the process which reads pictures has had; null where none runs
+    workers_lost: such processes that were ended over their time or memory, or ended by themselves
     refused_requests: requests for which there was no room, beside those that were answered `busy`
     fleet: null where the gallery is not shared
     history_problem: why visits are not written, or null
@@ -161,6 +163,8 @@ class Health(Message, frozen=True):
     dropped_events: int
     dropped_answers: int
     set_aside: int
+    worker_mb: float | None
+    workers_lost: int
     refused_requests: int
     fleet: ReplicationHealth | None
     history_problem: str | None = None

@@ -44,7 +44,14 @@ Days = Annotated[float, msgspec.Meta(gt=0, le=DAYS_MAX)]
 Time = Annotated[datetime, msgspec.Meta(tz=True)]
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
-PICTURE_CODES = (Code.NOT_BASE64, Code.NOT_AN_IMAGE, Code.IMAGE_TOO_LARGE, Code.IMAGE_BROKEN)
+PICTURE_CODES = (
+    Code.NOT_BASE64,
+    Code.NOT_AN_IMAGE,
+    Code.IMAGE_TOO_LARGE,
+    Code.IMAGE_TOO_COSTLY,
+    Code.IMAGE_BROKEN,
+    Code.WORKER_FAILED,
+)
 FACE_CODES = (
     Code.NO_FACE,
     Code.MULTIPLE_FACES,
@@ -66,7 +73,9 @@ STRANGER_CODES = (Code.STRANGERS_NOT_KEPT, Code.NO_SUCH_STRANGER)
     Code.DIFFERENT_PERSON,
     Code.CONFLICTS_WITH,
     *PICTURE_CODES,
+    Code.CANCELLED,
     Code.CLOCK_NOT_SET,
+    reads_pictures=True,
 )
 class EnrollImages(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Enroll somebody from pictures with one face each: the majority that is of one person; the reply names the others.
@@ -91,7 +100,6 @@ class EnrollImages(Request, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     Code.DIFFERENT_PERSON,
     Code.TIMEOUT,
     Code.CANCELLED,
-    Code.STOPPED,
     Code.ENROLLING,
     Code.RECOGNITION_OFF,
     Code.NO_FRAME,
@@ -236,7 +244,7 @@ class CorrectEvent(Request, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     name: Name | None
 
 
-@verb("recognize/image", Access.READ, FacesReply, *PICTURE_CODES)
+@verb("recognize/image", Access.READ, FacesReply, *PICTURE_CODES, reads_pictures=True)
 class RecognizeImage(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Recognize every face in one picture. image: JPEG, PNG, ... in base64."""
 

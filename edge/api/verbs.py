@@ -1,5 +1,7 @@
 """A verb: the request class with its access, its reply and its codes, and how one is read from JSON."""
 
+import base64
+import binascii
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,6 +32,7 @@ ANY_CODES = (
     Code.STALE,
     Code.OUT_OF_ORDER,
     Code.CLOCK_NOT_SET,
+    Code.STOPPED,
 )
 
 
@@ -57,6 +60,7 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """What every request has. transaction: made by the asker; the same one gets the same answer.
 
     answer_kept: whether the answer to a WRITE is kept for a day; one with a whole gallery in it is not
+    reads_pictures: whether pictures are read for it, which takes long
     """
 
     verb: ClassVar[str]
@@ -64,6 +68,7 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     reply: ClassVar[type]
     codes: ClassVar[tuple[Code, ...]]
     answer_kept: ClassVar[bool]
+    reads_pictures: ClassVar[bool]
 
     transaction: Transaction
 
@@ -83,12 +88,13 @@ VERBS: dict[str, type[Request]] = {}
 
 
 def verb(
-    name: str, access: Access, reply: type, *codes: Code, answer_kept: bool = True
+    name: str, access: Access, reply: type, *codes: Code, answer_kept: bool = True, reads_pictures: bool = False
 ) -> Callable[[AnyRequest], AnyRequest]:
     """Register a request class. codes: what it may be refused with, beside what any request may be."""
 
     def register(kind: AnyRequest) -> AnyRequest:
         kind.verb, kind.access, kind.reply, kind.codes, kind.answer_kept = name, access, reply, codes, answer_kept
+        kind.reads_pictures = reads_pictures
         VERBS[name] = kind
         return kind
 
@@ -117,6 +123,14 @@ def convert_request(verb_name: str, value: object) -> Request:
         return msgspec.convert(value, kind)
     except (msgspec.ValidationError, RecursionError) as error:
         raise RefusedError(Code.INVALID, f"{verb_name}: {error}") from error
+
+
+def decode_base64(text: str, what: str) -> bytes:
+    """The bytes. Raises RefusedError with not_base64."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise RefusedError(Code.NOT_BASE64, f"{what} is not base64: {error}") from error
 
 
 def transaction_of(value: object) -> str | None:

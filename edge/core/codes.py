@@ -40,7 +40,9 @@ class Code(StrEnum):
     NOT_BASE64 = "not_base64", "A picture or a gallery is not base64."
     NOT_AN_IMAGE = "not_an_image", "The bytes are no picture of a known format."
     IMAGE_TOO_LARGE = "image_too_large", "The pictures have more pixels or scans than are decoded for one request."
+    IMAGE_TOO_COSTLY = "image_too_costly", "The pictures take more time or memory than is spent on one request."
     IMAGE_BROKEN = "image_broken", "The picture cannot be decoded, or was cut off."
+    WORKER_FAILED = "worker_failed", "The process that reads pictures could not be started; the device's log says why."
     # about faces; these are also the reasons of a live enrollment's progress
     NO_FACE = "no_face", "No face is visible."
     MULTIPLE_FACES = "multiple_faces", "More than one face is visible."
@@ -68,7 +70,7 @@ class Code(StrEnum):
     ENROLLING = "enrolling", "Another live enrollment is in progress."
     NOT_ENROLLING = "not_enrolling", "No live enrollment is in progress."
     TIMEOUT = "timeout", "No sample was good enough in time."
-    CANCELLED = "cancelled", "The enrollment was cancelled."
+    CANCELLED = "cancelled", "The enrollment was cancelled, or the person was removed meanwhile."
     STOPPED = "stopped", "The device was stopped."
     # about the device
     RECOGNITION_OFF = "recognition_off", "Recognition is switched off."

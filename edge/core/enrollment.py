@@ -43,20 +43,33 @@ def samples_of(
         raise RefusedError(
             Code.NO_IMAGE, f"expected 1 to {SAMPLES_MAX} pictures of one person, got {len(images)}: {FEWER}"
         )
-    samples, left_out = dict[int, Sample](), list[LeftOut]()
-    for number, image in enumerate(images, 1):
-        try:
-            samples[number] = sample_of(image, f"image {number}", detector, embedder, rules, largest=largest)
-        except RefusedError as refusal:
-            if len(images) == 1:
-                raise
-            left_out.append(LeftOut(number, refusal.code, str(refusal)))
+    found = [
+        sample_or_reason(image, number, detector, embedder, rules, largest=largest)
+        for number, image in enumerate(images, 1)
+    ]
+    return choose(name, found, gallery, force=force)
+
+
+def choose(name: str, found: list[Sample | LeftOut], gallery: Gallery, *, force: bool = False) -> Selection:
+    """Choose those that become templates of what was found in pictures, one of each. Raises as samples_of does."""
+    samples = {number: one for number, one in enumerate(found, 1) if isinstance(one, Sample)}
+    left_out = [one for one in found if isinstance(one, LeftOut)]
     if not samples:
         raise RefusedError(left_out[0].code, "; ".join(one.reason for one in left_out))
     selection = select(name, samples, gallery, force=force)
     for sample in selection.samples:
-        refuse_conflict("the person on the pictures" if len(images) > 1 else "image 1", name, sample.embedding, gallery)
+        refuse_conflict("the person on the pictures" if len(found) > 1 else "image 1", name, sample.embedding, gallery)
     return Selection(selection.samples, sorted([*left_out, *selection.left_out], key=lambda one: one.image))
+
+
+def sample_or_reason(
+    image: np.ndarray, number: int, detector: Detector, embedder: Embedder, rules: QualityRules, *, largest: bool
+) -> Sample | LeftOut:
+    """The sample of the image of that number, from 1, or why there is none. See sample_of."""
+    try:
+        return sample_of(image, f"image {number}", detector, embedder, rules, largest=largest)
+    except RefusedError as refusal:
+        return LeftOut(number, refusal.code, str(refusal))
 
 
 def sample_of(

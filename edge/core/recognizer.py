@@ -8,19 +8,18 @@ import numpy as np
 from edge.core.align import align
 from edge.core.attention import Attention, AttentionRules
 from edge.core.codes import Code
-from edge.core.enrollment import SAMPLES_MAX, EnrollmentProgress, LiveEnrollment, problem_of, samples_of
-from edge.core.events import Event, low_quality_event, normalized_box, verdict_event
+from edge.core.enrollment import SAMPLES_MAX, EnrollmentProgress, LiveEnrollment, samples_of
+from edge.core.events import Event, low_quality_event, verdict_event
 from edge.core.gallery import Gallery
 from edge.core.names import clean_name
 from edge.core.people import People
 from edge.core.ports import Detector, Embedder, GalleryStore, StageTimer, StrangerStore
 from edge.core.quality import QualityRules
 from edge.core.selection import Selection, mean_of, refuse_another
-from edge.core.stills import find_faces
 from edge.core.track import Track, TrackRules
 from edge.core.tracker import Tracker
 from edge.core.turning import is_upright
-from edge.core.types import Enrolled, Face, Frame, Quality, RecognizedFace, Sample
+from edge.core.types import Enrolled, Face, FoundFace, Frame, Quality, RecognizedFace, Sample
 from edge.errors import RefusedError
 
 RECOGNITION = "recognition"  # the setting that outlasts restarts
@@ -204,25 +203,21 @@ class Recognizer:
             raise RefusedError(Code.NOT_ENROLLING, "no enrollment is in progress")
         return live
 
-    def recognize(self, image: np.ndarray) -> list[RecognizedFace]:
-        """Every face in a picture, (H, W, 3) uint8 RGB, with the nearest person."""
+    def recognize(self, found: list[FoundFace]) -> list[RecognizedFace]:
+        """Every face that was found in a picture, with the nearest person."""
         faces = []
-        for face in find_faces(image, self.detector):
-            crop = align(image, face.landmarks)
-            match = self.gallery.identify(self.embedder.embed(crop))
-            quality = self.rules.quality.assess(crop, face)
-            problem = quality.problem
-            if match.person is not None:
-                problem = problem_of(quality, image, face, self.detector)
-            person = None if problem == Code.NOT_UPRIGHT else match.person
+        for face in found:
+            match = self.gallery.identify(face.embedding)
+            turned = match.person is not None and not face.upright
+            person = None if turned else match.person
             faces.append(
                 RecognizedFace(
                     name=None if person is None else person.name,
                     distance=match.distance if match.nearest is not None else None,
                     tau=match.tau,
-                    box=normalized_box(face.box, image.shape),
+                    box=face.box,
                     score=face.score,
-                    problem=problem,
+                    problem=Code.NOT_UPRIGHT if turned else face.problem,
                 )
             )
         return faces

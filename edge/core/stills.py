@@ -2,10 +2,13 @@
 
 import numpy as np
 
+from edge.core.align import align
 from edge.core.attention import Window, one_of_each, same_face, tiles, window_of
-from edge.core.ports import Detector
+from edge.core.events import normalized_box
+from edge.core.ports import Detector, Embedder
+from edge.core.quality import QualityRules
 from edge.core.turning import is_upright, turned, turned_back, upright
-from edge.core.types import Face
+from edge.core.types import Face, FoundFace
 
 ZOOMS = (1, 2, 5, 12, 30, 75)  # pixels of the picture to one of the detector; a face is 16 to 96 of its pixels wide
 FINE_PIXELS_MAX = 2_100_000  # of a picture with tiles at zoom 1; a face that needs one is too small to be recognized
@@ -14,6 +17,17 @@ SURE_PX = 32.0  # how wide a face is in the whole view, from which one look is e
 CANDIDATE_SCORE = 0.5
 CANDIDATES_MAX = 300
 ASKED_MAX = 5  # faces of a picture, of which one that is upright is looked for
+
+
+def encoded_faces(image: np.ndarray, detector: Detector, embedder: Embedder, rules: QualityRules) -> list[FoundFace]:
+    """Every face in a picture, (H, W, 3) uint8 RGB, with its encoding, best score first."""
+    found = []
+    for face in find_faces(image, detector):
+        crop = align(image, face.landmarks)
+        box, problem = normalized_box(face.box, image.shape), rules.assess(crop, face).problem
+        turned_over = problem is None and not is_upright(image, face, detector)
+        found.append(FoundFace(embedder.embed(crop), box, face.score, problem, not turned_over))
+    return found
 
 
 def find_faces(image: np.ndarray, detector: Detector) -> list[Face]:

@@ -224,6 +224,21 @@ class Enrolled:
     templates: int
 
 
+@dataclass(frozen=True, eq=False)
+class FoundFace:
+    """One face of a still picture with its encoding, before it is matched with anybody.
+
+    embedding: (D,) float32 of unit length; box, score, problem: as of RecognizedFace
+    upright: whether its eyes are above its mouth; taken for granted of a face with a problem
+    """
+
+    embedding: np.ndarray
+    box: tuple[float, ...]
+    score: float
+    problem: str | None
+    upright: bool
+
+
 @dataclass(frozen=True)
 class RecognizedFace:
     """One face of a still picture.

@@ -15,7 +15,7 @@ from edge.api.topics import Topics
 from edge.config import MqttConfig
 from edge.mqtt.backoff import Backoff
 from edge.mqtt.client import limits_of, topic_matches_sub
-from edge.mqtt.fair_queue import FairQueue
+from edge.mqtt.fair_queue import queue_of
 from edge.mqtt.identity import REMEDY, client_id, instance_of
 from edge.mqtt.inbox import COUNT_MAX, Inbox, Incoming
 from edge.mqtt.journal import Journal
@@ -69,12 +69,10 @@ class DeviceLink:
         self.connections = 0
         self.shared = Inbox(config.request_bytes_max, SHARED_COUNT_MAX)
         self.last_error: str | None = "not connected yet"
-        unsigned = config.signing_key() is None
-        self._inbox = FairQueue(config.response_prefix, config.request_bytes_max, in_turn=unsigned)
+        self._inbox = queue_of(config, topics)
         self._info = topics.of("info")
         self._infos: deque[tuple[bytes, bool]] = deque(maxlen=8)  # heard on that topic; whether the broker kept it
-        backoff = backoff or Backoff()
-        self._lasting_seconds, self._settles_at = backoff.lasting_seconds, 0.0
+        self._lasting_seconds, self._settles_at = (backoff := backoff or Backoff()).lasting_seconds, 0.0
         self._closes = 0  # in a row, by the broker, soon and with nothing under way
         self._journal = Journal(f"{config.host}:{config.port}")
         presence = Presence(topics.of("status"), b"online", b"offline")
@@ -155,6 +153,10 @@ class DeviceLink:
         """
         self._advance()
         return [] if self.congested else self._inbox.take(count)
+
+    def work_for(self, asker: int | None) -> None:
+        """Note whose slow request is under way: what must wait for it does. None where none is."""
+        self._inbox.working_for = asker
 
     def publish_state(self, name: str, payload: bytes, qos: int = 1) -> Refusal | None:
         """Publish a state on a topic of the device; see publish_retained."""

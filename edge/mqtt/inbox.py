@@ -14,6 +14,7 @@ class Incoming(NamedTuple):
 
     size: bytes of the payload; the payload of a message that is too large, or busy, is not kept
     busy: there was no room for it; retry_after_seconds: when there may be, where that is known
+    asker, came_at: who asks, and when, on the monotonic clock; see edge.mqtt.fair_queue
     """
 
     topic: str
@@ -24,6 +25,8 @@ class Incoming(NamedTuple):
     correlation: bytes | None
     busy: bool = False
     retry_after_seconds: float | None = None
+    asker: int = 0
+    came_at: float = 0.0
 
 
 class Inbox:

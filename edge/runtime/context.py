@@ -1,15 +1,12 @@
 """What a handler may use of the device, whether it runs or not."""
 
-import base64
-import binascii
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import accumulate
 
 import msgspec
-import numpy as np
 
-from edge.api.images import FILE_PIXELS_MAX, read_image
+from edge.api.images import FILE_PIXELS_MAX
 from edge.api.messages import Health
 from edge.api.requests import DAY_SECONDS
 from edge.api.verbs import Limits
@@ -73,20 +70,6 @@ class DeviceContext:
         """So many days from now, in seconds since 1970. Raises RefusedError with clock_not_set."""
         return None if days is None else self.now() + days * DAY_SECONDS
 
-    def pictures(self, texts: list[str], what: Callable[[int], str]) -> list[np.ndarray]:
-        """Base64 -> (H, W, 3) uint8 RGB each, together within the limits. what: names the picture of a number.
-
-        Raises RefusedError with not_base64, not_an_image, image_too_large or image_broken.
-        """
-        images: list[np.ndarray] = []
-        pixels = 0
-        for number, text in enumerate(texts, start=1):
-            encoded = decode_base64(text, what(number))
-            left = self.limits.image_pixels_max - (pixels if self.running else 0)  # a command may take its time
-            images.append(read_image(encoded, what(number), left))
-            pixels += images[-1].shape[0] * images[-1].shape[1]
-        return images
-
     @property
     def answer_bytes_max(self) -> int | None:
         """Bytes of a packet with an answer; None where no limit is known."""
@@ -133,11 +116,3 @@ def fitting(entries: Sequence[object], bytes_max: int | None) -> int:
         return len(entries)
     sizes = accumulate(len(msgspec.json.encode(entry)) + 1 for entry in entries)  # each with a comma
     return max(1, sum(size <= bytes_max - ANSWER_BYTES for size in sizes)) if entries else 0
-
-
-def decode_base64(text: str, what: str) -> bytes:
-    """The bytes. Raises RefusedError with not_base64."""
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise RefusedError(Code.NOT_BASE64, f"{what} is not base64: {error}") from error

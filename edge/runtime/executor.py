@@ -8,14 +8,14 @@ from edge.core.codes import Code
 from edge.errors import GalleryError, LimenError, RefusedError
 from edge.runtime.context import DeviceContext
 from edge.runtime.erasure import erase_from_outbox
-from edge.runtime.handlers import HANDLERS, prepare
+from edge.runtime.handlers import prepare
 from edge.storage.gallery import NOT_OVERWRITTEN
 from edge.storage.replication import SqliteReplication
 
 
 def read(request: Request, device: DeviceContext) -> object:
     """The reply to a READ request; nothing is written. Raises RefusedError."""
-    return HANDLERS[type(request)](request, device)
+    return prepare(request, device)()
 
 
 def write(handler: Callable[[], object], device: DeviceContext) -> object:

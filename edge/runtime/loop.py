@@ -24,6 +24,7 @@ from edge.runtime.dispatcher import Dispatcher
 from edge.runtime.publisher import EventPublisher
 from edge.runtime.replication import Replication
 from edge.runtime.running import RunningDevice
+from edge.runtime.worker import PictureWorker, settings_of
 from edge.storage.outbox import Outbox
 from edge.storage.strangers import SqliteStrangers
 from edge.storage.words import count_of
@@ -33,6 +34,7 @@ from edge.system.systemd import Watchdog, notify
 log = logging.getLogger("limen")
 
 READ_SECONDS = 0.5
+POLL_SECONDS = 0.02  # the same while pictures are read: their answer need not wait for a frame
 REQUESTS_SECONDS = 0.2  # of requests, and then a frame, at most
 REQUESTS_SHARE = 0.7  # of the time from one frame to the next: many requests must not stop recognition
 REQUESTS_SHARE_MIN = 0.1  # of the same, also where frames take all of it
@@ -62,8 +64,10 @@ class DeviceLoop:
         self.replication = None if cipher is None else Replication(config, device, self.link, cipher)
         self.outbox = Outbox(mqtt.outbox_beside(config.gallery.path), mqtt.outbox_events_max, anyway=True)
         self.publisher = EventPublisher(config, device, self.link, self.topics, self.outbox)
-        self.running = RunningDevice(config, device, self.link, self.outbox, self.publisher, self.replication)
-        self.dispatcher = Dispatcher(self.running, self.link, self.publisher.publish_people)
+        worker = PictureWorker(settings_of(config, device))
+        self.running = RunningDevice(config, device, self.link, self.outbox, self.publisher, self.replication, worker)
+        self.dispatcher = Dispatcher(self.running, self.link, worker, self.publisher.publish_people)
+        self.publisher.erasure.places["requests with pictures"] = self.dispatcher.forget
         if not config.strangers.keep_days:
             self._purge_strangers()
         device.history.start()
@@ -113,14 +117,13 @@ class DeviceLoop:
     def _advance(self, source: FrameSource) -> bool:
         """Once through the loop. Returns whether more frames may come."""
         self._process_requests_between_frames()
-        self.dispatcher.poll()
         self._expire()
         if self.replication is not None and self.replication.tick():
             self._gallery_changed = True
             self._reload_gallery()
         self.publisher.deliver()
         self.device.history.tick()
-        frame = source.read(READ_SECONDS)
+        frame = source.read(POLL_SECONDS if self.dispatcher.waiting else READ_SECONDS)
         if frame is not None:
             self._process(frame)
         elif source.ended:
@@ -180,8 +183,12 @@ class DeviceLoop:
             self._requests_from = after + min(REPAID * late_seconds, REPAID_SECONDS_MAX)
 
     def process_requests(self, until: float = math.inf) -> None:
-        """Answer requests, until then on the monotonic clock; first read what a command wrote into the gallery."""
+        """Answer requests, until then on the monotonic clock; first what has come of those that take long.
+
+        Before that, read what a command wrote into the gallery.
+        """
         self._reload_gallery()
+        self.dispatcher.poll()
         while time.monotonic() < until:
             if messages := self.link.pending(1):
                 self._process_message(messages[0])

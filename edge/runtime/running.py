@@ -18,6 +18,7 @@ from edge.runtime.assembly import Device
 from edge.runtime.context import DeviceContext
 from edge.runtime.publisher import EventPublisher
 from edge.runtime.replication import Replication
+from edge.runtime.worker import PictureWorker
 from edge.storage.outbox import Outbox
 from edge.storage.words import count_of
 from edge.system.metrics import Stopwatch, rss_mb, temp_c, throttled
@@ -45,9 +46,11 @@ class RunningDevice(DeviceContext):
         outbox: Outbox,
         publisher: EventPublisher,
         replication: Replication | None,
+        worker: PictureWorker,
     ) -> None:
         super().__init__(config, device, Limits(config.mqtt.request_bytes_max, config.mqtt.image_pixels_max))
         self.link, self.outbox, self.publisher, self.replication = link, outbox, publisher, replication
+        self.worker = worker
         self._key  # noqa: B018 -- read once, at the start
         self.source: FrameSource | None = None
         self.gallery_unread: str | None = None
@@ -139,6 +142,8 @@ class RunningDevice(DeviceContext):
             dropped_events=self.outbox.dropped,
             dropped_answers=self.link.dropped,
             set_aside=self.link.set_aside,
+            worker_mb=self.worker.memory_mb,
+            workers_lost=self.worker.lost,
             refused_requests=self.link.refused,
             fleet=self._replication_health(),
             history_problem=self.history.problem,

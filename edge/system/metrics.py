@@ -74,6 +74,16 @@ def rss_mb() -> float:
     return round(pages * os.sysconf("SC_PAGE_SIZE") / 1_000_000, 1)
 
 
+def peak_mb(pid: int) -> float | None:
+    """Read the most memory that another process has held, in MB; None where it is gone, or the system does not say."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    except OSError:
+        return None
+    kilobytes = next((line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")), None)
+    return None if kilobytes is None else round(int(kilobytes) * 1024 / 1_000_000, 1)
+
+
 def temp_c() -> float | None:
     """Read the temperature of the processor in degrees Celsius; None where the system does not say."""
     try:

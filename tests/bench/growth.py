@@ -74,8 +74,9 @@ class Door:
         payload = json.dumps({"transaction": f"t{self.asked}", **fields}).encode()
         self.service.link.receive(Message(self.service.topics.of(f"request/{verb}"), payload, False, None, None))
         began = time.perf_counter()
-        while len(self.service.link._inbox):
+        while len(self.service.link._inbox) or self.service.dispatcher.waiting:
             self.service.process_requests()
+            time.sleep(0.0002 * self.service.dispatcher.waiting)
         self.service.publisher.deliver()
         took = 1000 * (time.perf_counter() - began)
         answer = json.loads(self.service.link._waiting.pop().payload)

@@ -2,9 +2,9 @@
 
     python -m tests.faults.attacks [--kind flood|slow_pictures] [--seconds 30] [--rate 1000] [--asker one|none|many]
 
-flood: requests that read, at that rate. slow_pictures: pictures that take as long as the limits allow, two a second:
-interlaced PNG and progressive JPEG with 20 scans, of 16 megapixels. Answers go to a ResponseTopic of the attacker's
-own (one), to the twin of the request's topic, as those of any client without MQTT 5 (none), or each to another
+flood: requests that read, at that rate. slow_pictures: pictures of 16 megapixels that take as long as the limits allow,
+and one with 80,000 scans, two a second (tests.faults.slow_images). Answers go to a ResponseTopic of the attacker's own
+(one), to the twin of the request's topic, as those of any client without MQTT 5 (none), or each to another
 ResponseTopic (many).
 
 The device watches the drawn porch with somebody in it, at ten frames a second; attacker and other client are processes
@@ -16,10 +16,8 @@ the memory.
 import base64
 import json
 import multiprocessing
-import struct
 import threading
 import time
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,8 +27,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import click
-import cv2
-import numpy as np
 import paho.mqtt.client as paho
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -38,12 +34,15 @@ from paho.mqtt.properties import Properties
 from edge.demo.story import portrait
 from tests.faults.device import at_work, write_config
 from tests.faults.malformed import healths
+from tests.faults.slow_images import slow_images
 from tests.household import Broker, Household, until
 
 SHARE_MIN = 0.8  # of the frames of a second before
 OTHER_EVERY_SECONDS = 0.2
 PATIENCE_SECONDS = 20.0  # for the last answers
 PICTURE_EVERY_SECONDS = 0.5
+USUAL_SECONDS = 6
+SIZE = 4000  # of slow pictures, in pixels each way: as many as one request may have
 BASE = "limen/porch"
 
 
@@ -129,39 +128,14 @@ def flood(client: Client, stop: Callable[[], bool], rate: float, asker: str) -> 
         time.sleep(0.002)
 
 
-def slow_pictures(client: Client, stop: Callable[[], bool], _rate: float, asker: str) -> None:
-    """Send pictures that take long, in turn, two a second."""
-    pictures = [base64.b64encode(one).decode() for one in (interlaced_png(4000), jpeg_of_scans(4000, 20))]
+def slow_pictures(client: Client, stop: Callable[[], bool], size: float, asker: str) -> None:
+    """Send pictures of size x size pixels that take long, in turn, two a second."""
+    pictures = [base64.b64encode(image).decode() for image in slow_images(int(size)).values()]
     while not stop():
         number = client.number
         answer_to = {"one": "1", "none": None, "many": f"{number}/1"}[asker]
-        client.ask("recognize/image", answer_to, image=pictures[number % 2])
+        client.ask("recognize/image", answer_to, image=pictures[number % len(pictures)])
         time.sleep(PICTURE_EVERY_SECONDS)
-
-
-def interlaced_png(size: int) -> bytes:
-    """A flat PNG of size x size pixels in seven passes (PNG, 8.2)."""
-    rows = bytearray()
-    for left, top, across, down in ADAM7:
-        width, height = -(-(size - left) // across), -(-(size - top) // down)
-        rows += bytes(height * (1 + 3 * width))
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-    header = struct.pack(">IIBBBBB", size, size, 8, 2, 0, 0, 1)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-
-
-ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
-
-
-def jpeg_of_scans(size: int, scans: int) -> bytes:
-    """A flat progressive JPEG whose last scan is there again and again."""
-    flat = np.full((size, size, 3), 128, np.uint8)
-    encoded = cv2.imencode(".jpg", flat, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
-    last = encoded[encoded.rindex(b"\xff\xda") : -2]
-    return encoded[:-2] + last * (scans - encoded.count(b"\xff\xda")) + encoded[-2:]
 
 
 def ask_as_always(client: Client, stop: Callable[[], bool]) -> None:
@@ -228,12 +202,14 @@ class Attack:
 KINDS = {"flood": flood, "slow_pictures": slow_pictures}
 
 
-def run(folder: Path, seconds: float, rate: float, asker: str, kind: str = "flood") -> Attack:
-    """Attack for so many seconds."""
+def run(
+    folder: Path, seconds: float, rate: float, asker: str, kind: str = "flood", usual_seconds: int = USUAL_SECONDS
+) -> Attack:
+    """Attack for so many seconds. rate: of slow_pictures their size in pixels; usual_seconds: it is watched before."""
     with Broker(folder) as broker, Household(broker.port) as household:
         config = write_config(folder, broker.port)
         with at_work(config, household), at_broker(broker.port, "other", ask_as_always) as end_other:
-            until(lambda: len(household.on("health")) >= 8)
+            until(lambda: len(household.on("health")) >= 2 + usual_seconds)
             before = healths(household)[2:]  # the first seconds are those of the start
             began, kept = len(household.on("health")), gallery_bytes(folder)
             with at_broker(broker.port, "attacker", KINDS[kind], rate, asker) as end_attacker:
@@ -256,7 +232,7 @@ def gallery_bytes(folder: Path) -> int:
 def main(kind: str, seconds: float, rate: float, asker: str) -> None:
     """Print what happened; status 1 if a second had fewer than 80 % of the frames, or another client no answer."""
     with TemporaryDirectory() as folder:
-        attack = run(Path(folder), seconds, rate, asker, kind)
+        attack = run(Path(folder), seconds, SIZE if kind == "slow_pictures" else rate, asker, kind)
     for when, several in (("before", attack.before), ("during", attack.during)):
         fps, memory = ([second[what] for second in several] for what in ("fps", "rss_mb"))
         click.echo(f"{when}: {len(several)} s, {min(fps)} to {max(fps)} frames/s, at most {max(memory)} MB: {fps}")
@@ -265,6 +241,8 @@ def main(kind: str, seconds: float, rate: float, asker: str) -> None:
     click.echo(f"other: {attack.other}")
     click.echo(f"gallery: {attack.gallery_bytes[0]} bytes, then {attack.gallery_bytes[1]}")
     last = attack.during[-1]
+    worker_mb = [second["worker_mb"] for second in attack.during if second["worker_mb"] is not None]
+    click.echo(f"the process that reads pictures: at most {max(worker_mb, default=0)} MB, {last['workers_lost']} lost")
     click.echo({name: last[name] for name in ("refused_requests", "dropped_answers", "dropped_frames")})
     if attack.share < SHARE_MIN or attack.other.codes["ok"] < attack.other.asked:
         raise click.exceptions.Exit(1)

@@ -67,15 +67,15 @@ class Porch:
     ) -> list[dict[str, object]]:
         """What it answers to a message. Raises AssertionError where that is not one answer, and the gallery whole."""
         link, dispatcher = self.service.link, self.service.dispatcher
-        live = dispatcher._live is not None
+        live = dispatcher._live.session is not None
         link.receive(Message(topic, payload, retain, answer_to, b"\x07"))
-        while len(link._inbox):
+        while len(link._inbox) or dispatcher.waiting:
             self.service.process_requests()
         answers = [json.loads(message.payload) for message in link._waiting]
         assert all(len(message.topic.encode()) < 65_536 for message in link._waiting)
         link._waiting.clear()
         asked = self.service.topics.verb_of(topic) is not None
-        ended = live and dispatcher._live is None  # and that was answered too
+        ended = live and dispatcher._live.session is None  # and that was answered too
         assert len(answers) == asked + ended, f"{len(answers)} answers: {answers}"
         for answer in answers:
             assert answer["status"] in STATUSES

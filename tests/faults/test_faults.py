@@ -67,11 +67,19 @@ def test_requests_are_answered_while_many_people_are_enrolled(tmp_path):
 
 
 def test_others_are_answered_while_somebody_floods_the_device(tmp_path):
-    seen = attacks.run(tmp_path, 3.0, 3000.0, "one")
+    seen = attacks.run(tmp_path, 3.0, 3000.0, "one", usual_seconds=3)
     assert seen.attacker.codes["ok"] > 100
     assert seen.other.codes == {"ok": seen.other.asked}
     assert all(second["fps"] > 0 for second in seen.during)
     assert seen.gallery_bytes[0] == seen.gallery_bytes[1]
+
+
+def test_others_are_answered_while_somebody_sends_pictures_that_take_long(tmp_path):
+    seen = attacks.run(tmp_path, 3.0, 1000, "one", "slow_pictures", usual_seconds=1)
+    assert set(seen.attacker.codes) >= {"ok", "image_too_large"}
+    assert seen.other.codes == {"ok": seen.other.asked}
+    assert all(second["fps"] > 0 for second in seen.during)
+    assert seen.during[-1]["workers_lost"] == 0
 
 
 def test_a_camera_that_shows_nothing_is_named_and_recovers(tmp_path):

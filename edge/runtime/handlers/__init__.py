@@ -1,11 +1,22 @@
 """One handler per verb: from a typed request to a typed reply, within the dispatcher's transaction."""
 
 from edge.runtime.handlers import device, enrollment, gallery, history, people, strangers
-from edge.runtime.handlers.registry import HANDLERS, PREPARERS, handles, prepare, prepares
+from edge.runtime.handlers.registry import (
+    HANDLERS,
+    PICTURE_READERS,
+    PREPARERS,
+    PictureWork,
+    handles,
+    prepare,
+    prepares,
+    reads_pictures,
+)
 
 __all__ = [
     "HANDLERS",
+    "PICTURE_READERS",
     "PREPARERS",
+    "PictureWork",
     "device",
     "enrollment",
     "gallery",
@@ -14,5 +25,6 @@ __all__ = [
     "people",
     "prepare",
     "prepares",
+    "reads_pictures",
     "strangers",
 ]

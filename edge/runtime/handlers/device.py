@@ -7,16 +7,20 @@ from edge.api.messages import Health
 from edge.api.replies import ConfigReply, FacesReply, SnapshotReply
 from edge.api.requests import CheckHealth, GetConfig, GetSnapshot, RecognizeImage, SetConfig
 from edge.runtime.context import DeviceContext
-from edge.runtime.handlers.registry import handles
+from edge.runtime.handlers.registry import PictureWork, handles, reads_pictures
+from edge.runtime.pictures import FacesTask, Found, faces_in
 
 SNAPSHOT_PX_MAX = 640
 
 
-@handles(RecognizeImage)
-def recognize_image(request: RecognizeImage, device: DeviceContext) -> FacesReply:
+@reads_pictures(RecognizeImage)
+def recognize_image(request: RecognizeImage, device: DeviceContext) -> PictureWork:
     """Every face in a picture."""
-    (image,) = device.pictures([request.image], lambda _number: "image")
-    return FacesReply(faces=device.recognizer.recognize(image))
+
+    def finish(found: list[Found]) -> FacesReply:
+        return FacesReply(faces=device.recognizer.recognize(faces_in(found)))
+
+    return PictureWork(FacesTask([request.image], device.limits.image_pixels_max), finish)
 
 
 @handles(GetSnapshot)

@@ -1,27 +1,31 @@
 """Enrollment from pictures and at the door."""
 
-from collections.abc import Callable
-
 import msgspec
 
 from edge.api.replies import CancelledReply, EnrolledReply
 from edge.api.requests import CancelEnrollment, EnrollImages, StartEnrollment
 from edge.core.codes import Code
-from edge.core.enrollment import EnrollmentProgress
+from edge.core.enrollment import EnrollmentProgress, choose
+from edge.core.names import clean_name
 from edge.core.selection import LeftOut
 from edge.core.types import Enrolled
 from edge.errors import RefusedError
 from edge.runtime.context import DeviceContext
-from edge.runtime.handlers.registry import handles, prepares
+from edge.runtime.handlers.registry import PictureWork, handles, reads_pictures
+from edge.runtime.pictures import Found, SamplesTask, samples_in
 
 
-@prepares(EnrollImages)
-def enroll_images(request: EnrollImages, device: DeviceContext) -> Callable[[], EnrolledReply]:
-    """Decode and embed the pictures, then make templates of them."""
-    images = device.pictures(request.images, lambda number: f"image {number}")
-    chosen = device.recognizer.samples(request.name, images, largest=request.face == "largest", force=request.force)
-    expires = device.expiry(request.ttl_days)
-    return lambda: enrolled_reply(device.people.add(request.name, chosen.samples, expires), chosen.left_out)
+@reads_pictures(EnrollImages)
+def enroll_images(request: EnrollImages, device: DeviceContext) -> PictureWork:
+    """A sample of each picture, then templates of those that go together."""
+    name, expires = clean_name(request.name), device.expiry(request.ttl_days)
+
+    def finish(found: list[Found]) -> EnrolledReply:
+        chosen = choose(name, samples_in(found), device.recognizer.gallery, force=request.force)
+        return enrolled_reply(device.people.add(name, chosen.samples, expires), chosen.left_out)
+
+    pixels, largest = device.limits.image_pixels_max, request.face == "largest"
+    return PictureWork(SamplesTask(request.images, pixels, device.running, largest), finish, name)
 
 
 @handles(StartEnrollment)

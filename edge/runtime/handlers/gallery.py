@@ -5,10 +5,11 @@ from collections.abc import Callable
 
 from edge.api.replies import CheckedReply, ExportedReply, ImportedReply, RebuiltReply
 from edge.api.requests import CheckGallery, ExportGallery, ImportGallery, RebuildGallery
+from edge.api.verbs import decode_base64
 from edge.core.checkup import check_gallery
 from edge.core.codes import Code
 from edge.errors import CipherError, GalleryError, RefusedError
-from edge.runtime.context import ANSWER_BYTES, DeviceContext, decode_base64
+from edge.runtime.context import ANSWER_BYTES, DeviceContext
 from edge.runtime.handlers.registry import handles, prepares
 from edge.storage.archive import check
 from edge.system.crypto import ARCHIVE

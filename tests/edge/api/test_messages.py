@@ -23,7 +23,8 @@ from edge.core.events import Event, RunnerUp, measured
 from edge.core.types import Match, Person, Quality
 from edge.errors import RefusedError
 from edge.runtime.context import DeviceContext
-from edge.runtime.handlers import HANDLERS, PREPARERS
+from edge.runtime.handlers import HANDLERS, PICTURE_READERS, PREPARERS
+from edge.runtime.pictures import images_of
 
 LIMITS = Limits(request_bytes_max=100_000, image_pixels_max=1_000_000)
 PICTURE = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
@@ -59,8 +60,9 @@ def context():
 
 def ask(verb, data):
     request = convert_request(verb, decode_json(verb, data))
-    images = getattr(request, "images", None) or [image for image in [getattr(request, "image", None)] if image]
-    return request, context().pictures(images, lambda number: f"image {number}")
+    if not request.reads_pictures:
+        return request, []
+    return request, list(images_of(PICTURE_READERS[type(request)](request, context()).task))
 
 
 def refused(verb, data):
@@ -104,8 +106,9 @@ def test_an_enrollment():
 
 
 def test_every_verb_has_a_handler_a_reply_and_codes():
-    assert {*HANDLERS, *PREPARERS} == set(VERBS.values())
-    assert not HANDLERS.keys() & PREPARERS.keys()
+    assert len(HANDLERS) + len(PREPARERS) + len(PICTURE_READERS) == len(VERBS)
+    assert {*HANDLERS, *PREPARERS, *PICTURE_READERS} == set(VERBS.values())
+    assert set(PICTURE_READERS) == {kind for kind in VERBS.values() if kind.reads_pictures}
     for name, kind in VERBS.items():
         assert (kind.verb, kind.access in Access) == (name, True)
         msgspec.json.schema(kind.reply)

@@ -136,7 +136,7 @@ def test_a_live_enrollment_that_a_power_cut_ended_is_not_begun_again_by_a_replay
     with running(config, Nothing) as porch:
         until(lambda: household.newest("status") == b"online")
         assert household.ask("enroll/start", start)["status"] == "progress"
-        porch.dispatcher._live = None  # as if the power went
+        porch.dispatcher._live.session = None  # as if the power went
     until(lambda: household.newest("status") == b"offline")
     with running(config, Nothing) as porch:
         until(lambda: household.newest("status") == b"online")

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass, field
 
+from edge.core.stills import encoded_faces
 from edge.errors import RefusedError
 
 
@@ -111,7 +112,11 @@ def CorrectEvent(event, name):  # noqa: N802
 
 
 def RecognizeImage(image):  # noqa: N802
-    return lambda door: {"faces": [asdict(face) for face in door.recognize(image)]}
+    return lambda door: {"faces": [asdict(face) for face in door.recognize(found_in(door, image))]}
+
+
+def found_in(door, image):
+    return encoded_faces(image, door.detector, door.embedder, door.rules.quality)
 
 
 def ImportGallery(data):  # noqa: N802

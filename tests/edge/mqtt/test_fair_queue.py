@@ -7,7 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.mqtt.fair_queue import BUSY_BYTES_MAX, BUSY_PER_SECOND, FairQueue, bytes_of
+from edge.api.topics import Topics
+from edge.mqtt.fair_queue import (
+    BUSY_BYTES_MAX,
+    BUSY_PER_SECOND,
+    NAMELESS,
+    NEWCOMERS,
+    SLOW_MAX,
+    FairQueue,
+    Kind,
+    bytes_of,
+    kind_of,
+)
 from edge.mqtt.reports import Message
 
 PREFIX = "limen/answers/"
@@ -153,3 +164,117 @@ def test_it_is_bounded_whatever_comes_and_loses_count_of_nothing(steps):
     taken += waiting.take(1000)
     assert len(taken) + waiting.refused == next(numbers)
     assert (len(waiting), waiting._bytes, waiting._shares, waiting._queues) == (0, 0, {}, {})
+
+
+KINDS = {"list": Kind.READ, "rename": Kind.CHANGE, "picture": Kind.SLOW}
+
+
+def slow_queue(**limits):
+    return queue(kind_of=KINDS.__getitem__, **limits)
+
+
+def numbers_of(taken):
+    return [int(one.correlation) for one in taken]
+
+
+def test_what_a_topic_asks_for():
+    topics = Topics("porch")
+    kinds = {verb: kind_of(topics, f"limen/porch/request/{verb}") for verb in ("person/list", "person/set", "x")}
+    assert kinds == {"person/list": Kind.READ, "person/set": Kind.CHANGE, "x": Kind.READ}
+    assert kind_of(topics, "limen/porch/request/enroll/image") is Kind.SLOW
+    assert kind_of(topics, "limen/porch/request/recognize/image") is Kind.SLOW
+    assert kind_of(topics, "limen/porch/request/enroll/start") is Kind.CHANGE
+    assert kind_of(topics, "limen/porch/person/anna") is Kind.READ
+
+
+def test_others_go_on_while_a_slow_request_is_under_way():
+    waiting = slow_queue()
+    waiting.put(message("slow", 0, topic="picture"))
+    (first,) = waiting.take(1)
+    waiting.working_for = first.asker
+    waiting.put(message("slow", 1, topic="list"))
+    waiting.put(message("slow", 2, topic="picture"))
+    waiting.put(message("other", 3, topic="rename"))
+    waiting.put(message("other", 4, topic="picture"))
+    waiting.put(message("other", 5, topic="list"))
+    assert numbers_of(waiting.take(9)) == [3]  # nobody's later request overtakes their own
+    assert waiting.take(9) == []
+    waiting.working_for = None
+    assert numbers_of(waiting.take(9)) == [1, 4, 2, 5]
+
+
+def test_of_askers_that_are_taken_for_one_what_reads_goes_on():
+    waiting = slow_queue()
+    for number, topic in enumerate(["picture", "list", "rename", "list", "picture", "list"]):
+        waiting.put(message(None, number, topic=topic))
+    (first,) = waiting.take(1)
+    waiting.working_for = first.asker
+    assert numbers_of(waiting.take(9)) == [1, 3, 5]
+    waiting.put(message(None, 6, topic="list"))
+    waiting.put(message(None, 7, topic="rename"))
+    assert numbers_of(waiting.take(9)) == [6]
+    waiting.working_for = None
+    assert numbers_of(waiting.take(9)) == [2, 4, 7]
+
+
+def test_signed_changes_are_carried_out_in_the_order_of_arrival_behind_a_slow_request_too():
+    waiting = slow_queue(in_turn=False)
+    waiting.put(message("one", 0, topic="picture"))
+    (first,) = waiting.take(1)
+    waiting.working_for = first.asker
+    for number, (asker, topic) in enumerate(
+        [("other", "rename"), ("other", "picture"), ("third", "rename"), ("fourth", "list"), ("other", "list")], 1
+    ):
+        waiting.put(message(asker, number, topic=topic))
+    assert numbers_of(waiting.take(9)) == [1, 4]
+    waiting.working_for = None
+    assert numbers_of(waiting.take(9)) == [2, 3, 5]
+
+
+@pytest.mark.parametrize("flooder", ["flood", None])
+def test_slow_requests_that_would_wait_too_long_are_answered_busy(flooder):
+    waiting = slow_queue()
+    waiting.put(message("other", 1000, topic="picture"))
+    for number in range(100):
+        waiting.put(message(flooder, number, topic="picture"))
+    waiting.put(message("other", 1001, topic="picture"))
+    taken = waiting.take(1000)
+    assert sum(one.busy for one in taken) == BUSY_PER_SECOND
+    kept = [one for one in taken if not one.busy]
+    assert len(kept) == SLOW_MAX
+    assert {1000, 1001} <= set(numbers_of(kept))
+
+
+STEPS = st.tuples(st.integers(0, 3), st.sampled_from(sorted(KINDS)), st.integers(0, 2), st.booleans())
+
+
+@given(st.lists(STEPS, max_size=120), st.booleans())
+def test_slow_requests_are_one_at_a_time_and_nobody_overtakes_themselves(steps, in_turn):
+    waiting, numbers, taken = slow_queue(in_turn=in_turn, count_max=30), count(), []
+
+    def take(most):
+        for _ in range(most):
+            for one in waiting.take(1):
+                taken.append(one)
+                if one.busy or KINDS[one.topic] is not Kind.SLOW:
+                    continue
+                assert waiting.working_for is None
+                waiting.working_for = one.asker
+
+    for asker, topic, most, done in steps:
+        waiting.put(message(asker or None, next(numbers), topic=topic))
+        if done:
+            waiting.working_for = None
+        take(most)
+    while len(waiting):
+        waiting.working_for = None
+        take(1000)
+    kept = [one for one in taken if not one.busy]
+    for asker in {one.asker for one in kept}:
+        alone = asker not in {NAMELESS, NEWCOMERS}
+        own = [one for one in kept if one.asker == asker and (alone or KINDS[one.topic] is not Kind.READ)]
+        assert numbers_of(own) == sorted(numbers_of(own))
+    if not in_turn:
+        changes = numbers_of(one for one in kept if KINDS[one.topic] is not Kind.READ)
+        assert changes == sorted(changes)
+    assert len(taken) + waiting.refused == next(numbers)

@@ -10,6 +10,7 @@ import pytest
 
 from edge.api.discovery import discovery_topic
 from edge.core.events import Event
+from edge.runtime.pictures import samples_in
 from edge.storage.gallery import SqliteGallery
 from tests.household import Household, Nothing, portrait_jpeg, running, until
 
@@ -100,10 +101,14 @@ def kept(port):
     return people, {part["stat_t"]: part["name"] for key, part in components if key.startswith("seen_")}
 
 
-def others(monkeypatch, service):
+def others(monkeypatch):
     """Whoever is enrolled next looks like nobody before."""
     looks = iter(np.eye(128, dtype=np.float32))
-    monkeypatch.setattr(service.device.embedder, "embed", lambda _crop: next(looks))
+
+    def unlike(found):
+        return [replace(sample, embedding=next(looks)) for sample in samples_in(found)]
+
+    monkeypatch.setattr("edge.runtime.handlers.enrollment.samples_in", unlike)
 
 
 def test_the_names_of_forty_languages(config, household, broker, monkeypatch):
@@ -112,8 +117,8 @@ def test_the_names_of_forty_languages(config, household, broker, monkeypatch):
     portrait = portrait_jpeg()
     sensors_for_all = replace(config.home_assistant, people_max=len(everybody))
     config = replace(config, home_assistant=sensors_for_all)
-    with at_the_door(config, household) as (service, come):
-        others(monkeypatch, service)
+    with at_the_door(config, household) as (_, come):
+        others(monkeypatch)
         ids = {}
         for name in everybody:
             request = {"transaction": f"enroll {name}", "name": name, "images": [portrait]}
@@ -151,8 +156,8 @@ def test_the_names_of_forty_languages(config, household, broker, monkeypatch):
 
 
 def test_a_topic_moves_when_somebody_comes_whose_name_is_written_alike(config, household, broker, monkeypatch):
-    with at_the_door(config, household) as (service, come):
-        others(monkeypatch, service)
+    with at_the_door(config, household) as (_, come):
+        others(monkeypatch)
 
         def enroll(name):
             request = {"transaction": f"enroll {name}", "name": name, "images": [portrait_jpeg()]}
