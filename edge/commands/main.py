@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from edge.commands import call, device, init, people, recognition, watch
+from edge.commands import call, console, device, init, people, recognition, watch
 from edge.commands.init import CONFIG_HERE
 from edge.commands.options import CONFIG_FILE, FILE, QUIET, Commands
 from edge.errors import ConfigError
@@ -66,6 +66,7 @@ for command in (
     device.doctor,
     device.bench,
     device.fleet,
+    console.console,
     watch.demo,
 ):
     main.add_command(command)

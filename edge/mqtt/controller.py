@@ -101,6 +101,12 @@ class Controller:
         """Disconnect."""
         self._network.stop(CLOSE_SECONDS)
 
+    @property
+    def connected(self) -> bool:
+        """Whether the connection still stands, as far as is known: it is not made again."""
+        self._wait(lambda: True, 0)
+        return self._lost is None
+
     def ask(
         self,
         verb: str,

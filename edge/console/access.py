@@ -1,0 +1,191 @@
+"""Which request of a browser is let through: by its Host, its Origin, its size and, where there is a password, a login.
+
+A page of any other site in the same browser reaches 127.0.0.1 too. Its requests carry its own Origin (RFC 6454), and a
+name that was rebound to this machine stands in Host; neither is let through.
+"""
+
+import hmac
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from html import escape
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from edge.console.password import Password
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+BODY_BYTES_MAX = 26_000_000  # an upload and what the form adds to it
+LOGIN_BYTES_MAX = 4096
+COOKIE = "limen_login"
+LOGIN_SECONDS = 12 * 3600.0
+LOGINS_MAX = 100
+WAIT_SECONDS_MAX = 60.0  # after many wrong passwords
+HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"SAMEORIGIN"),
+    (b"referrer-policy", b"same-origin"),
+]
+FORM = """<!doctype html><html lang="{lang}"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>limen</title><style>:root{{color-scheme:light dark;font-family:system-ui,sans-serif}}
+main{{max-width:20rem;margin:20vh auto;padding:0 1rem}}input,button{{font:inherit;width:100%;box-sizing:border-box;
+padding:.6rem;margin:.4rem 0}}p{{min-height:1.5em}}</style><main><h1>limen</h1><form method="post" action="/login">
+<label>{label}<input type="password" name="password" autocomplete="current-password" autofocus required></label>
+<button>{button}</button></form><p role="alert">{problem}</p></main></html>"""
+
+
+class Access:
+    """A layer before the pages (ASGI). hosts: names and addresses under which the console may be reached.
+
+    password: None lets everybody through who reaches it. login_text: label, button and what a wrong password gets
+    """
+
+    def __init__(
+        self,
+        app: App,
+        hosts: Iterable[str] = LOOPBACK,
+        password: Password | None = None,
+        login_text: tuple[str, str, str, str] = ("en", "Password", "Log in", "That is not the password."),
+    ) -> None:
+        self._app, self._hosts, self._password, self._text = app, frozenset(hosts), password, login_text
+        self._logins: dict[str, float] = {}  # until when
+        self._wrong, self._wait_until = 0, 0.0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, or one websocket."""
+        if scope["type"] not in {"http", "websocket"}:
+            await self._app(scope, receive, send)
+            return
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        problem = self._problem(scope, headers)
+        if problem is not None:
+            await refuse(scope, send, *problem)
+        elif self._password is not None and scope.get("path") == "/login" and scope["type"] == "http":
+            await self._login(scope, receive, send)
+        elif self._password is not None and not self._is_known(headers.get("cookie", "")):
+            if scope["type"] == "http" and scope.get("method") == "GET":
+                await respond(send, 303, b"", [(b"location", b"/login")])
+            else:
+                await refuse(scope, send, 401, "log in first")
+        else:
+            await self._app(scope, bounded(receive), with_headers(send))
+
+    def _problem(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str] | None:
+        """Why it is not let through: a status and words; None where it is."""
+        host = headers.get("host", "")
+        if name_of(f"//{host}") not in self._hosts:
+            return 421, f"this console is not called {host[:100]!r}: name it with --name"
+        origin = headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+            return 403, "a request of another site"
+        length = headers.get("content-length", "0")
+        if not length.isdecimal() or int(length) > BODY_BYTES_MAX:
+            return 413, f"at most {BODY_BYTES_MAX} bytes are taken at once"
+        if scope["type"] == "http" and scope.get("method") not in {"GET", "HEAD", "POST"}:
+            return 405, "only GET, HEAD and POST"
+        return None
+
+    def _is_known(self, cookies: str) -> bool:
+        """Whether there is the cookie of a login that holds."""
+        now = time.monotonic()
+        given = [
+            value for name, _, value in (one.strip().partition("=") for one in cookies.split(";")) if name == COOKIE
+        ]
+        return any(
+            hmac.compare_digest(token.encode(), one.encode())
+            for one in given
+            for token, until in self._logins.items()
+            if until > now
+        )
+
+    async def _login(self, scope: Scope, receive: Receive, send: Send) -> None:
+        assert self._password is not None  # noqa: S101 -- the caller has asked
+        lang, label, button, wrong = map(escape, self._text)
+        if scope["method"] != "POST":
+            await respond(send, 200, FORM.format(lang=lang, label=label, button=button, problem="").encode())
+            return
+        body = await body_of(receive, LOGIN_BYTES_MAX)
+        given = parse_qs(body.decode("utf-8", "replace")).get("password", [""])[0]
+        now = time.monotonic()
+        if now < self._wait_until or not await self._password.matches(given):
+            if now >= self._wait_until:
+                self._wrong += 1
+                self._wait_until = now + min(WAIT_SECONDS_MAX, 2.0 ** (self._wrong - 3))
+            await respond(send, 403, FORM.format(lang=lang, label=label, button=button, problem=wrong).encode())
+            return
+        self._wrong, token = 0, secrets.token_urlsafe(32)
+        kept = sorted(((until, one) for one, until in self._logins.items() if until > now), reverse=True)
+        self._logins = {one: until for until, one in kept[: LOGINS_MAX - 1]} | {token: now + LOGIN_SECONDS}
+        cookie = f"{COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/; Max-Age={LOGIN_SECONDS:.0f}"
+        await respond(send, 303, b"", [(b"location", b"/"), (b"set-cookie", cookie.encode())])
+
+
+def name_of(url: str) -> str | None:
+    """The host's name in a URL, in lower case; None where it cannot be read."""
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
+
+
+async def body_of(receive: Receive, bytes_max: int) -> bytes:
+    """The body of a request, cut off at so many bytes."""
+    body, more = b"", True
+    while more and len(body) <= bytes_max:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message["type"] == "http.request" and message.get("more_body", False)
+    return body[:bytes_max]
+
+
+def bounded(receive: Receive) -> Receive:
+    """The same, where a body ends after BODY_BYTES_MAX as if the browser had left: its length may not be declared."""
+    left = BODY_BYTES_MAX
+
+    async def counted() -> MutableMapping[str, Any]:
+        nonlocal left
+        message = await receive()
+        if message["type"] == "http.request":
+            left -= len(message.get("body", b""))
+            if left < 0:
+                return {"type": "http.disconnect"}
+        return message
+
+    return counted
+
+
+def with_headers(send: Send) -> Send:
+    """The same, with the headers that every answer has."""
+
+    async def added(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", []), *HEADERS]
+        await send(message)
+
+    return added
+
+
+async def refuse(scope: Scope, send: Send, status: int, why: str) -> None:
+    """Answer with a status and a line, or close the websocket before it is open."""
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008, "reason": why[:100]})
+    else:
+        await respond(send, status, f"{why}\n".encode(), content_type=b"text/plain; charset=utf-8")
+
+
+async def respond(
+    send: Send,
+    status: int,
+    body: bytes,
+    headers: Iterable[tuple[bytes, bytes]] = (),
+    content_type: bytes = b"text/html; charset=utf-8",
+) -> None:
+    """Send a whole answer."""
+    every = [(b"content-type", content_type), (b"content-length", str(len(body)).encode()), *HEADERS, *headers]
+    await send({"type": "http.response.start", "status": status, "headers": every})
+    await send({"type": "http.response.body", "body": body})

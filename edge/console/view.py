@@ -1,0 +1,179 @@
+"""What every page is made of: the frame around it, and the ways it asks a camera and shows what came."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from nicegui import ui
+
+from edge.console.household import Camera, Household
+from edge.console.texts import Texts, language_of
+from edge.errors import LimenError
+
+PAGES = {
+    "now": ("/", "sensor_door"),
+    "visits": ("/visits", "photo_library"),
+    "people": ("/people", "groups"),
+    "strangers": ("/strangers", "person_search"),
+    "cameras": ("/cameras", "videocam"),
+    "settings": ("/settings", "tune"),
+}
+REFRESH_SECONDS = 1.0
+COLOURS = {
+    "recognized": "positive",
+    "enrolled": "positive",
+    "unknown": "warning",
+    "low_quality": "grey",
+    "ignored": "grey",
+}
+CSS = Path(__file__).with_name("style.css")
+
+
+class View:
+    """One page of one browser: whose texts it speaks, which camera it shows, and what it can ask."""
+
+    def __init__(self, household: Household, device: str) -> None:
+        request = ui.context.client.request
+        accept = request.headers.get("accept-language", "") if request is not None else ""
+        self.household, self.text = household, Texts(language_of(accept))
+        self._device = device
+
+    @property
+    def camera(self) -> Camera | None:
+        """The camera that the page shows, or the first."""
+        return self.household.camera(self._device)
+
+    async def ask(self, verb: str, **fields: object) -> dict[str, Any]:
+        """The data of the camera's answer. Raises RefusedError or BrokerError."""
+        camera = self.camera
+        if camera is None:
+            raise LimenError(self.text("no_camera"))
+        return await asyncio.to_thread(self.household.ask, camera.device, verb, **fields)
+
+    async def people(self) -> list[dict[str, Any]]:
+        """Everybody who is enrolled at the camera."""
+        camera = self.camera
+        return [] if camera is None else await asyncio.to_thread(self.household.people, camera.device)
+
+    async def attempt(self, task: Awaitable[None], then: Callable[[], Awaitable[None]] | None = None) -> bool:
+        """Do something, and then that; show in words why it failed. Returns whether it did not."""
+        try:
+            await task
+            if then is not None:
+                await then()
+        except LimenError as error:
+            ui.notify(str(error), type="negative", multi_line=True, close_button=True, timeout=10_000)
+            return False
+        return True
+
+    def when(self, moment: str | float | None) -> str:
+        """A time of RFC 3339, or seconds since 1970, as people of this machine's time zone say it."""
+        if moment is None:
+            return ""
+        utc = datetime.fromtimestamp(moment, UTC) if isinstance(moment, float | int) else datetime.fromisoformat(moment)
+        here, now = utc.astimezone(), datetime.now().astimezone()
+        days = {now.date(): self.text("today"), (now - timedelta(days=1)).date(): self.text("yesterday")}
+        return f"{days.get(here.date(), here.strftime('%Y-%m-%d'))} {here.strftime('%H:%M')}"
+
+    @contextmanager
+    def page(self, active: str) -> Iterator[None]:
+        """The frame around a page: navigation, the choice of a camera, what is wrong with the broker."""
+        text = self.text
+        ui.colors(primary="#2c5d4f", secondary="#6d5a7e", positive="#2e7d4f", warning="#a15c00", negative="#b3261e")
+        ui.add_css(CSS)
+        ui.page_title(f"{text(active)} - limen")
+        with (
+            ui.header().classes("items-center q-py-xs"),
+            ui.element("nav").classes("row limen-nav items-center full-width"),
+        ):
+            ui.label("limen").classes("text-h6 q-mr-sm")
+            for name, (path, icon) in PAGES.items():
+                target = f"{path}?camera={quote(self._device)}" if self._device else path
+                current = f'aria-label="{text(name)}"' + (' aria-current="page"' if name == active else "")
+                with ui.link(target=target).props(current):
+                    ui.icon(icon, size="sm").props('aria-hidden="true"')
+                    ui.label(text(name)).classes("limen-word")
+        with ui.element("main").classes("column limen-page"):
+            self._notice()
+            self._choice(PAGES[active][0])
+            yield
+
+    def _notice(self) -> None:
+        """Say, as long as it is so, that there is no connection."""
+        banner = ui.label().classes("text-negative text-weight-medium").props('role="status" aria-live="polite"')
+
+        def show() -> None:
+            household = self.household
+            said = "" if household.connected else self.text("connecting", broker=household.broker)
+            if household.problem:
+                said = self.text("broker_away", broker=household.broker, problem=household.problem)
+            elif household.connected and self.camera is None:
+                said = self.text("no_camera")
+            banner.set_text(said)
+            banner.set_visibility(bool(said))
+
+        show()
+        ui.timer(REFRESH_SECONDS, show)
+
+    def _choice(self, path: str) -> None:
+        """Let several cameras be chosen from."""
+        cameras, shown = self.household.cameras(), self.camera
+        if len(cameras) > 1 and shown is not None and path not in {"/", "/cameras"}:
+            names = [camera.device for camera in cameras]
+            ui.select(
+                names,
+                value=shown.device,
+                label=self.text("camera"),
+                on_change=lambda event: ui.navigate.to(f"{path}?camera={quote(event.value)}"),
+            ).classes("w-48")
+
+    def each_change(self, refresh: Callable[[], object]) -> None:
+        """Call that after each change of what is known."""
+        seen = [self.household.version]
+
+        def look() -> None:
+            if self.household.version != seen[0]:
+                seen[0] = self.household.version
+                refresh()
+
+        ui.timer(REFRESH_SECONDS, look)
+
+
+def face(jpeg: str | None, name: str) -> None:
+    """A crop, JPEG in base64, or what stands for one. name: what a screen reader says."""
+    if jpeg is None:
+        with ui.element("div").classes("limen-face limen-none").props('aria-hidden="true"'):
+            ui.label(name[:1].upper() or "?")
+        return
+    image = ui.element("img").classes("limen-face")
+    image.props["src"], image.props["alt"] = f"data:image/jpeg;base64,{jpeg}", name
+
+
+def actions(labelled: dict[str, Callable[[], Any]]) -> None:
+    """What can be done with a card, by the words on the button."""
+    with ui.row().classes("limen-actions"):
+        for label, act in labelled.items():
+            ui.button(label, on_click=act).props("dense flat no-caps")
+
+
+def turned_off(said: str, lines: str) -> None:
+    """Say how something is turned on."""
+    with ui.card().classes("limen-card column"):
+        ui.label(said)
+        ui.label(lines).classes("limen-lines")
+
+
+def distance_bar(text: Texts, distance: float | None, tau: float | None) -> None:
+    """How near, beside the threshold, which is in the middle."""
+    if distance is None or not tau:
+        return
+    said = text("distance_of", distance=f"{distance:.2f}", tau=f"{tau:.2f}")
+    with ui.element("div").classes("limen-bar").props("role=img") as bar:
+        bar.props["aria-label"] = said
+        ui.element("span").style(f"width: {min(100.0, 50 * distance / tau):.0f}%")
+        ui.element("i")
+    ui.label(said).classes("text-caption limen-soft")

@@ -1,0 +1,159 @@
+"""What another site, another host or a stranger in the network tries, refused; and what people do, let through."""
+
+import asyncio
+import stat
+
+import pytest
+
+from edge.console.access import BODY_BYTES_MAX, COOKIE, Access
+from edge.console.password import read_password, write_password
+from edge.errors import ConfigError
+
+WORD = "long enough a word"
+
+
+async def page(scope, receive, send):
+    """What is behind: it reads the body and says how long that was."""
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.accept"})
+        return
+    length, more = 0, True
+    while more:
+        message = await receive()
+        length += len(message.get("body", b""))
+        more = message.get("more_body", False)
+        if message["type"] == "http.disconnect":
+            return
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": str(length).encode()})
+
+
+def ask(access, path="/", method="GET", kind="http", body=(b"",), **headers):
+    """The messages that come back."""
+    said, parts = [], list(body)
+    headers = {"host": "127.0.0.1:8340"} | {name.replace("_", "-"): value for name, value in headers.items()}
+
+    async def receive():
+        return {"type": "http.request", "body": parts.pop(0), "more_body": bool(parts)}
+
+    async def send(message):
+        said.append(message)
+
+    scope = {
+        "type": kind, "path": path, "method": method,
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items() if value is not None],
+    }  # fmt: skip
+    asyncio.run(access(scope, receive, send))
+    return said
+
+
+def status(*args, **options):
+    said = ask(*args, **options)
+    return said[0]["status"] if said else None
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8340", "localhost", "LOCALHOST:1", "[::1]:8340"])
+def test_the_page_is_there_for_this_machine(host):
+    said = ask(Access(page), host=host)
+    assert said[0]["status"] == 200
+    assert (b"x-frame-options", b"SAMEORIGIN") in said[0]["headers"]
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1.evil.example", "", "[", "localhost.", "a@evil.example", None]
+)
+def test_a_name_that_was_rebound_to_this_machine_is_refused(host):
+    assert status(Access(page), host=host) == 421
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "null", "http://127.0.0.1:9999", "http://localhost:8340", "["]
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_request_of_another_site_is_refused(origin, method):
+    assert status(Access(page), method=method, origin=origin) == 403
+
+
+def test_a_websocket_of_another_site_is_closed_before_it_is_open():
+    assert [one["type"] for one in ask(Access(page), kind="websocket", origin="http://evil.example")] == [
+        "websocket.close"
+    ]
+    assert [one["type"] for one in ask(Access(page), kind="websocket", origin="http://127.0.0.1:8340")] == [
+        "websocket.accept"
+    ]
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "TRACE", "OPTIONS"])
+def test_other_methods_are_refused(method):
+    assert status(Access(page), method=method) == 405
+
+
+def test_a_body_is_bounded_whether_or_not_its_length_is_said():
+    assert status(Access(page), method="POST", content_length=str(BODY_BYTES_MAX + 1)) == 413
+    assert status(Access(page), method="POST", content_length="-1") == 413
+    part = b"x" * (BODY_BYTES_MAX // 2)
+    assert ask(Access(page), method="POST", body=(part, part))[1]["body"] == str(2 * len(part)).encode()
+    assert status(Access(page), method="POST", body=(part, part, b"x")) is None  # as if the browser had left
+
+
+@pytest.fixture(scope="module")
+def password(tmp_path_factory):
+    path = tmp_path_factory.mktemp("console") / "password"
+    write_password(path, WORD)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert WORD not in path.read_text()
+    return read_password(path)
+
+
+def log_in(access, word):
+    return ask(access, "/login", "POST", body=(f"password={word}".encode(),))
+
+
+def cookie_of(said):
+    (cookie,) = [value.decode() for name, value in said[0]["headers"] if name == b"set-cookie"]
+    return cookie
+
+
+def test_nothing_is_shown_before_the_login(password):
+    access = Access(page, ["192.0.2.7"], password)
+    assert (status(access, host="192.0.2.7"), status(access, "/people", "POST", host="192.0.2.7")) == (303, 401)
+    assert [one["type"] for one in ask(access, kind="websocket", host="192.0.2.7")] == ["websocket.close"]
+    assert status(access, "/login", host="192.0.2.7") == 200
+
+
+def test_a_login_holds_for_its_cookie_alone(password):
+    access = Access(page, password=password)
+    said = log_in(access, WORD.replace(" ", "+"))
+    cookie = cookie_of(said)
+    assert "HttpOnly" in cookie
+    assert "SameSite=Strict" in cookie
+    held = cookie.partition(";")[0]
+    assert status(access, cookie=f"other=1; {held}") == 200
+    for wrong in (f"{COOKIE}=", f"{COOKIE}=x", f"x{held}", held[:-1], ""):
+        assert status(access, cookie=wrong) == 303, wrong
+
+
+def test_wrong_passwords_get_nothing_and_soon_have_to_wait(password):
+    access = Access(page, password=password)
+    for word in ("", "wrong", "x" * 100_000):
+        said = log_in(access, word)
+        assert said[0]["status"] == 403
+        assert not [name for name, _ in said[0]["headers"] if name == b"set-cookie"]
+    assert log_in(access, WORD.replace(" ", "+"))[0]["status"] == 403  # for a second or so
+
+
+@pytest.mark.parametrize("text", ["", "scrypt$a$b", "scrypt$YQ==$YQ==", "plain", "scrypt$\xe9$"])
+def test_a_file_that_holds_no_password_is_named(text, tmp_path):
+    path = tmp_path / "password"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"holds no password: write one with --set-password"):
+        read_password(path)
+
+
+def test_a_password_is_long_enough_and_its_file_can_be_written(tmp_path):
+    with pytest.raises(ConfigError, match="10 to 1000 characters, this one has 5"):
+        write_password(tmp_path / "password", "short")
+    with pytest.raises(ConfigError, match="cannot be written"):
+        write_password(tmp_path / "none" / "password", WORD)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_password(tmp_path / "password")

@@ -1,0 +1,237 @@
+"""The console in a real browser, before a real device and a real broker: what people do with it."""
+
+import base64
+import os
+import shutil
+import subprocess
+import sys
+import urllib.request
+from contextlib import suppress
+
+import pytest
+from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException, WebDriverException
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from edge.config import Config, GalleryConfig, HistoryConfig, MqttConfig, StrangersConfig
+from edge.console.texts import DE
+from edge.demo.film import Film
+from edge.demo.story import portrait
+from tests.household import Broker, Household, free_port, running, until
+from tests.markdown import ROOT
+
+pytestmark = pytest.mark.slow
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+ANNA, OTTO = 0, 3
+PAGES = ("", "visits", "people", "strangers", "cameras", "settings")
+SHOTS = ROOT / "runs" / "console"  # a screenshot of each page, to look at
+FLAGS = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
+    "--window-size=1280,900",
+)  # fmt: skip
+SCRIPT_NAME = "<img src=x onerror=document.title='taken'>"
+
+
+class Page:
+    """A browser at one console."""
+
+    def __init__(self, address, language="en"):
+        options = webdriver.ChromeOptions()
+        options.binary_location = CHROMIUM
+        for flag in (*FLAGS, f"--lang={language}", f"--accept-lang={language}"):
+            options.add_argument(flag)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        self.driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+        self.address = address
+
+    def open(self, name):
+        self.driver.get(f"{self.address}/{name}")
+        until(lambda: self.driver.execute_script("return window.socket && window.socket.connected"))
+
+    @property
+    def text(self):
+        return self.driver.find_element(By.TAG_NAME, "body").text
+
+    def shows(self, words):
+        def found():
+            with suppress(StaleElementReferenceException):
+                return words in self.text
+
+        until(found)
+
+    def click(self, words, within=""):
+        """Click the button with these words, in the card that has those words too."""
+        card = f"//*[contains(@class, 'limen-card')][contains(., {within!r})]" if within else ""
+        path = f"{card}//button[contains(., {words!r})]"
+
+        def clicked():
+            with suppress(WebDriverException):
+                self.driver.find_element(By.XPATH, path).click()
+                return True
+
+        until(clicked)
+
+    def write(self, label, text):
+        until(lambda: self.driver.find_elements(By.XPATH, f"//input[@aria-label={label!r}]"))
+        field = self.driver.find_element(By.XPATH, f"//input[@aria-label={label!r}]")
+        field.send_keys(text)
+        return field
+
+    def errors(self):
+        return [line["message"] for line in self.driver.get_log("browser") if line["level"] == "SEVERE"]
+
+
+@pytest.fixture(scope="module")
+def porch(tmp_path_factory):
+    """A device that keeps visits, and the camera that people are sent to."""
+    folder, film = tmp_path_factory.mktemp("console"), Film()
+    with Broker(folder) as broker:
+        config = Config(
+            device="porch", clock="trusted", gallery=GalleryConfig(folder / "gallery.db"),
+            history=HistoryConfig(keep_hours=24), strangers=StrangersConfig(keep_days=1),
+            mqtt=MqttConfig(host="127.0.0.1", port=broker.port, snapshot=True, health_every_seconds=1.0),
+        )  # fmt: skip
+        with running(config, lambda: film), Household(broker.port) as household:
+            until(lambda: household.newest("status") == b"online")
+            household.film, household.broker = film, broker
+            yield household
+
+
+@pytest.fixture(scope="module")
+def address(porch, tmp_path_factory):
+    port = free_port()
+    broker = f"127.0.0.1:{porch.broker.port}"
+    words = [sys.executable, "-m", "edge", "console", "--no-show", "--port", str(port), "--broker", broker]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}  # NiceGUI asks
+    log = tmp_path_factory.mktemp("log") / "log"
+    with log.open("wb") as said:
+        process = subprocess.Popen(words, stdout=said, stderr=said, env=environment)
+    try:
+        until(lambda: is_served(port))
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        assert process.wait(30) in {0, -15}
+    assert "Traceback" not in log.read_text()
+
+
+def is_served(port):
+    with suppress(OSError):
+        return urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5).status == 200
+
+
+@pytest.fixture(scope="module")
+def page(address):
+    if CHROMIUM is None or DRIVER is None:
+        pytest.skip("chromium is not here: apt install chromium chromium-driver")
+    page = Page(address)
+    yield page
+    page.driver.quit()
+
+
+def visit(porch, person, kind):
+    """Somebody comes and goes."""
+    before = len(porch.events())
+    porch.film.send(person, first_look=1.0)
+    porch.next_event(before, event_type=kind, phase="end")
+
+
+def test_a_stranger_gets_a_name_by_a_click_and_is_recognized_at_the_next_visit(porch, page):
+    page.open("visits")
+    page.shows("No visits are kept yet.")
+    visit(porch, ANNA, "unknown")
+    page.click("New visits came")
+    page.click("This is ...", within="Somebody unknown")
+    page.write("Name", "Anna" + Keys.ENTER)
+    page.shows("Anna is known now")
+    visit(porch, ANNA, "recognized")
+    page.open("visits")
+    until(lambda: page.text.count("Not Anna") == 2)
+    assert page.errors() == []
+
+
+def test_a_picture_enrolls_somebody_whose_name_is_text_and_forgetting_gives_a_receipt(porch, page, tmp_path):
+    picture = tmp_path / "otto.jpg"
+    picture.write_bytes(portrait(OTTO, 2.0))
+    page.open("people")
+    page.click("Add a person")
+    page.write("Name", SCRIPT_NAME)
+    page.driver.find_element(By.XPATH, "//input[@type='file']").send_keys(str(picture))
+    page.shows("otto.jpg")
+    page.click("Save", within="Add a person")
+    page.shows(SCRIPT_NAME)
+    page.open("people")
+    page.shows(SCRIPT_NAME)
+    assert page.driver.title == "People - limen"
+    page.click("Forget", within=SCRIPT_NAME[:10])
+    page.click("Forget", within="cannot be undone")
+    page.shows("Forgotten: 1 templates and 1 pictures overwritten")
+    until(lambda: SCRIPT_NAME not in page.text.replace("Forget " + SCRIPT_NAME, ""))
+    people = porch.ask("person/list", {"transaction": "left"})["data"]["people"]
+    assert [person["name"] for person in people] == ["Anna"]
+    assert page.errors() == []
+
+
+def test_a_refusal_is_said_and_nothing_is_enrolled(page, tmp_path):
+    wall = tmp_path / "wall.png"
+    wall.write_bytes(base64.b64decode(PIXEL))
+    page.open("people")
+    page.click("Add a person")
+    page.write("Name", "Wall")
+    page.driver.find_element(By.XPATH, "//input[@type='file']").send_keys(str(wall))
+    page.shows("wall.png")
+    page.click("Save", within="Add a person")
+    page.shows("no_face")
+
+
+def test_every_page_loads_without_an_error_and_fits_a_phone(porch, page):
+    visit(porch, OTTO, "unknown")
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    for name in PAGES:
+        page.open(name)
+        page.shows("porch" if name in {"", "cameras", "settings"} else "limen")
+        assert page.driver.find_elements(By.XPATH, "//nav//a[@aria-current='page']")
+        page.driver.save_screenshot(str(SHOTS / f"{name or 'now'}.png"))
+    metrics = {"width": 375, "height": 812, "deviceScaleFactor": 1, "mobile": True}
+    page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    for name in PAGES:
+        page.open(name)
+        assert page.driver.execute_script("return document.documentElement.scrollWidth") <= 375, name
+        page.driver.save_screenshot(str(SHOTS / f"{name or 'now'}-phone.png"))
+    page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert page.errors() == []
+
+
+def test_two_people_look_at_once_and_the_broker_goes_and_comes_back(porch, page, address):
+    other = Page(address, "de")
+    try:
+        other.open("people")
+        other.shows(DE["add_person"])
+        page.open("")
+        page.shows("At the door")
+        porch.broker.stop()
+        for one, words in ((page, "No connection to the broker"), (other, "Keine Verbindung zum Broker")):
+            one.shows(words)
+        porch.broker.start()
+        until(lambda: "No connection" not in page.text and "online" in page.text)
+        until(lambda: "Keine Verbindung" not in other.text)
+    finally:
+        other.driver.quit()
+
+
+def test_a_camera_that_keeps_no_visits_says_how_to_turn_them_on(porch, page, tmp_path):
+    config = Config(
+        device="garden", clock="trusted", gallery=GalleryConfig(tmp_path / "gallery.db"),
+        mqtt=MqttConfig(host="127.0.0.1", port=porch.broker.port),
+    )  # fmt: skip
+    with running(config, Film), Household(porch.broker.port, "garden") as household:
+        until(lambda: household.newest("status") == b"online")
+        page.open("visits?camera=garden")
+        page.shows("keep_hours = 168")
+        page.open("strangers?camera=garden")
+        page.shows("keep_days = 14")
+
+
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="

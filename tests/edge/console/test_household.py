@@ -1,0 +1,79 @@
+"""What the console knows and asks, against a real broker."""
+
+import json
+
+import pytest
+
+from edge.config import MqttConfig
+from edge.console.household import CAMERAS_MAX, EVENTS_MAX, Household
+from edge.errors import BrokerError
+from tests.household import until
+
+
+@pytest.fixture
+def console(broker):
+    console = Household(MqttConfig(host="127.0.0.1", port=broker.port))
+    console.start()
+    yield console
+    console.stop()
+
+
+def publish(household, device, name, payload, *, retain=True):
+    data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+    household.client.publish(f"limen/{device}/{name}", data, qos=1, retain=retain).wait_for_publish(10)
+
+
+def test_it_knows_every_camera_and_what_they_say(console, household):
+    publish(household, "garden", "status", b"offline")
+    publish(household, "porch", "status", b"online")
+    until(lambda: len(console.cameras()) == 2)
+    publish(household, "porch", "info", {"version": "9", "embedder": {"name": "embedder"}, "later": 1})
+    publish(household, "porch", "health", {"fps": 10.0, "camera_ok": False, "clock_set": False})
+    publish(household, "porch", "presence", {"state": "Anna", "people": ["Anna"]})
+    event = {"event_type": "unknown", "id": "e1", "ts": "2026-01-01T00:00:00Z", "phase": "new"}
+    publish(household, "porch", "event", event, retain=False)
+    until(lambda: console.camera("porch") and console.camera("porch").events)
+    porch = console.camera("porch")
+    assert [one.device for one in console.cameras()] == ["garden", "porch"]
+    assert (porch.about.version, porch.presence.people, porch.online) == ("9", ["Anna"], True)
+    assert porch.health.problems() == ["camera: no frames", "the time of day is not set"]
+    assert console.camera("nobody's") is porch  # the first that is online
+    publish(household, "garden", "status", b"")
+    until(lambda: len(console.cameras()) == 1)
+
+
+def test_what_cannot_be_read_and_what_is_too_much_changes_nothing(console, household):
+    publish(household, "porch", "status", b"online")
+    until(console.cameras)
+    for payload in (b"[" * 10_000, b"\xff", b"{}", b"x" * 100_000, {"fps": "ten"}):
+        for name in ("event", "health", "info", "presence", "config"):
+            publish(household, "porch", name, payload, retain=False)
+    event = {"event_type": "unknown", "id": "e", "ts": "2026-01-01T00:00:00Z", "phase": "new"}
+    for _ in range(EVENTS_MAX + 5):
+        publish(household, "porch", "event", event, retain=False)
+    for number in range(CAMERAS_MAX + 5):
+        publish(household, f"camera-{number}", "status", b"online")
+    until(lambda: len(console.cameras()) == CAMERAS_MAX)
+    porch = console.camera("porch")
+    assert len(porch.events) == EVENTS_MAX
+    assert porch.health is None or porch.health.fps is None
+
+
+def test_the_broker_goes_and_comes_back(broker, console, household):
+    publish(household, "porch", "status", b"online")
+    until(lambda: console.connected and console.cameras())
+    broker.stop()
+    until(lambda: not console.connected)
+    assert "disconnected" in console.problem
+    with pytest.raises(BrokerError):
+        console.ask("porch", "health/check")
+    broker.start()
+    until(lambda: console.connected)
+    assert console.problem == ""
+
+
+def test_a_camera_that_is_not_there_is_named_within_a_second(console, household):
+    publish(household, "porch", "status", b"offline")
+    until(console.cameras)
+    with pytest.raises(BrokerError, match="porch"):
+        console.ask("porch", "person/list")
