@@ -57,6 +57,7 @@ FIRST = (
     "edge/runtime/test_dispatcher.py",
     "story/test_household.py",
     "integration",
+    "edge/console/test_browser.py",
     "test_readme.py",
     "edge/runtime",
     "edge/demo",

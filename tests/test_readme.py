@@ -8,7 +8,8 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from urllib.request import urlopen
 
 import cv2
 import pytest
@@ -28,14 +29,15 @@ from edge.inference.embedder import LITE, STANDARD
 from edge.inference.model_card import DetectorCard, EmbedderCard, read_card
 from edge.runtime.device_name import host_name
 from tests.bench import accuracy
-from tests.household import Broker, Household, running, until, visit
+from tests.household import Broker, Household, free_port, running, until, visit
 from tests.markdown import ROOT, Page, agrees
 from training.data.lfw import read_lfw_photos
 
 README, TESTS, EDGE = Page("README.md"), Page("tests/README.md"), Page("edge/README.md")
 CONFIGURATION, MQTT = Page("deploy/CONFIGURATION.md"), Page("deploy/MQTT.md")
+CONSOLE = Page("deploy/CONSOLE.md")
 TRAINING = Page("training/README.md")
-PAGES = [README, EDGE, TESTS, CONFIGURATION, MQTT, TRAINING]
+PAGES = [README, EDGE, TESTS, CONFIGURATION, MQTT, TRAINING, CONSOLE]
 LINKED = [*PAGES, Page("deploy/OPERATIONS.md"), Page("deploy/rehearsal.md")]
 
 # Each does one thing, once its environment is made.
@@ -102,6 +104,7 @@ FIRST_EVENT, HOUSEHOLD, PICTURES = (
     (README, "limen forget"),
     (EDGE, "limen --gallery people.db identify"),
 )
+HERE, IN_THE_NETWORK = (CONSOLE, "pip install"), (CONSOLE, "--set-password")
 LISTEN, VERBS, INIT, DOCTOR, BENCH = (
     (README, "mosquitto_sub"),
     (MQTT, "limen call"),
@@ -109,7 +112,7 @@ LISTEN, VERBS, INIT, DOCTOR, BENCH = (
     (CONFIGURATION, "limen.toml doctor"),
     (TESTS, "limen bench"),
 )
-RUN = FIRST_EVENT, LISTEN, HOUSEHOLD, PICTURES, VERBS, INIT, DOCTOR, BENCH
+RUN = FIRST_EVENT, LISTEN, HOUSEHOLD, PICTURES, VERBS, INIT, DOCTOR, BENCH, HERE, IN_THE_NETWORK
 # People of the demo's sheet.
 ALICE, VISITOR, CAROL = 0, 1, 3
 
@@ -186,7 +189,10 @@ def test_a_measurement_runs(command, tmp_path):
 def process(words, folder):
     """A command that goes on until it is stopped."""
     with (folder / "log").open("wb") as log:
-        started = subprocess.Popen([*PROGRAMS[words[0]], *words[1:]], cwd=folder, stdout=log, stderr=log)
+        # NiceGUI serves nothing where it sees that pytest runs.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+        command = [*PROGRAMS[words[0]], *words[1:]]
+        started = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, env=environment)
         try:
             yield
         finally:
@@ -288,6 +294,29 @@ def test_the_commands_of_one_machine_run_one_after_the_other(page, text, tmp_pat
             if words[1] == "bench":
                 more += ["--frames", "2"]
             run([*words, *more], tmp_path)
+
+
+@pytest.mark.slow
+def test_the_console_is_served_as_its_page_says(tmp_path):
+    (here,), (set_password, in_the_network) = block_with(*HERE), block_with(*IN_THE_NETWORK)
+    entered = "long enough a word\n"
+    command = [*PROGRAMS["limen"], *set_password[1:]]
+    asked = subprocess.run(command, cwd=tmp_path, input=2 * entered, capture_output=True, text=True, check=True)
+    assert "console.password: written" in asked.stdout
+    in_the_network[in_the_network.index("192.168.1.20")] = "127.0.0.1"
+    with Broker(tmp_path) as broker:
+        for words, shown in ((here, "Recent events"), (in_the_network, 'type="password"')):
+            port = free_port()
+            words[words.index("porch.local")] = f"127.0.0.1:{broker.port}"
+            with process([*words, "--no-show", "--port", str(port)], tmp_path):
+                assert shown in until(lambda port=port: page_at(port))
+
+
+def page_at(port):
+    """What a browser would get, empty before there is anything."""
+    with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/", timeout=5) as page:
+        return page.read().decode()
+    return ""
 
 
 @pytest.mark.parametrize(("page", "block"), [(page, block) for page in PAGES for block in page.blocks_of("python")])

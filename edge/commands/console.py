@@ -1,5 +1,7 @@
 """limen console: the household's page in a browser."""
 
+import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,5 +53,7 @@ def console(
         from edge.console.server import Served, serve
     except ModuleNotFoundError as error:
         raise ConfigError(f"the console needs {error.name}: pip install 'limen[console]'") from error
+    for number in (signal.SIGTERM, signal.SIGINT):  # raised again by the server once it has stopped
+        signal.signal(number, lambda *_: sys.exit(0))
     echo(f"http://{f'[{host}]' if ':' in host else host}:{port}  (Ctrl-C ends it)")
     serve(with_overrides(config, None, broker).mqtt, Served(host, port, names, password, show))

@@ -6,6 +6,7 @@ from edge.console.household import Camera
 from edge.console.view import COLOURS, View
 
 EVENTS_SHOWN = 12
+ANONYMOUS = {"unknown": "unknown_person", "somebody": "somebody"}  # in presence; nobody can be called so
 
 
 def draw(view: View) -> None:
@@ -25,7 +26,7 @@ def draw(view: View) -> None:
 def presence(view: View, camera: Camera) -> None:
     """Who is before one camera."""
     text, people = view.text, camera.presence.people
-    names = [text("unknown_person") if name == "unknown" else name for name in people]
+    names = [text(ANONYMOUS[name]) if name in ANONYMOUS else name for name in people]
     with ui.card().classes("limen-card column"):
         with ui.row().classes("items-center justify-between full-width no-wrap"):
             ui.label(camera.device).classes("text-weight-medium")
@@ -56,5 +57,5 @@ def events(view: View) -> None:
                     ui.item_label(event.name or text("unknown_person"))
                     ui.item_label(f"{event.why}").props("caption")
                 with ui.item_section().props("side"):
-                    ui.badge(text(event.event_type), color=COLOURS.get(event.event_type, "grey"))
+                    ui.badge(text(f"kind_{event.event_type}"), color=COLOURS.get(event.event_type, "grey"))
                     ui.item_label(f"{view.when(event.ts)} · {device}").props("caption")

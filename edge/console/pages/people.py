@@ -152,7 +152,7 @@ class Person:
         async def remove() -> None:
             receipt = await self._view.ask("person/remove", name=self._name)
             at = self._view.when(receipt["at"])
-            said = text("forgotten", templates=receipt["templates"], crops=receipt["crops"], at=at)
+            said = text("receipt", templates=receipt["templates"], crops=receipt["crops"], at=at)
             ui.notify(said, type="positive", timeout=0, close_button=True)
 
         await self._view.attempt(remove(), self._people.reload)

@@ -73,7 +73,7 @@ class Strangers:
                     ui.label(said).classes("text-subtitle1 text-weight-medium")
                     ui.label(text("first_last", first=first, last=last)).classes("text-caption limen-soft")
                     if row["ignored"]:
-                        ui.badge(text("ignored"), color="grey-7")
+                        ui.badge(text("kind_ignored"), color="grey-7")
 
             async def label() -> None:
                 who = await ask_who(self.view, self.people)

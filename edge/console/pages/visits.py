@@ -96,7 +96,7 @@ class Visits:
             await self.reload()
 
         names = dict.fromkeys([*self.people, *([self.name] if self.name else [])])
-        kinds = {"": self.text("everything")} | {kind: self.text(kind) for kind in KINDS}
+        kinds = {"": self.text("everything")} | {kind: self.text(f"kind_{kind}") for kind in KINDS}
         with ui.row().classes("items-end"):
             people = {"": self.text("everybody")} | {name: name for name in names}
             who = ui.select(people, value=self.name, label=self.text("who"), on_change=choose).classes("w-48")
@@ -110,9 +110,10 @@ class Visits:
                 with ui.column().classes("limen-facts"):
                     ui.label(name).classes("text-subtitle1 text-weight-medium")
                     ui.label(self.view.when(row["begin"])).classes("text-caption limen-soft")
-                    ui.badge(self.text(kind), color=COLOURS.get(kind, "grey-7"))
+                    ui.badge(self.text(f"kind_{kind}"), color=COLOURS.get(kind, "grey-7"))
             distance_bar(self.text, row["distance"], row["tau"])
-            ui.label(row["why"]).classes("text-caption limen-soft")
+            why = self.text("named_later") if row["corrected"] else row["why"]
+            ui.label(why).classes("text-caption limen-soft")
             actions(self._actions(row))
 
     def _actions(self, row: dict[str, Any]) -> dict[str, Any]:

@@ -24,6 +24,12 @@ from tests.markdown import ROOT
 pytestmark = pytest.mark.slow
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 ANNA, OTTO = 0, 3
+# Elements that stick out of the window, but for those that scroll within.
+TOO_WIDE = """
+return [...document.querySelectorAll("body *")].filter(one => one.getBoundingClientRect().right > 376)
+    .map(one => one.tagName + " " + one.className + " " + one.textContent.slice(0, 60))
+    .concat(document.documentElement.scrollWidth > 375 ? ["the page"] : []);
+"""
 PAGES = ("", "visits", "people", "strangers", "cameras", "settings")
 SHOTS = ROOT / "runs" / "console"  # a screenshot of each page, to look at
 FLAGS = (
@@ -113,7 +119,7 @@ def address(porch, tmp_path_factory):
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
-        assert process.wait(30) in {0, -15}
+        assert process.wait(30) == 0
     assert "Traceback" not in log.read_text()
 
 
@@ -167,7 +173,7 @@ def test_a_picture_enrolls_somebody_whose_name_is_text_and_forgetting_gives_a_re
     assert page.driver.title == "People - limen"
     page.click("Forget", within=SCRIPT_NAME[:10])
     page.click("Forget", within="cannot be undone")
-    page.shows("Forgotten: 1 templates and 1 pictures overwritten")
+    page.shows("Overwritten: templates 1, pictures 1")
     until(lambda: SCRIPT_NAME not in page.text.replace("Forget " + SCRIPT_NAME, ""))
     people = porch.ask("person/list", {"transaction": "left"})["data"]["people"]
     assert [person["name"] for person in people] == ["Anna"]
@@ -198,7 +204,7 @@ def test_every_page_loads_without_an_error_and_fits_a_phone(porch, page):
     page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     for name in PAGES:
         page.open(name)
-        assert page.driver.execute_script("return document.documentElement.scrollWidth") <= 375, name
+        assert page.driver.execute_script(TOO_WIDE) == [], name
         page.driver.save_screenshot(str(SHOTS / f"{name or 'now'}-phone.png"))
     page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     assert page.errors() == []

@@ -3,11 +3,13 @@
 import ast
 import string
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 import edge.console
 from edge.console.texts import EN, LANGUAGES, LOGIN, Texts, language_of
+from edge.core.events import EventType
 
 
 def fields(text):
@@ -33,8 +35,9 @@ def test_every_text_that_a_page_asks_for_is_there_and_none_is_left_over():
     assert len(asked) > 40
     assert asked - EN.keys() == set()
     named = {"now", "visits", "people", "strangers", "cameras", "settings"}  # pages
-    kinds = {"recognized", "unknown", "ignored", "low_quality", "enrolled", "removed"}
-    conditional = {"online", "offline"}
+    kinds = {f"kind_{kind}" for kind in get_args(EventType)}
+    conditional = {"online", "offline", "somebody"}
+    assert (named | kinds | conditional) - EN.keys() == set()
     assert EN.keys() - asked - named - kinds - conditional == set()
 
 
