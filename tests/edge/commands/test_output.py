@@ -11,7 +11,7 @@ from skimage.data import astronaut
 
 from edge.commands.main import main
 
-NO_DATA = {"init", "run", "demo", "fleet key"}  # each writes files or events, and prints what it does
+NO_DATA = {"init", "run", "console", "demo", "fleet key"}  # each writes files or serves, and prints what it does
 
 
 @pytest.fixture(scope="module")
