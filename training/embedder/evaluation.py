@@ -17,7 +17,7 @@ from training.embedder.conditions import GroupRate, Rules, UnderCondition, by_co
 from training.embedder.encoder import encode_float, encode_on_device
 from training.embedder.nearest import NearPair, nearest_pairs
 from training.embedder.training_set import TrainingSet
-from training.embedder.visits import HOUSEHOLDS, VisitRates, encoded_visits, visit_rates
+from training.embedder.visits import HOUSEHOLDS, TrackLeads, VisitRates, encoded_visits, track_leads, visit_rates
 from training.evaluate.calibration import ImpostorTail, impostor_tail, impostors, quantiles
 from training.evaluate.pairs import drawn_pairs
 from training.evaluate.rounding import rounded
@@ -49,6 +49,7 @@ class Evaluation:
     groups:      the rate of each group of people, at fmr_shipped
     nearest:     the nearest pairs of different held-out people
     visits:      the verdicts on whole tracks of LFW people, at the rate that ships
+    leads:       how far within tau those tracks come, at fmr_shipped
     """
 
     lfw: Comparisons | None
@@ -61,6 +62,7 @@ class Evaluation:
     groups: list[GroupRate]
     nearest: list[NearPair]
     visits: list[VisitRates]
+    leads: list[TrackLeads]
 
     def numbers(self) -> dict[str, Any]:
         """Values for JSON; fractions, not percent."""
@@ -86,12 +88,14 @@ def evaluate(embedder: Embedder, training_set: TrainingSet, seed: int = 0) -> Ev
     different = impostors(tail, held_out.people, held_out.teacher)
     normalization = measured_normalization(embedder, embeddings, held_out.people)
     card = msgspec.structs.replace(embedder.card, impostors=different, normalization=normalization)
-    rules, visits = None, []
+    rules, visits, leads = None, list[VisitRates](), list[TrackLeads]()
     if different.distance_at_fmr:
         rules = Rules(thresholds_of(embedder.model, card), OneThreshold(card.tau_within), card.fmr_min)
     if rules is not None and training_set.lfw is not None:
         played, fpir = encoded_visits(embedder, training_set.lfw), DecisionConfig().fpir
-        visits = [visit_rates(played, rules.shipped, people, fpir) for people in HOUSEHOLDS if people < len(played)]
+        households = [people for people in HOUSEHOLDS if people < len(played)]
+        visits = [visit_rates(played, rules.shipped, people, fpir) for people in households]
+        leads = [track_leads(played, rules.shipped, people, rules.fmr) for people in households]
     return Evaluation(
         lfw=lfw,
         held_out=compare(embeddings, drawn_pairs(held_out.people, seed=seed)),
@@ -103,6 +107,7 @@ def evaluate(embedder: Embedder, training_set: TrainingSet, seed: int = 0) -> Ev
         groups=[] if rules is None else by_group(embedder, training_set.set_aside, rules),
         nearest=nearest_pairs(embeddings, held_out),
         visits=visits,
+        leads=leads,
     )
 
 

@@ -8,6 +8,7 @@ from sklearn.metrics import det_curve, roc_curve
 from training.embedder.conditions import UnderCondition
 from training.embedder.evaluation import Comparisons
 from training.embedder.nearest import NearPair
+from training.embedder.visits import TrackLeads
 from training.evaluate.calibration import ImpostorTail
 from training.evaluate.figures import axes, png
 
@@ -34,6 +35,24 @@ def det_figure(comparisons: Comparisons, title: str) -> bytes:
     plot.set_xticks(norm.ppf(ticks), [f"{tick:.1%}" for tick in ticks])
     plot.set_yticks(norm.ppf(ticks), [f"{tick:.1%}" for tick in ticks])
     plot.set(xlim=norm.ppf([0.0005, 0.6]), ylim=norm.ppf([0.0005, 0.6]))
+    return png(figure)
+
+
+def tracks_figure(households: list[TrackLeads]) -> bytes:
+    """FNIR over FPIR of whole tracks at every tau, on normal-deviate axes (ISO/IEC 19795-1), by people enrolled."""
+    figure, plot = axes("DET of tracks, LFW", "FPIR", "FNIR")
+    for one in households:
+        same = np.repeat([True, False], [len(one.members), len(one.strangers)])
+        fpir, fnir, _ = det_curve(same, np.concatenate([one.members, one.strangers]))
+        inside = (fpir > 0) & (fnir > 0) & (fpir < 1) & (fnir < 1)
+        plot.plot(norm.ppf(fpir[inside]), norm.ppf(fnir[inside]), label=f"{one.people} enrolled")
+    for place, ticks in (
+        (plot.set_xticks, [0.0002, 0.001, 0.01, 0.05, 0.2]),
+        (plot.set_yticks, [0.01, 0.05, 0.2, 0.5]),
+    ):
+        place(norm.ppf(ticks), [f"{tick:.2%}" for tick in ticks])
+    plot.set(xlim=norm.ppf([0.0001, 0.3]), ylim=norm.ppf([0.005, 0.6]))
+    plot.legend()
     return png(figure)
 
 

@@ -41,6 +41,8 @@ def write_report(card: EmbedderCard, evaluation: Evaluation, run_dir: Path) -> P
         pictures[f"{key}-distances"] = figures.histogram_figure(comparisons, label)
     if evaluation.conditions:
         pictures["conditions"] = figures.conditions_figure(evaluation.conditions)
+    if evaluation.leads:
+        pictures["tracks-det"] = figures.tracks_figure(evaluation.leads)
     if evaluation.nearest:
         pictures["nearest"] = figures.nearest_figure(evaluation.nearest)
     if log:

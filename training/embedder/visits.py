@@ -26,6 +26,7 @@ STRENGTH = 0.4  # of the degradations, as in training
 SAMPLES = 12  # of a visit, `sample_every_seconds` apart
 SAME_PICTURE = 3  # samples in a row are of one picture: as long as a pose lasts
 PICTURES_MAX = 4  # of a visit
+LOOKS_AT = (2, 3, 5, 9, 12)  # samples that are compared together, for the curve
 HOUSEHOLDS = {1: (200, 25), 5: (60, 80), 20: (20, 200), 100: (5, 400)}  # people -> how many, strangers to each
 NO_CROP = np.zeros((0, 0, 3), dtype=np.uint8)
 NO_FACE = Face(np.zeros(4, np.float32), 1.0, np.zeros((5, 2), np.float32))
@@ -124,6 +125,41 @@ def visit_rates(visits: Visits, thresholds: Thresholds, people: int, fpir: float
         strangers=len(told_strangers),
         named=sum(any(who is not None for who, _ in said) for said in told_strangers),
         samples_to_name=median_of([said[0][1] for name, said in named if said[0][0] == name]),
+    )
+
+
+@dataclass(frozen=True)
+class TrackLeads:
+    """How far within tau the visits to households of that many people come, for a curve over all thresholds.
+
+    members: (M,) of each visit of a member, the most of its looks with the own template; strangers: (S,), with any
+    """
+
+    people: int
+    members: np.ndarray
+    strangers: np.ndarray
+
+
+def track_leads(visits: Visits, thresholds: Thresholds, people: int, fmr: float, seed: int = 0) -> TrackLeads:
+    """Compare the visits to the households of visit_rates with their templates, at the tau of an FMR."""
+    rng = np.random.default_rng(seed)
+    pooled = np.cumsum(visits.samples, axis=1)[:, [count - 1 for count in LOOKS_AT]]  # (P, K, D)
+    pooled = pooled / np.maximum(np.linalg.norm(pooled, axis=-1, keepdims=True), 1e-9)
+    around = thresholds.neighbourhoods(pooled.reshape(-1, pooled.shape[-1])).reshape(*pooled.shape[:2], 2)
+    around_templates = thresholds.neighbourhoods(visits.templates)
+
+    def leads(of: np.ndarray, templates: np.ndarray) -> np.ndarray:
+        """(V,), (N,) people -> (V, N): the largest tau - d of the looks of each visit with each template."""
+        distances = 2 - 2 * pooled[of] @ visits.templates[templates].T  # (V, K, D) @ (D, N) -> (V, K, N)
+        taus = thresholds.taus(fmr, around[of][:, :, None], around_templates[templates][None, None])
+        return np.asarray((taus - distances).max(axis=1))
+
+    households, strangers = HOUSEHOLDS[people]
+    orders = [rng.permutation(len(visits)) for _ in range(households)]
+    return TrackLeads(
+        people,
+        np.concatenate([np.diagonal(leads(order[:people], order[:people])) for order in orders]),
+        np.concatenate([leads(order[people : people + strangers], order[:people]).max(axis=1) for order in orders]),
     )
 
 

@@ -5,7 +5,8 @@ import pytest
 
 from edge.core.gallery import fmr_of
 from edge.core.thresholds import OneThreshold
-from training.embedder.visits import SAMPLES, Visits, told, visit_rates
+from training.embedder.figures import tracks_figure
+from training.embedder.visits import SAMPLES, Visits, told, track_leads, visit_rates
 from training.embedder.visits import household as gallery_of
 
 RNG = np.random.default_rng(0)
@@ -38,6 +39,18 @@ def test_where_everything_is_within_tau_strangers_are_named(visits):
     assert found.named == found.strangers == found.strangers_named.passed
     assert found.numbers()["fpir_measured"] == 1.0
     assert found.wrong > 0
+
+
+def test_the_curve_of_tracks_passes_where_the_verdicts_are(visits):
+    """At tau itself, members who come within it are those who are named, and no stranger does."""
+    one_tau = OneThreshold(lambda _fmr: 1.0)
+    leads, rates = track_leads(visits, one_tau, 100, 1e-4), visit_rates(visits, one_tau, 100, 1e-4)
+    assert (len(leads.members), len(leads.strangers)) == (rates.members, rates.strangers)
+    assert (leads.members >= 0).sum() == rates.right_last
+    assert leads.strangers.max() < 0
+    everything = track_leads(visits, OneThreshold(lambda _fmr: 4.0), 5, 1e-4)
+    assert everything.strangers.min() >= 0
+    assert tracks_figure([leads, everything]).startswith(b"\x89PNG")
 
 
 def test_the_gallery_of_a_household_is_asked_at_the_rate_of_its_size(visits):
