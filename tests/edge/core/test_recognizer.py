@@ -135,6 +135,7 @@ def test_a_decided_track_is_looked_at_now_and_then_and_says_only_what_is_new(doo
     assert len(looks) <= 3 + 10 / 3
     changed = watch(door, [(BLUE, 100, 80, 60)], 5, start=10)
     assert said(changed) == [("recognized", "update", "bob")]
+    assert said(watch(door, [(GREEN, 100, 80, 60)], 5, start=15)) == [("unknown", "update", None)]
 
 
 def test_nobody_there_costs_next_to_nothing(door):
