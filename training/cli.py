@@ -46,17 +46,19 @@ def fit(experiment: Experiment, workspace: Workspace, machine: Machine) -> None:
 @main.command()
 @in_workspace
 @click.option("--to", "path", type=click.Path(dir_okay=False, path_type=Path), help="[default: in the run's folder]")
-def weights(experiment: Experiment, workspace: Workspace, path: Path | None) -> None:
+@click.option(
+    "--model",
+    type=click.Path(dir_okay=False, exists=True, path_type=Path),
+    help="An int8 detector of EXPERIMENT's network and data: save its weights in place of the run's.",
+)
+def weights(experiment: Experiment, workspace: Workspace, path: Path | None, model: Path | None) -> None:
     """Save the float weights of EXPERIMENT's run as they are, finished or not, as a .safetensors file."""
-    from training.embedder.lineage import save_run_weights
-
-    if not isinstance(experiment, EmbedderExperiment):
-        raise ExperimentError(f"experiment '{experiment.name}' is not an embedder: its weights cannot be saved")
     path = path or workspace.run_dir(experiment) / f"{experiment.name}.safetensors"
-    about = save_run_weights(experiment, workspace.runs_dir, path)
+    about = _save_weights(experiment, workspace, path, model)
+    last = f", the last of {about['px']} px" if "px" in about else ""
     click.echo(
-        f"weights: {path}, {path.stat().st_size:,} bytes, after {about['lineage']['images_seen']:,} images, "
-        f"the last of {about['px']} px; {about['terms']}"
+        f"weights: {path}, {path.stat().st_size:,} bytes, after {about['lineage']['images_seen']:,} images{last}; "
+        f"{about['terms']}"
     )
 
 
@@ -172,6 +174,25 @@ def task_of(experiment: Experiment, size: Size | None = None) -> "Task":
     if is_of_characters(experiment) or not isinstance(experiment, EmbedderExperiment):
         return character_task(experiment)
     return EmbedderTask(experiment)
+
+
+def _save_weights(experiment: Experiment, workspace: Workspace, path: Path, model: Path | None) -> dict[str, Any]:
+    """Write the file and return what it tells. Raises ExperimentError where there are no such weights."""
+    if isinstance(experiment, DetectorExperiment):
+        from training.detector import lineage as of_detector
+
+        if model is None:
+            return of_detector.save_run_weights(experiment, workspace.runs_dir, path)
+        task = task_of(experiment)
+        pictures = task.calibration_images(workspace.gather(task))
+        return of_detector.save_dequantized(experiment, model, pictures, path)
+    if not isinstance(experiment, EmbedderExperiment) or model is not None:
+        what = "int8 weights cannot be read" if model else "its weights cannot be saved"
+        kind = "a detector" if model else "an embedder or a detector"
+        raise ExperimentError(f"experiment '{experiment.name}' is not {kind}: {what}")
+    from training.embedder.lineage import save_run_weights
+
+    return save_run_weights(experiment, workspace.runs_dir, path)
 
 
 def _measure(task: "Task", workspace: Workspace, model: Path | None) -> tuple[Any, Any]:

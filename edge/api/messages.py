@@ -143,7 +143,7 @@ class Health(Message, frozen=True):
     workers_lost: such processes that were ended over their time or memory, or ended by themselves
     refused_requests: requests for which there was no room, beside those that were answered `busy`
     fleet: null where the gallery is not shared
-    history_problem: why visits are not written, or how many events were not kept; else null
+    history_problem: why visits are not written, or null
     """
 
     fps: float

@@ -19,7 +19,7 @@ T = TypeVar("T")
 class HistoryFile:
     """A queue of work on the file, done in its order. All methods are for one thread, and wait for nothing but `close`.
 
-    bounds: how much is kept; dropped: notes that were dropped, as the disk is too slow or full
+    bounds: how much is kept; dropped: notes that were dropped since the disk is too slow
     """
 
     def __init__(self, path: Path, model: str, bounds: Bounds) -> None:
@@ -76,7 +76,6 @@ class HistoryFile:
         self._notes.append(note)
         while len(self._notes) > WAITING_MAX:  # the disk cannot be written
             self._notes.popleft()
-            self.dropped += 1
 
     def _write(self) -> None:
         if self._notes:

@@ -11,7 +11,9 @@ from edge.inference.embedder import LITE, STANDARD
 from edge.inference.model_card import DetectorCard, EmbedderCard, read_card
 from training.cli import main
 from training.data.terms import PACK_TERMS, TEACHER_TERMS
-from training.engine.experiment_files import load_experiment
+from training.detector.weights import weights_to_start_from
+from training.engine.detector_experiment import DetectorExperiment
+from training.engine.experiment_files import load_experiment, with_weights
 from training.omniglot.ladder import load_ladder
 
 ROOT = Path(__file__).parents[2]
@@ -50,7 +52,9 @@ def test_a_command_has_options_and_an_experiment_that_exist(command, mine):
         assert load_ladder(given["ladder"]).rows
         return
     experiment = load_experiment(str(mine) if given["experiment"] == "mine.toml" else given["experiment"])
-    if given["weights"]:
+    if given["weights"] and isinstance(experiment, DetectorExperiment):
+        assert weights_to_start_from(with_weights(experiment, given["weights"]))
+    elif given["weights"]:
         assert experiment.backbone == load_experiment("embedder").backbone  # whose weights the page starts from
 
 

@@ -13,6 +13,7 @@ PACK_TERMS = {
     "photos": "not stated; many are CelebA photographs (non-commercial research)",
     "masks": "not stated; images from the web",
     "crowds": "not stated",
+    "turned": "CelebA: non-commercial research",
     "negatives": "not stated",
     "mixed": "masks: repository MIT, images from the web; the rest public pages",
 }

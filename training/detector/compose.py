@@ -15,10 +15,14 @@ from training.data.augment import backlit, blurred, compressed, dimmed, exposed,
 from training.data.faces import FACE_SCORE_MIN, NO_FACES, SCORE, mirrored, sizes, turned, visible_share
 from training.data.scenes import Scene
 from training.data.warp import warped, zoom_and_turn
+from training.detector.worn import with_things_worn
 
-FACE_PX = (14.0, 230.0)  # range of the target face, square root of its box's area; drawn log-uniformly
-PASTED_PX = (16.0, 150.0)
+FACE_PX = (12.0, 300.0)  # range of the target face, square root of its box's area; drawn log-uniformly
+FACE_SPAN_MAX = 1.25  # of the picture's shorter side: a very near face is cut off on all sides
+PASTED_PX = (14.0, 150.0)
 TURN_DEGREES = 8.0
+TILT_DEGREES = 30.0  # of one picture in five: a head that is tilted, or a camera that is
+TILTED_SHARE = 0.2
 VISIBLE_SHARE_MIN = 0.5  # of a box; with less inside the picture the extent of the face is unknown
 IGNORED_SCORE = 0.5  # between the teacher's limits: neither a face nor background
 
@@ -75,13 +79,13 @@ class Composer:
         height, width = shape
         sure = scene.faces[scene.faces[:, SCORE] >= FACE_SCORE_MIN]
         target = sure[rng.integers(len(sure))]
-        span = min(FACE_PX[1], 0.95 * min(shape))
+        span = min(FACE_PX[1], FACE_SPAN_MAX * min(shape))
         wanted = np.exp(rng.uniform(np.log(FACE_PX[0]), np.log(span)))
         zoom = np.clip(wanted / sizes(target[None])[0], 0.1, 4.0)
         middle = (target[0:2] + target[2:4]) / 2
-        linear = zoom_and_turn(zoom, np.deg2rad(rng.normal(0, TURN_DEGREES)))
+        linear = zoom_and_turn(zoom, turn(rng))
         matrix = np.column_stack([linear, rng.uniform(0, 1, 2) * [width, height] - linear @ middle])
-        return self.drawn_onto(self.behind(rng, shape), scene, matrix, rng)
+        return self.drawn_onto(self.behind(rng, shape), with_things_worn(scene, rng), matrix, rng)
 
     def whole(self, rng: np.random.Generator, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
         """A whole scene, as large as it fits or a little smaller."""
@@ -171,6 +175,11 @@ class Composer:
         return np.ascontiguousarray(image[:, ::-1]), mirrored(faces, image.shape[1])
 
 
+def turn(rng: np.random.Generator) -> float:
+    """A turn in the plane of the picture, in radians."""
+    return float(np.deg2rad(rng.normal(0, TILT_DEGREES if rng.random() < TILTED_SHARE else TURN_DEGREES)))
+
+
 def paste(
     image: np.ndarray, crop: np.ndarray, zoom: float, rng: np.random.Generator, covered: np.ndarray
 ) -> np.ndarray | None:
@@ -181,7 +190,7 @@ def paste(
     """
     height, width = image.shape[:2]
     px = crop.shape[0]
-    linear = zoom_and_turn(zoom, np.deg2rad(rng.normal(0, TURN_DEGREES)))
+    linear = zoom_and_turn(zoom, turn(rng))
     middle = rng.uniform(0, 1, 2) * [width, height]
     matrix = np.column_stack([linear, middle - linear @ [px / 2, px / 2]])
     half = px * zoom * 0.75
@@ -244,7 +253,7 @@ def coarse(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 DEGRADATIONS = (
     (exposed, 0.35),
     (dimmed, 0.12),
-    (backlit, 0.08),
+    (backlit, 0.12),
     (infrared, 0.35),
     (toned, 0.5),
     (coarse, 0.12),

@@ -10,9 +10,8 @@ from training.data.scenes import read_crop_faces
 from training.data.splits import leaks
 from training.data.teacher import Teacher
 from training.data.yunet import YuNet
+from training.detector.lineage import pasted_counts
 from training.engine.detector_experiment import DetectorExperiment
-from training.engine.experiment import Experiment
-from training.engine.experiment_files import load_experiment
 
 CROPS_SEED = 2015  # the same for every experiment: one that takes fewer crops takes a subset
 
@@ -33,12 +32,7 @@ def read_crops(experiment: DetectorExperiment, places: Places, teacher: YuNet) -
 
 def pasted_embeddings(experiment: DetectorExperiment, places: Places) -> tuple[Teacher, np.ndarray] | None:
     """The leak teacher, with its (N, D) embeddings of all crops that this experiment and those before it paste."""
-    pasted: dict[str, int] = {}
-    stage: Experiment | None = experiment
-    while isinstance(stage, DetectorExperiment):
-        for name in stage.data.crops:
-            pasted[name] = max(pasted.get(name, 0), stage.data.crops_per_pack)
-        stage = load_experiment(stage.start_from) if stage.start_from else None
+    pasted = pasted_counts(experiment)
     if not pasted:
         return None
     teacher = _leak_teacher(experiment, places)

@@ -17,12 +17,13 @@ from training.detector.compose import Composer
 from training.detector.evaluation import LOOSE, DetectionEvaluation, choose_score_min, evaluate_detector
 from training.detector.float_network import NMS_IOU, DetectorParity, parity, validation_metrics
 from training.detector.learner import DetectionLearner
-from training.detector.lineage import lineage, stages, starting_weights, terms
+from training.detector.lineage import lineage, stages, start, terms
 from training.detector.loss import DetectionLoss
 from training.detector.network import Detector
 from training.detector.report import write_detection_report
 from training.detector.scene_set import SceneSet, gather_scenes
 from training.detector.steps import DetectionSteps
+from training.detector.weights import weights_to_start_from
 from training.engine.checkpoints import CHECKPOINT, trained_weights
 from training.engine.detector_experiment import DetectorExperiment
 from training.engine.trainer import Metrics, RunPlan, fit
@@ -64,15 +65,18 @@ class DetectorTask:
     def fit(self, data: SceneSet, plan: RunPlan, fabric: Fabric, runs_dir: Path) -> nn.Module:
         """Train to the end and return the learner.
 
-        Raises ExperimentError where the run that it starts from is not finished or has another trunk.
+        Raises ExperimentError where it cannot start from the run or the weights that it names.
         """
         experiment = self.experiment
         torch.manual_seed(experiment.seed)
         shape = experiment.network.height_px, experiment.network.width_px
         centres, strides = (torch.from_numpy(part) for part in device.grid(*shape))
         learner = DetectionLearner(Detector(experiment.network), DetectionLoss(experiment.loss, centres, strides))
-        if experiment.start_from and not (plan.run_dir / CHECKPOINT).is_file():
-            learner.detector.load_trunk(starting_weights(experiment, runs_dir))
+        if not (plan.run_dir / CHECKPOINT).is_file():
+            if experiment.start_from:
+                start(learner.detector, experiment, runs_dir)
+            elif experiment.from_weights:
+                learner.detector.load_state_dict(weights_to_start_from(experiment))
         steps = DetectionSteps(data.train, experiment, fabric.global_rank, fabric.world_size)
 
         def validate(_learner: nn.Module) -> Metrics:

@@ -9,10 +9,10 @@ from torch import Tensor
 from edge.errors import ExperimentError
 from training.data.terms import DRAWN, OMNIGLOT, PACK_TERMS, RESEARCH_ONLY, TEACHER_TERMS, YOUR_OWN
 from training.embedder.backbone import Backbone
-from training.embedder.weights import About, read_weights, save_weights
 from training.engine.checkpoints import CHECKPOINT, read_checkpoint, trained_weights, weights_of
 from training.engine.encoder_experiment import BackboneConfig, EmbedderExperiment, EncoderExperiment
 from training.engine.experiment_files import load_experiment
+from training.engine.weights import About, read_weights, save_weights
 
 TERMS_OF_SOURCE = {"generated": DRAWN, "drawn": DRAWN, "omniglot": OMNIGLOT}
 

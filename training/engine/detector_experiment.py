@@ -46,6 +46,12 @@ class DetectorExperiment(Experiment, frozen=True, kw_only=True):
     data: ScenesConfig
     network: DetectorConfig
     loss: DetectionLossConfig = DetectionLossConfig()
-    start_from: str | None = None  # name of a finished experiment: start with its trunk
+    start_from: str | None = None  # name of a finished experiment: start with its trunk, and its heads if equally wide
+    from_weights: str | None = None  # start with this: a name in training/weights/, or a .safetensors file
     batch_size: Count = 64
     calibration_images: Count = 300
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.start_from and self.from_weights:
+            raise ValueError("start_from and from_weights both give weights to start with: give one")

@@ -45,10 +45,12 @@ def load_experiment(name_or_path: str) -> Experiment:
         raise ExperimentError(f"{path}: {error}{_nearest_key(str(error), TASKS[task])}") from error
 
 
-def with_weights(experiment: Experiment, weights: str) -> EmbedderExperiment:
-    """The experiment, started from these weights. Raises ExperimentError where it is not an embedder."""
-    if not isinstance(experiment, EmbedderExperiment):
-        raise ExperimentError(f"experiment '{experiment.name}' is not an embedder: it cannot start from weights")
+def with_weights(experiment: Experiment, weights: str) -> EmbedderExperiment | DetectorExperiment:
+    """The experiment, started from these weights. Raises ExperimentError where it is of a kind that cannot."""
+    if not isinstance(experiment, EmbedderExperiment | DetectorExperiment):
+        raise ExperimentError(
+            f"experiment '{experiment.name}' is neither embedder nor detector: it starts from no weights"
+        )
     return msgspec.structs.replace(experiment, start_from=None, from_weights=weights)
 
 

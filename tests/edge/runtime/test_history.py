@@ -291,4 +291,3 @@ def test_a_disk_that_stalls_keeps_no_frame_waiting(home, crop, monkeypatch):
     kept = home.ids(limit=200)
     assert kept == [f"v{number}" for number in range(len(kept) - 1, -1, -1)]
     assert 64 <= len(kept) < 100  # those that came when no more could wait are lost
-    assert home.history.problem.startswith(f"{100 - len(kept)} events not kept")

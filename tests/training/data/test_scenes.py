@@ -2,14 +2,17 @@ import numpy as np
 
 from edge.core.geometry import box_iou
 from tests.conftest import webp
+from training.data.faces import FACE_SCORE_MIN
 from training.data.packs import Pack
 from training.data.scenes import (
+    DRAWN_FACES,
     NEGATIVES_WITH_FACES,
     Scene,
     cached_faces,
     face_free_windows,
     picture_names,
     read_negatives,
+    with_drawn_face,
 )
 
 
@@ -53,3 +56,13 @@ def test_negatives_with_a_face_are_left_out(make_pack, face, tmp_path):
 def test_every_negative_with_a_face_is_in_the_pack(shared, tmp_path):
     pack = Pack(shared / "data" / "scenes" / "negatives.zip", tmp_path)
     assert {f"negatives/{member.filename}" for member in pack.members()} >= NEGATIVES_WITH_FACES
+
+
+def test_a_drawn_face_is_ignored_and_other_pictures_keep_their_faces():
+    faces = np.zeros((1, 15), dtype=np.float32)
+    (name, box), *_ = DRAWN_FACES.items()
+    assert with_drawn_face("photos/00001.webp", faces) is faces
+    found = with_drawn_face(name, faces)
+    assert len(found) == 2
+    assert found[1, :4].tolist() == list(box)
+    assert 0.4 <= found[1, 4] < FACE_SCORE_MIN

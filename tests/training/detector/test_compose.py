@@ -42,7 +42,7 @@ def test_pictures_and_faces_have_the_form_of_the_networks_input(scenery):
         assert np.isfinite(faces).all()
         sure = faces[faces[:, SCORE] >= FACE_SCORE_MIN]
         assert (visible_share(sure, SHAPE) >= 0.5 - 1e-6).all()
-        assert (sizes(sure) >= 14).all()
+        assert (sizes(sure) >= 12).all()
 
 
 def test_there_are_faces_of_all_sizes_and_pictures_without_faces(scenery):

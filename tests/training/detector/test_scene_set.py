@@ -61,7 +61,7 @@ def test_the_evaluation_scenes_of_the_shared_packs(evaluation_scenes):
     held = {scene.name.split("@")[0] for scene in scenes.held_out}
     assert len(held) == scenes.split_stats["held_out_pictures"] > 400
     assert not scenes.train.scenes
-    assert {source.split("/")[0] for source in held} == {"photos", "masks", "crowds", "negatives"}
+    assert {source.split("/")[0] for source in held} == {"photos", "masks", "crowds", "negatives", "turned"}
 
 
 def test_missing_sources_are_named(tmp_path):

@@ -9,13 +9,14 @@ from safetensors.torch import save_file
 from edge.errors import ExperimentError
 from training.cli import main
 from training.data.terms import DRAWN
-from training.embedder import weights
 from training.embedder.backbone import Backbone
 from training.embedder.lineage import lineage, terms, trained_backbone
-from training.embedder.weights import find_weights, read_weights, save_weights, weights_to_start_from
+from training.embedder.weights import weights_to_start_from
+from training.engine import weights
 from training.engine.encoder_experiment import DataConfig
 from training.engine.experiment import OptimizerConfig
 from training.engine.experiment_files import with_weights
+from training.engine.weights import find_weights, read_weights, save_weights
 
 
 @pytest.fixture
@@ -133,10 +134,3 @@ def test_a_run_continues_from_the_weights_of_another_through_the_commands(tiny, 
     assert result.exit_code == 0
     again = read_weights(str(tmp_path / "mine" / "mine.safetensors"))[1]
     assert again["lineage"]["started_from"] == json.loads(json.dumps(told["lineage"]))
-
-
-def test_a_detector_has_no_weights_to_save(tmp_path):
-    result, text = run("weights", "smoke-detector", "--runs", tmp_path)
-    assert (result.exit_code, "'smoke-detector' is not an embedder" in text) == (1, True)
-    result, text = run("fit", "smoke-detector", "--from", "embedder", "--runs", tmp_path)
-    assert (result.exit_code, "'smoke-detector' is not an embedder" in text) == (1, True)
