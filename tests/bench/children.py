@@ -19,6 +19,7 @@ import numpy as np
 from edge.config import Config, GalleryConfig
 from edge.errors import RefusedError
 from edge.runtime.assembly import Device
+from tests.edge.core.asking import found_in
 from training.data.ages import FIRST_MALE, PACK
 from training.data.packs import Pack
 from training.evaluate.shares import Share
@@ -67,7 +68,7 @@ def measure(girls: list[np.ndarray], boys: list[np.ndarray]) -> tuple[Asked, int
                 except RefusedError:
                     refused += 1
             for boy in boys:
-                faces = recognizer.recognize(boy)
+                faces = recognizer.recognize(found_in(recognizer, boy))
                 seen += bool(faces)
                 named += any(face.name is not None for face in faces)
     return Asked(enrolled, refused, seen, named), tried
