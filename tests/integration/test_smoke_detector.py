@@ -61,7 +61,8 @@ def test_the_report_has_hits_and_misses(run_dir):
     page = (run_dir / "report.html").read_text()
     assert sorted(path.name for path in run_dir.glob("*.png")) == ["contact-sheet.png", "learning.png", "threshold.png"]
     assert page.count("data:image/png;base64,") == 3
-    assert "http" not in page  # self-contained
+    assert "http:" not in page  # self-contained; a picture in base64 has no colon
+    assert "https:" not in page
     assert (run_dir / "contact-sheet.png").stat().st_size > 20_000
 
 
