@@ -1,5 +1,6 @@
 """limen console: the household's page in a browser."""
 
+import re
 import signal
 import sys
 from pathlib import Path
@@ -16,11 +17,26 @@ if TYPE_CHECKING:
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
+def origins(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    """Origins (RFC 6454), each as it stands in a header."""
+    for one in given:
+        if re.fullmatch(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?", one, re.ASCII) is None:
+            raise click.BadParameter(f"{one!r} is no http://HOST or http://HOST:PORT")
+    return given
+
+
 @click.command()
 @click.option("--broker", help="HOST or HOST:PORT, another broker than the configured one.")
 @click.option("--host", default=LOOPBACK[0], show_default=True, help="The address on which the page is served.")
 @click.option("--port", type=click.IntRange(1, 65535), default=8340, show_default=True)
 @click.option("--name", "names", multiple=True, help="A name under which the page is reached, where --host is another.")
+@click.option(
+    "--frame",
+    "frames",
+    multiple=True,
+    callback=origins,
+    help="http://HOST:PORT whose pages may show this one in a frame.",
+)
 @click.option("--password-file", type=FILE, help="Holds the password that the page asks for.")
 @click.option("--set-password", type=FILE, help="Ask for a password, write it into that file, hashed, and end.")
 @click.option("--show/--no-show", default=True, show_default=True, help="Open the page in a browser.")
@@ -31,6 +47,7 @@ def console(
     host: str,
     port: int,
     names: tuple[str, ...],
+    frames: tuple[str, ...],
     password_file: Path | None,
     set_password: Path | None,
     *,
@@ -56,4 +73,4 @@ def console(
     for number in (signal.SIGTERM, signal.SIGINT):  # raised again by the server once it has stopped
         signal.signal(number, lambda *_: sys.exit(0))
     echo(f"http://{f'[{host}]' if ':' in host else host}:{port}  (Ctrl-C ends it)")
-    serve(with_overrides(config, None, broker).mqtt, Served(host, port, names, password, show))
+    serve(with_overrides(config, None, broker).mqtt, Served(host, port, names, password, show, frames))

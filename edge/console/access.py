@@ -26,11 +26,7 @@ COOKIE = "limen_login"
 LOGIN_SECONDS = 12 * 3600.0
 LOGINS_MAX = 100
 WAIT_SECONDS_MAX = 60.0  # after many wrong passwords
-HEADERS = [
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"SAMEORIGIN"),
-    (b"referrer-policy", b"same-origin"),
-]
+HEADERS = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"same-origin")]
 FORM = """<!doctype html><html lang="{lang}"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>limen</title><style>:root{{color-scheme:light dark;font-family:system-ui,sans-serif}}
 main{{max-width:20rem;margin:20vh auto;padding:0 1rem}}input,button{{font:inherit;width:100%;box-sizing:border-box;
@@ -43,6 +39,7 @@ class Access:
     """A layer before the pages (ASGI). hosts: names and addresses under which the console may be reached.
 
     password: None lets everybody through who reaches it. login_text: label, button and what a wrong password gets
+    frames: origins whose pages may show this one in a frame (CSP 3, frame-ancestors)
     """
 
     def __init__(
@@ -51,7 +48,10 @@ class Access:
         hosts: Iterable[str] = LOOPBACK,
         password: Password | None = None,
         login_text: tuple[str, str, str, str] = ("en", "Password", "Log in", "That is not the password."),
+        frames: Iterable[str] = (),
     ) -> None:
+        ancestors = " ".join(["frame-ancestors 'self'", *frames])
+        self._headers = [*HEADERS, (b"content-security-policy", ancestors.encode("ascii"))]
         self._app, self._hosts, self._password, self._text = app, frozenset(hosts), password, login_text
         self._logins: dict[str, float] = {}  # until when
         self._wrong, self._wait_until = 0, 0.0
@@ -61,6 +61,7 @@ class Access:
         if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
+        send = with_headers(send, self._headers)
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         problem = self._problem(scope, headers)
         if problem is not None:
@@ -73,7 +74,7 @@ class Access:
             else:
                 await refuse(scope, send, 401, "log in first")
         else:
-            await self._app(scope, bounded(receive), with_headers(send))
+            await self._app(scope, bounded(receive), send)
 
     def _problem(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str] | None:
         """Why it is not let through: a status and words; None where it is."""
@@ -159,12 +160,12 @@ def bounded(receive: Receive) -> Receive:
     return counted
 
 
-def with_headers(send: Send) -> Send:
-    """The same, with the headers that every answer has."""
+def with_headers(send: Send, headers: list[tuple[bytes, bytes]]) -> Send:
+    """The same, with these headers on every answer."""
 
     async def added(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
-            message["headers"] = [*message.get("headers", []), *HEADERS]
+            message["headers"] = [*message.get("headers", []), *headers]
         await send(message)
 
     return added
@@ -186,6 +187,6 @@ async def respond(
     content_type: bytes = b"text/html; charset=utf-8",
 ) -> None:
     """Send a whole answer."""
-    every = [(b"content-type", content_type), (b"content-length", str(len(body)).encode()), *HEADERS, *headers]
+    every = [(b"content-type", content_type), (b"content-length", str(len(body)).encode()), *headers]
     await send({"type": "http.response.start", "status": status, "headers": every})
     await send({"type": "http.response.body", "body": body})

@@ -30,20 +30,24 @@ DRAWN: dict[str, Callable[[View], Awaitable[None] | None]] = {
 
 @dataclass(frozen=True)
 class Served:
-    """Where the console is reached. names: other names of this machine; show: whether a browser is opened."""
+    """Where the console is reached. names: other names of this machine; show: whether a browser is opened.
+
+    frames: addresses whose pages may show the console in a frame
+    """
 
     host: str
     port: int
     names: tuple[str, ...] = ()
     password: Password | None = None
     show: bool = False
+    frames: tuple[str, ...] = ()
 
 
 def serve(mqtt: MqttConfig, served: Served) -> None:
     """Serve the console until it is stopped. Raises ConfigError for a secret that cannot be read."""
     household = Household(mqtt)
     hosts = LOOPBACK | {served.host, *(name.lower() for name in served.names)}
-    app.add_middleware(Access, hosts=hosts, password=served.password, login_text=LOGIN["en"])
+    app.add_middleware(Access, hosts=hosts, password=served.password, login_text=LOGIN["en"], frames=served.frames)
     app.on_startup(household.start)
     app.on_shutdown(household.stop)
     for name in PAGES:
@@ -54,6 +58,7 @@ def serve(mqtt: MqttConfig, served: Served) -> None:
         title="limen",
         favicon=FAVICON,
         dark=None,
+        language="en-US",
         show=served.show,
         reload=False,
         show_welcome_message=False,

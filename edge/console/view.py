@@ -86,6 +86,7 @@ class View:
         ui.colors(primary="#2c5d4f", secondary="#6d5a7e", positive="#2e7d4f", warning="#a15c00", negative="#b3261e")
         ui.add_css(CSS)
         ui.page_title(f"{text(active)} - limen")
+        ui.run_javascript(f"document.documentElement.lang = '{text.language}'")
         with (
             ui.header().classes("items-center q-py-xs"),
             ui.element("nav").classes("row limen-nav items-center full-width"),
@@ -97,7 +98,8 @@ class View:
                 with ui.link(target=target).props(current):
                     ui.icon(icon, size="sm").props('aria-hidden="true"')
                     ui.label(text(name)).classes("limen-word")
-        with ui.element("main").classes("column limen-page"):
+        with ui.column().classes("limen-page"):
+            ui.label(text(active)).classes("limen-unseen").props('role="heading" aria-level="1"')
             self._notice()
             self._choice(PAGES[active][0])
             yield

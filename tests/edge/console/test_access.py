@@ -4,7 +4,9 @@ import asyncio
 import stat
 
 import pytest
+from click.testing import CliRunner
 
+from edge.commands.main import main
 from edge.console.access import BODY_BYTES_MAX, COOKIE, Access
 from edge.console.password import read_password, write_password
 from edge.errors import ConfigError
@@ -56,7 +58,16 @@ def status(*args, **options):
 def test_the_page_is_there_for_this_machine(host):
     said = ask(Access(page), host=host)
     assert said[0]["status"] == 200
-    assert (b"x-frame-options", b"SAMEORIGIN") in said[0]["headers"]
+    assert (b"content-security-policy", b"frame-ancestors 'self'") in said[0]["headers"]
+
+
+def test_a_page_that_is_named_may_show_it_in_a_frame():
+    said = ask(Access(page, frames=("http://ha.local:8123",)))
+    assert (b"content-security-policy", b"frame-ancestors 'self' http://ha.local:8123") in said[0]["headers"]
+    for wrong in ("ha.local", "http://ha.local/x", "http://ha.local; script-src *", "javascript:1"):
+        refused = CliRunner().invoke(main, ["console", "--frame", wrong])
+        assert refused.exit_code == 2
+        assert "is no http://HOST" in refused.output
 
 
 @pytest.mark.parametrize(
