@@ -67,8 +67,12 @@ def stopped_by_signals() -> "threading.Event":
     show_default=True,
     help="How many times slower people come and go, for a machine that cannot process ten frames a second.",
 )
+@click.option(
+    "--console", is_flag=True, help="In place of the story: people keep coming, and the household's page opens."
+)
+@click.option("--port", type=click.IntRange(1, 65535), default=8340, show_default=True, help="Of the page.")
 @click.pass_obj
-def demo(config: "Config", broker: str | None, picture: Path, slowly: float) -> None:
+def demo(config: "Config", broker: str | None, picture: Path, slowly: float, port: int, *, console: bool) -> None:
     """Play half a minute at a drawn door: no camera, no broker, no network."""
     import tempfile
     from contextlib import ExitStack
@@ -86,4 +90,9 @@ def demo(config: "Config", broker: str | None, picture: Path, slowly: float) -> 
             say(f"A broker on 127.0.0.1:{embedded.port}, a drawn porch, and people who do not exist.")
         else:
             mqtt = with_overrides(config, None, broker).mqtt
-        play(replace(named(config), mqtt=mqtt), Path(folder), picture, say, slowly)
+        if console:
+            from edge.demo.household import play_on
+
+            play_on(replace(config, mqtt=mqtt), Path(folder), port, say, stopped_by_signals())
+        else:
+            play(replace(named(config), mqtt=mqtt), Path(folder), picture, say, slowly)

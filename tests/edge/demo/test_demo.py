@@ -7,7 +7,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
+from urllib.request import urlopen
 
 import cv2
 import numpy as np
@@ -23,7 +25,7 @@ from edge.demo.film import COME_SECONDS, FRAMES_PER_SECOND, GO_SECONDS, STAY_SEC
 from edge.demo.scene import PEOPLE, Pose, people, porch, with_noise, with_person
 from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
-from tests.household import visit
+from tests.household import free_port, until, visit
 
 CARD = json.loads(PEOPLE.with_suffix(".json").read_text())
 
@@ -167,3 +169,25 @@ def test_without_amqtt_it_says_what_to_do(monkeypatch):
     result = CliRunner().invoke(main, ["demo"])
     assert result.exit_code == 1
     assert "pip install 'limen[demo]'" in result.output
+
+
+def test_people_keep_coming_and_the_page_shows_them_until_it_is_stopped(tmp_path):
+    port = free_port()
+    words = [sys.executable, "-m", "edge", "demo", "--console", "--port", str(port)]
+    # NiceGUI serves nothing where it sees that pytest runs; no browser is opened where none is known.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    with (tmp_path / "log").open("wb") as log:
+        demo = subprocess.Popen(words, stdout=log, stderr=log, env=environment | {"BROWSER": "true"}, cwd=tmp_path)
+    try:
+        until(lambda: "Somebody unknown" in page_at(port), 60)
+    finally:
+        demo.send_signal(signal.SIGINT)
+        assert demo.wait(30) == 0, (tmp_path / "log").read_text()
+    assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+def page_at(port):
+    """The first page, empty before there is one."""
+    with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/", timeout=5) as page:
+        return page.read().decode()
+    return ""
