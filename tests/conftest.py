@@ -47,8 +47,11 @@ SINGLY = (
     "test_readme.py",
     "training/engine/test_trainer.py",
 )
+# The same pictures are labelled for both: the second finds the labels in the cache.
+TOGETHER = {"training/detector/test_scene_set.py": "integration/test_shipped_detector.py"}
 # What takes longest, which begins first: the end of a run is not one process at work beside idle ones.
 FIRST = (
+    "integration/test_shipped_detector.py",
     "integration/test_smoke_detector.py",
     "integration/test_smoke.py",
     "integration/test_smoke_omniglot.py",
@@ -64,6 +67,7 @@ FIRST = (
 )
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
     """Mark the slow ones (single tests elsewhere carry the marker themselves), group them, the longest first."""
     for item in items:
@@ -71,7 +75,7 @@ def pytest_collection_modifyitems(items):
         if any(path.is_relative_to(slow) for slow in SLOW):
             item.add_marker(pytest.mark.slow)
         if str(path) not in SINGLY:
-            item.add_marker(pytest.mark.xdist_group(str(path)))
+            item.add_marker(pytest.mark.xdist_group(TOGETHER.get(str(path), str(path))))
     items.sort(key=lambda item: rank(item.path.relative_to(Path(__file__).parent)))
 
 
