@@ -37,45 +37,28 @@ SLOW = (
 )
 
 
-# Files whose tests are distributed one by one: each is long and shares no fixture of its module. Of every other file
-# the tests stay together, so that one process makes its fixtures.
-SINGLY = (
-    "edge/runtime/test_dispatcher.py",
-    "edge/runtime/test_outage.py",
-    "edge/runtime/test_replication.py",
-    "faults/test_faults.py",
-    "test_readme.py",
-    "training/engine/test_trainer.py",
-)
-# The same pictures are labelled for both: the second finds the labels in the cache.
-TOGETHER = {"training/detector/test_scene_set.py": "integration/test_shipped_detector.py"}
 # What takes longest, which begins first: the end of a run is not one process at work beside idle ones.
 FIRST = (
     "integration/test_shipped_detector.py",
-    "integration/test_smoke_detector.py",
-    "integration/test_smoke.py",
-    "integration/test_smoke_omniglot.py",
-    "training/engine/test_trainer.py",
-    "faults/test_faults.py",
-    "edge/runtime/test_dispatcher.py",
-    "story/test_household.py",
-    "integration",
-    "edge/console/test_browser.py",
     "test_readme.py",
+    "faults/test_faults.py",
+    "integration/test_smoke_detector.py",
+    "training/engine/test_trainer.py",
+    "integration",
+    "story/test_household.py",
+    "edge/console/test_browser.py",
     "edge/runtime",
     "edge/demo",
+    "test_release_1.py",
 )
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
-    """Mark the slow ones (single tests elsewhere carry the marker themselves), group them, the longest first."""
+    """Mark the slow ones (single tests elsewhere carry the marker themselves), and put the longest files first."""
     for item in items:
         path = item.path.relative_to(Path(__file__).parent)
         if any(path.is_relative_to(slow) for slow in SLOW):
             item.add_marker(pytest.mark.slow)
-        if str(path) not in SINGLY:
-            item.add_marker(pytest.mark.xdist_group(TOGETHER.get(str(path), str(path))))
     items.sort(key=lambda item: rank(item.path.relative_to(Path(__file__).parent)))
 
 

@@ -83,7 +83,11 @@ def outbox_of(path):
 
 EXPECTED = json.loads((RELEASE / "expected.json").read_text(encoding="utf-8"))
 ANSWERS = {entry["verb"]: entry["answer"]["data"] for entry in EXPECTED["answers"]}  # of one verb, the last
-PEOPLE, STRANGERS = ANSWERS["person/list"], ANSWERS["unknown/list"]["strangers"]
+STRANGERS = ANSWERS["unknown/list"]["strangers"]
+# Release 1 said of nobody whom they are alike.
+PEOPLE = ANSWERS["person/list"] | {
+    "people": [person | {"relative": None} for person in ANSWERS["person/list"]["people"]]
+}
 
 
 def as_now(lines):
