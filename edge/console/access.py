@@ -74,7 +74,12 @@ class Access:
             else:
                 await refuse(scope, send, 401, "log in first")
         else:
-            await self._app(scope, bounded(receive), send)
+            browser = Browser(receive)
+            try:
+                await self._app(scope, browser.receive, send)
+            except RuntimeError:  # as Starlette says that there was no answer for whoever has left
+                if not browser.left:
+                    raise
 
     def _problem(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str] | None:
         """Why it is not let through: a status and words; None where it is."""
@@ -144,20 +149,20 @@ async def body_of(receive: Receive, bytes_max: int) -> bytes:
     return body[:bytes_max]
 
 
-def bounded(receive: Receive) -> Receive:
-    """The same, where a body ends after BODY_BYTES_MAX as if the browser had left: its length may not be declared."""
-    left = BODY_BYTES_MAX
+class Browser:
+    """What comes from one. A body ends after BODY_BYTES_MAX as if it had left: a length need not be declared."""
 
-    async def counted() -> MutableMapping[str, Any]:
-        nonlocal left
-        message = await receive()
-        if message["type"] == "http.request":
-            left -= len(message.get("body", b""))
-            if left < 0:
-                return {"type": "http.disconnect"}
+    def __init__(self, receive: Receive) -> None:
+        self._receive, self._bytes, self.left = receive, 0, False
+
+    async def receive(self) -> MutableMapping[str, Any]:
+        """The next message (ASGI)."""
+        message = await self._receive()
+        self._bytes += len(message.get("body", b"")) if message["type"] == "http.request" else 0
+        if self._bytes > BODY_BYTES_MAX:
+            message = {"type": "http.disconnect"}
+        self.left |= message["type"] == "http.disconnect"
         return message
-
-    return counted
 
 
 def with_headers(send: Send, headers: list[tuple[bytes, bytes]]) -> Send:
