@@ -43,7 +43,6 @@ class History:
     """The visits of one device. Its methods are for the frame loop's thread, or that of a command.
 
     on: whether visits are kept for the household; otherwise samples alone, for event/correct
-    problem: why visits are not written, or None
     """
 
     def __init__(self, config: Config, gallery: Gallery, clock: Clock, embedder: Embedder) -> None:
@@ -56,7 +55,7 @@ class History:
         path = config.history.beside(config.gallery.path)
         self._file = HistoryFile(path, embedder.card.sha256, bounds)
         self._words = Words(gallery, embedder.card.short_name)
-        self.problem: str | None = None
+        self._problem: str | None = None
         self._visits = BoundedDict[str, str](TRACKS_MAX)  # the id of each track's first event
         self._unwritten = False
         self._working: Future[None] | None = None  # on what takes its time, and nobody waits for
@@ -64,6 +63,11 @@ class History:
         self._removed: dict[str, np.ndarray] = {}  # (L, D) float32, templates of people by their ids
         self._erasing: set[str] = set()  # of them, whom the work is about
         self._erase_at: float | None = None  # on the monotonic clock; None where nothing is to be erased
+
+    @property
+    def problem(self) -> str | None:
+        """Why visits are not written, or events of them were left out; or None."""
+        return self._problem or self._file.problem
 
     def start(self) -> None:
         """Have erased who was removed while this did not run, and what an erasure left that was cut short."""
@@ -215,9 +219,9 @@ class History:
         """Note how work ended that nobody waited for; what failed is tried again."""
         self._working = None
         problem, now = None if error is None else str(error), time.monotonic()
-        if problem is not None and problem != self.problem:
+        if problem is not None and problem != self._problem:
             log.warning("visits wait in memory: %s", problem)
-        self.problem = problem
+        self._problem = problem
         self._write_at = now + (WRITE_EVERY_SECONDS if problem is None else RETRY_SECONDS)
         if problem is None:
             self._removed = {one: own for one, own in self._removed.items() if one not in self._erasing}

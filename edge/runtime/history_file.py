@@ -1,5 +1,6 @@
 """The thread that owns the history's file: the frame loop never waits for its disk, but where it asks something."""
 
+import logging
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,7 +11,10 @@ from typing import TypeVar
 from edge.errors import HistoryError
 from edge.storage.history import SqliteHistory
 from edge.storage.visits import Bounds, Note
+from edge.storage.words import count_of
 from edge.system.files import exists
+
+log = logging.getLogger("limen")
 
 WAITING_MAX = 64  # notes that wait to be encoded, with their frames, or to be written
 T = TypeVar("T")
@@ -20,11 +24,14 @@ class HistoryFile:
     """A queue of work on the file, done in its order. All methods are for one thread, and wait for nothing but `close`.
 
     bounds: how much is kept; dropped: notes that were dropped since the disk is too slow
+    problem: how many notes could not be written, and why the newest; or None
     """
 
     def __init__(self, path: Path, model: str, bounds: Bounds) -> None:
         self._path, self._model, self.bounds = path, model, bounds
         self.dropped = 0
+        self.problem: str | None = None
+        self._left_out = 0  # the thread's
         self._thread: ThreadPoolExecutor | None = None
         self._encoding = deque[Future[None]]()
         self._file: SqliteHistory | None = None  # the thread's
@@ -79,9 +86,16 @@ class HistoryFile:
 
     def _write(self) -> None:
         if self._notes:
-            self._with_file(lambda file: file.add(self._notes))
+            left_out = self._with_file(lambda file: file.add(self._notes))
             self._notes.clear()
+            for why in left_out:
+                self._leave_out(why)
             self._with_file(lambda file: file.purge(self.bounds, None))
+
+    def _leave_out(self, why: str) -> None:
+        self._left_out += 1
+        self.problem = f"{count_of(self._left_out, 'event')} left out of the visits, the newest: {why}"
+        log.warning("left out of the visits: %s", why)
 
     def _with_file(self, work: Callable[[SqliteHistory], T]) -> T:
         """Work with the file, which is opened or made; one that is damaged is set aside. Raises HistoryError."""

@@ -6,6 +6,15 @@ from edge.errors import GalleryError
 from edge.storage.unit_of_work import Row, UnitOfWork, Values
 
 DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+OF_VALUES = (
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+    ValueError,
+    TypeError,
+    OverflowError,
+)
 
 
 def is_damage(error: BaseException | None) -> bool:
@@ -17,6 +26,11 @@ def is_damage(error: BaseException | None) -> bool:
             return True
         error = error.__cause__
     return False
+
+
+def is_of_values(error: BaseException) -> bool:
+    """Whether a statement failed over the values that it was given, and would again; else the file is at fault."""
+    return isinstance(error.__cause__ or error, OF_VALUES) and not is_damage(error)
 
 
 def check_pages(db: UnitOfWork) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from edge.errors import HistoryError
 from edge.storage.aside import erase, files_set_aside, set_aside
 from edge.storage.blobs import blob_of
-from edge.storage.damage import is_damage
+from edge.storage.damage import is_damage, is_of_values
 from edge.storage.database import SqliteFile
 from edge.storage.unit_of_work import foreign_text, tables
 from edge.storage.visit_erasure import erase_some, mark, mark_removed, mark_strangers, mark_unnamed
@@ -67,17 +67,31 @@ class SqliteHistory(SqliteFile):
             raise HistoryError(f"{error}; and it cannot be set aside: {again}") from again
         log.warning("%s: it was set aside as %s, and the visits in it are lost", error, aside)
 
-    def add(self, notes: Iterable[Note]) -> None:
-        """Write what events say, in their order, in one transaction."""
+    def add(self, notes: Iterable[Note]) -> list[str]:
+        """Write what events say, in their order, in one transaction. Returns why some were left out, a text for each.
+
+        Left out is a note that can never be written. Raises HistoryError where the file cannot be written.
+        """
+        left_out = []
         with self.transaction():
             for note in notes:
-                number = self._number(note.visit_id)
-                if number is None and note.begins:
-                    number = self._begin(note)
-                if number is not None and note.forget:
-                    mark(self, [number])
-                elif number is not None:  # else it was removed meanwhile
-                    self._update(number, note)
+                try:
+                    with super().transaction():
+                        self._add(note)
+                except (HistoryError, ValueError, TypeError, OverflowError) as error:
+                    if not is_of_values(error):
+                        raise
+                    left_out.append(f"event {note.event_id}: {error}")
+        return left_out
+
+    def _add(self, note: Note) -> None:
+        number = self._number(note.visit_id)
+        if number is None and note.begins:
+            number = self._begin(note)
+        if number is not None and note.forget:
+            mark(self, [number])
+        elif number is not None:  # else it was removed meanwhile
+            self._update(number, note)
 
     def page(self, wanted: Wanted) -> list[StoredVisit]:
         """Visits, the newest first."""
@@ -231,6 +245,11 @@ class SqliteHistory(SqliteFile):
         return number
 
     def _begin(self, note: Note) -> int | None:
+        # One of this id that is marked was to be kept no more, and now is again.
+        self.execute(
+            "DELETE FROM visit_erasure WHERE visit = (SELECT number FROM visit WHERE id = ?)", (note.visit_id,)
+        )
+        self.erase("DELETE FROM visit WHERE id = ?", (note.visit_id,))
         kept_from = note.at if note.clock_set else None
         self.execute(
             "INSERT INTO visit (id, kind, begun, clock_set, kept_from, faces, told) VALUES (?, ?, ?, ?, ?, ?, ?)",

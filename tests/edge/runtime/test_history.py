@@ -291,3 +291,20 @@ def test_a_disk_that_stalls_keeps_no_frame_waiting(home, crop, monkeypatch):
     kept = home.ids(limit=200)
     assert kept == [f"v{number}" for number in range(len(kept) - 1, -1, -1)]
     assert 64 <= len(kept) < 100  # those that came when no more could wait are lost
+
+
+def test_who_is_recognized_unsure_and_recognized_again_within_one_writing_jams_nothing(home, settings, crop):
+    home.ask(EnrollImages, name="Eileen", images=[portrait_jpeg()])
+    home.device.close()
+    off = replace(settings, history=HistoryConfig())
+    with closing(Device.open(off)) as device:
+        again = Home(off, device)
+        again.see("v0", crop, "Eileen")
+        again.see("v1", crop, track="v0", phase="update")
+        again.see("v2", crop, "Eileen", track="v0", phase="update")
+        assert again.history.event("v2").name == "Eileen"
+        assert again.history.problem is None
+        again.see("v3", crop, "Eileen", faces_in_frame=2**70)
+        again.see("v4", crop, "Eileen")
+        assert again.history.event("v4").name == "Eileen"
+        assert again.history.problem.startswith("1 event left out of the visits, the newest: event v3: ")

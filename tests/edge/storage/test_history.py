@@ -100,6 +100,29 @@ def test_what_was_said_of_a_visit_later_outlives_its_next_events(history):
     assert ids(history) == ["v3"]
 
 
+def test_a_visit_that_was_to_be_forgotten_and_is_recognized_again_is_kept(history, tmp_path):
+    again = note(1, "p_a", NOW + 5, event_id="again", pictures=Pictures(vector(2), jpeg(2)))
+    history.add([note(1, "p_a"), note(1, event_id="unsure", begins=False, forget=True), again])
+    history.purge(Bounds(DAY, 10**9), None)
+    assert ids(history) == ["v1"]
+    assert history.get("again")[1].crop == jpeg(2)
+    assert history.get("unsure") is None
+    found = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert jpeg(1)[1200:1260] not in found
+
+
+def test_a_note_that_can_never_be_written_keeps_no_other_back(history):
+    bad = [note(2, faces=2**70), note(3, kind=None), note(4, event_id="\ud800")]
+    left_out = history.add([note(1), *bad, note(5), note(2)])
+    assert [text.split(":")[0].encode(errors="replace") for text in left_out] == [b"event v2", b"event v3", b"event ?"]
+    assert ids(history) == ["v2", "v5", "v1"]
+    with history.transaction():
+        history.execute("DROP TABLE visit_picture")
+    with pytest.raises(HistoryError, match="no such table"):  # the file's fault: the notes wait
+        history.add([note(6)])
+    assert history.value("SELECT count(*) FROM visit WHERE id = 'v6'") == 0
+
+
 def test_of_who_is_removed_nothing_stays_and_of_others_all_but_scenes(history, tmp_path):
     anna, like_anna = vector(1), vector(1) + 0.02 * vector(9)
     history.add(
