@@ -65,6 +65,8 @@ def write_settings(path: Path, text: str, secrets: dict[Path, str]) -> None:
             partial.replace(target)
     except OSError as error:
         raise ConfigError(f"{error.filename} cannot be written: {error.strerror}") from error
+    except UnicodeError as error:
+        raise ConfigError(f"{path} cannot be written: a path or a password in it is no text in UTF-8") from error
     finally:
         for partial in partials:
             with suppress(OSError):
@@ -74,12 +76,13 @@ def write_settings(path: Path, text: str, secrets: dict[Path, str]) -> None:
 def write_private(path: Path, text: str, like: os.stat_result | None) -> None:
     """Write a file for its owner alone; like: of a file whose owner it gets, and whose group may read it too."""
     path.unlink(missing_ok=True)
-    path.touch(mode=0o600)
-    if like is not None:
-        if (like.st_uid, like.st_gid) != (os.geteuid(), os.getegid()):
-            os.chown(path, like.st_uid, like.st_gid)
-        path.chmod(0o600 | like.st_mode & stat.S_IRGRP)
-    with path.open("w", encoding="utf-8") as file:
+    # Made anew: what somebody else puts there meanwhile is neither opened nor followed.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        if like is not None:
+            if (like.st_uid, like.st_gid) != (os.geteuid(), os.getegid()):
+                os.fchown(file.fileno(), like.st_uid, like.st_gid)
+            os.fchmod(file.fileno(), 0o600 | like.st_mode & stat.S_IRGRP)
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

@@ -4,6 +4,7 @@ A page of any other site in the same browser reaches 127.0.0.1 too. Its requests
 name that was rebound to this machine stands in Host; neither is let through.
 """
 
+import asyncio
 import hmac
 import secrets
 import time
@@ -13,6 +14,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from edge.console.password import Password
+from edge.console.texts import LOGIN, language_of
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -38,7 +40,7 @@ padding:.6rem;margin:.4rem 0}}p{{min-height:1.5em}}</style><main><h1>limen</h1><
 class Access:
     """A layer before the pages (ASGI). hosts: names and addresses under which the console may be reached.
 
-    password: None lets everybody through who reaches it. login_text: label, button and what a wrong password gets
+    password: None lets everybody through who reaches it
     frames: origins whose pages may show this one in a frame (CSP 3, frame-ancestors)
     """
 
@@ -47,13 +49,13 @@ class Access:
         app: App,
         hosts: Iterable[str] = LOOPBACK,
         password: Password | None = None,
-        login_text: tuple[str, str, str, str] = ("en", "Password", "Log in", "That is not the password."),
         frames: Iterable[str] = (),
     ) -> None:
         ancestors = " ".join(["frame-ancestors 'self'", *frames])
         self._headers = [*HEADERS, (b"content-security-policy", ancestors.encode("ascii"))]
-        self._app, self._hosts, self._password, self._text = app, frozenset(hosts), password, login_text
+        self._app, self._hosts, self._password = app, frozenset(hosts), password
         self._logins: dict[str, float] = {}  # until when
+        self._trying = asyncio.Lock()
         self._wrong, self._wait_until = 0, 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,7 +69,7 @@ class Access:
         if problem is not None:
             await refuse(scope, send, *problem)
         elif self._password is not None and scope.get("path") == "/login" and scope["type"] == "http":
-            await self._login(scope, receive, send)
+            await self._login(scope, receive, send, LOGIN[language_of(headers.get("accept-language", ""))])
         elif self._password is not None and not self._is_known(headers.get("cookie", "")):
             if scope["type"] == "http" and scope.get("method") == "GET":
                 await respond(send, 303, b"", [(b"location", b"/login")])
@@ -77,7 +79,7 @@ class Access:
             browser = Browser(receive)
             try:
                 await self._app(scope, browser.receive, send)
-            except RuntimeError:  # as Starlette says that there was no answer for whoever has left
+            except Exception:  # Starlette's own, of whoever has left before the answer or within an upload
                 if not browser.left:
                     raise
 
@@ -87,7 +89,7 @@ class Access:
         if name_of(f"//{host}") not in self._hosts:
             return 421, f"this console is not called {host[:100]!r}: name it with --name"
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and origin.lower() not in {f"http://{host.lower()}", f"https://{host.lower()}"}:
             return 403, "a request of another site"
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > BODY_BYTES_MAX:
@@ -109,26 +111,34 @@ class Access:
             if until > now
         )
 
-    async def _login(self, scope: Scope, receive: Receive, send: Send) -> None:
-        assert self._password is not None  # noqa: S101 -- the caller has asked
-        lang, label, button, wrong = map(escape, self._text)
+    async def _login(self, scope: Scope, receive: Receive, send: Send, text: tuple[str, str, str, str]) -> None:
+        lang, label, button, wrong = map(escape, text)
         if scope["method"] != "POST":
             await respond(send, 200, FORM.format(lang=lang, label=label, button=button, problem="").encode())
             return
         body = await body_of(receive, LOGIN_BYTES_MAX)
         given = parse_qs(body.decode("utf-8", "replace")).get("password", [""])[0]
-        now = time.monotonic()
-        if now < self._wait_until or not await self._password.matches(given):
-            if now >= self._wait_until:
-                self._wrong += 1
-                self._wait_until = now + min(WAIT_SECONDS_MAX, 2.0 ** (self._wrong - 3))
+        if not await self._is_right(given):
             await respond(send, 403, FORM.format(lang=lang, label=label, button=button, problem=wrong).encode())
             return
-        self._wrong, token = 0, secrets.token_urlsafe(32)
+        now, token = time.monotonic(), secrets.token_urlsafe(32)
         kept = sorted(((until, one) for one, until in self._logins.items() if until > now), reverse=True)
         self._logins = {one: until for until, one in kept[: LOGINS_MAX - 1]} | {token: now + LOGIN_SECONDS}
         cookie = f"{COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/; Max-Age={LOGIN_SECONDS:.0f}"
         await respond(send, 303, b"", [(b"location", b"/"), (b"set-cookie", cookie.encode())])
+
+    async def _is_right(self, given: str) -> bool:
+        """Whether that is the password; one after the other, and after wrong ones not at once."""
+        assert self._password is not None  # noqa: S101 -- the caller has asked
+        if self._trying.locked() or time.monotonic() < self._wait_until:
+            return False
+        async with self._trying:
+            if await self._password.matches(given):
+                self._wrong = 0
+                return True
+            self._wrong += 1
+            self._wait_until = time.monotonic() + min(WAIT_SECONDS_MAX, 2.0 ** min(self._wrong - 3, 6))
+            return False
 
 
 def name_of(url: str) -> str | None:

@@ -1,11 +1,16 @@
 """What the console knows of the cameras at one broker, and how it asks them."""
 
+import asyncio
 import threading
 import time
 from collections import deque
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
+from functools import partial
+from typing import Annotated, Any
 
 import msgspec
 
@@ -23,6 +28,8 @@ COURSE_MAX = 1440  # reports of health: a day, at one a minute
 PAYLOAD_BYTES_MAX = 64 * 1024
 STOP_SECONDS = 2.0
 PEOPLE_PAGE = 500
+ASKED_AT_ONCE = 16  # of all cameras and browsers; a silent camera holds one at a time
+Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -30,7 +37,7 @@ class Told(msgspec.Struct, frozen=True):
 
     event_type: EventType
     id: str
-    ts: str
+    ts: Time
     phase: Phase
     track: str | None = None
     name: str | None = None
@@ -108,6 +115,12 @@ class Camera:
         """Whether it says so."""
         return self.status == "online"
 
+    def copied(self) -> "Camera":
+        """A copy that does not change."""
+        other = copy(self)
+        other.events, other.course = self.events.copy(), self.course.copy()
+        return other
+
     def take(self, name: str, payload: bytes) -> None:
         """Note what it published on the topic of that name; what cannot be read is left aside."""
         if name == "status":
@@ -142,6 +155,7 @@ class Household:
         self._lock = threading.Lock()
         self._cameras: dict[str, Camera] = {}
         self._askers: dict[str, Asker] = {}
+        self._threads = ThreadPoolExecutor(ASKED_AT_ONCE, "ask")
         heard = tuple(Subscription(f"limen/+/{name}") for name in TOPICS)
         self._network = Network(config, Session("", self.receive, heard), notify=self._note_reports)
 
@@ -150,15 +164,14 @@ class Household:
         self._network.start()
 
     def stop(self) -> None:
-        """Disconnect."""
+        """Disconnect; what is being asked is not waited for."""
         self._network.stop(STOP_SECONDS)
-        for asker in self._askers.values():
-            asker.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     def cameras(self) -> list[Camera]:
-        """Every camera that was heard of, by name."""
+        """Every camera that was heard of, by name, as it is now: copies, which the network thread does not change."""
         with self._lock:
-            return [self._cameras[device] for device in sorted(self._cameras)]
+            return [self._cameras[device].copied() for device in sorted(self._cameras)]
 
     def camera(self, device: str) -> Camera | None:
         """The camera of that name; where there is none, the first that is online, or else the first."""
@@ -171,6 +184,16 @@ class Household:
         with self._lock:
             asker = self._askers.setdefault(device, Asker(self.config, device))
         return asker.ask(verb, fields)
+
+    async def answer(self, device: str, verb: str, **fields: object) -> dict[str, Any]:
+        """The same, for the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self._threads, partial(self.ask, device, verb, **fields)
+        )
+
+    async def everybody(self, device: str) -> list[dict[str, Any]]:
+        """people(), for the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self.people, device)
 
     def people(self, device: str) -> list[dict[str, Any]]:
         """Everybody who is enrolled at a camera, page after page; see edge.core.types.PersonSummary."""
@@ -228,11 +251,6 @@ class Asker:
             except BrokerError:
                 self._close()
                 raise
-
-    def close(self) -> None:
-        """Disconnect."""
-        with self._lock:
-            self._close()
 
     def _close(self) -> None:
         if self._controller is not None:

@@ -10,7 +10,6 @@ from edge.console.access import LOOPBACK, Access
 from edge.console.household import Household
 from edge.console.pages import cameras, now, people, settings, strangers, visits
 from edge.console.password import Password
-from edge.console.texts import LOGIN
 from edge.console.view import PAGES, View
 
 FAVICON = (
@@ -26,6 +25,9 @@ DRAWN: dict[str, Callable[[View], Awaitable[None] | None]] = {
     "cameras": cameras.draw,
     "settings": settings.draw,
 }
+
+
+DRAWN_SECONDS = 60.0  # a camera may be slow to answer, and is asked for several things
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,8 @@ class Served:
 def serve(mqtt: MqttConfig, served: Served) -> None:
     """Serve the console until it is stopped. Raises ConfigError for a secret that cannot be read."""
     household = Household(mqtt)
-    hosts = LOOPBACK | {served.host, *(name.lower() for name in served.names)}
-    app.add_middleware(Access, hosts=hosts, password=served.password, login_text=LOGIN["en"], frames=served.frames)
+    hosts = LOOPBACK | {served.host.lower(), *(name.lower() for name in served.names)}
+    app.add_middleware(Access, hosts=hosts, password=served.password, frames=served.frames)
     app.on_startup(household.start)
     app.on_shutdown(household.stop)
     for name in PAGES:
@@ -61,6 +63,7 @@ def serve(mqtt: MqttConfig, served: Served) -> None:
         language="en-US",
         show=served.show,
         reload=False,
+        timeout_graceful_shutdown=3,
         show_welcome_message=False,
     )
 
@@ -68,7 +71,7 @@ def serve(mqtt: MqttConfig, served: Served) -> None:
 def add_page(household: Household, name: str) -> None:
     """Register the page of that name."""
 
-    @ui.page(PAGES[name][0])
+    @ui.page(PAGES[name][0], response_timeout=DRAWN_SECONDS)
     async def page(camera: str = "") -> None:
         view = View(household, camera)
         with view.page(name):

@@ -47,7 +47,6 @@ async def enroll(view: View, name: str | None) -> None:
         ui.upload(
             label=text("picture"),
             auto_upload=True,
-            max_files=1,
             max_file_size=bytes_max,
             on_upload=take,
             on_rejected=rejected,
@@ -62,6 +61,7 @@ def picture_text(encoded: bytes) -> str:
     """A picture as it crosses MQTT: an upright JPEG of at most SENT_PX_MAX, in base64. Raises RefusedError."""
     image = read_image(encoded, "the picture", PIXELS_MAX)
     scale = min(1.0, SENT_PX_MAX / max(image.shape[:2]))
-    pixels = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else image
+    size = (max(1, round(scale * image.shape[1])), max(1, round(scale * image.shape[0])))
+    pixels = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale < 1 else image
     jpeg = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
     return base64.b64encode(jpeg.tobytes()).decode()

@@ -1,6 +1,5 @@
 """What every page is made of: the frame around it, and the ways it asks a camera and shows what came."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -40,41 +39,48 @@ class View:
         request = ui.context.client.request
         accept = request.headers.get("accept-language", "") if request is not None else ""
         self.household, self.text = household, Texts(language_of(accept))
-        self._device = device
+        # One camera for as long as the page is open: what somebody does is never done at another one.
+        shown = household.camera(device)
+        self._chosen, self._device = device, device or (shown.device if shown is not None else "")
+        self._root: ui.element | None = None
 
     @property
     def camera(self) -> Camera | None:
-        """The camera that the page shows, or the first."""
-        return self.household.camera(self._device)
+        """The camera that the page shows; None where it is not there any more."""
+        return next((one for one in self.household.cameras() if one.device == self._device), None)
 
     async def ask(self, verb: str, **fields: object) -> dict[str, Any]:
         """The data of the camera's answer. Raises RefusedError or BrokerError."""
         camera = self.camera
         if camera is None:
             raise LimenError(self.text("no_camera"))
-        return await asyncio.to_thread(self.household.ask, camera.device, verb, **fields)
+        return await self.household.answer(camera.device, verb, **fields)
 
     async def people(self) -> list[dict[str, Any]]:
         """Everybody who is enrolled at the camera."""
         camera = self.camera
-        return [] if camera is None else await asyncio.to_thread(self.household.people, camera.device)
+        return [] if camera is None else await self.household.everybody(camera.device)
 
     async def attempt(self, task: Awaitable[None], then: Callable[[], Awaitable[None]] | None = None) -> bool:
         """Do something, and then that; show in words why it failed. Returns whether it did not."""
         try:
-            await task
-            if then is not None:
-                await then()
+            with self.root:  # what a handler shows outlives the card that it was asked from
+                await task
+                if then is not None:
+                    await then()
         except LimenError as error:
-            ui.notify(str(error), type="negative", multi_line=True, close_button=True, timeout=10_000)
+            with self.root:
+                ui.notify(str(error), type="negative", multi_line=True, close_button=True, timeout=10_000)
             return False
         return True
 
-    def when(self, moment: str | float | None) -> str:
-        """A time of RFC 3339, or seconds since 1970, as people of this machine's time zone say it."""
+    def when(self, moment: datetime | str | float | None) -> str:
+        """A time, in RFC 3339 or in seconds since 1970, as people of this machine's time zone say it."""
         if moment is None:
             return ""
-        utc = datetime.fromtimestamp(moment, UTC) if isinstance(moment, float | int) else datetime.fromisoformat(moment)
+        if isinstance(moment, str):
+            moment = datetime.fromisoformat(moment)
+        utc = datetime.fromtimestamp(moment, UTC) if isinstance(moment, float | int) else moment
         here, now = utc.astimezone(), datetime.now().astimezone()
         days = {now.date(): self.text("today"), (now - timedelta(days=1)).date(): self.text("yesterday")}
         return f"{days.get(here.date(), here.strftime('%Y-%m-%d'))} {here.strftime('%H:%M')}"
@@ -93,16 +99,22 @@ class View:
         ):
             ui.label("limen").classes("text-h6 q-mr-sm")
             for name, (path, icon) in PAGES.items():
-                target = f"{path}?camera={quote(self._device)}" if self._device else path
+                target = f"{path}?camera={quote(self._chosen)}" if self._chosen else path
                 current = f'aria-label="{text(name)}"' + (' aria-current="page"' if name == active else "")
                 with ui.link(target=target).props(current):
                     ui.icon(icon, size="sm").props('aria-hidden="true"')
                     ui.label(text(name)).classes("limen-word")
-        with ui.column().classes("limen-page"):
+        with ui.column().classes("limen-page") as self._root:
             ui.label(text(active)).classes("limen-unseen").props('role="heading" aria-level="1"')
             self._notice()
             self._choice(PAGES[active][0])
             yield
+
+    @property
+    def root(self) -> ui.element:
+        """What all of the page is inside of."""
+        assert self._root is not None  # noqa: S101 -- page() comes first
+        return self._root
 
     def _notice(self) -> None:
         """Say, as long as it is so, that there is no connection."""
@@ -139,8 +151,9 @@ class View:
 
         def look() -> None:
             if self.household.version != seen[0]:
-                seen[0] = self.household.version
+                version = self.household.version
                 refresh()
+                seen[0] = version
 
         ui.timer(REFRESH_SECONDS, look)
 

@@ -56,7 +56,11 @@ def play_on(config: Config, folder: Path, port: int, say: Callable[[str], None],
     finally:
         stop.set()
         page.terminate()
-        page.wait(END_SECONDS)
+        try:
+            page.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            page.kill()
+            page.wait()
     if ended:
         raise LimenError(f"the page on port {port} ended with status {ended}")
     with Controller(config.mqtt, config.device) as household:  # a broker of the user's own keeps nothing of this
@@ -81,7 +85,7 @@ def toml_of(mqtt: MqttConfig) -> str:
     """The broker's part of a configuration; a secret of the environment is in none."""
     values = {field.name: getattr(mqtt, field.name) for field in fields(mqtt)}
     lines = [
-        f"{key} = {json.dumps(str(value) if isinstance(value, Path) else value)}"
+        f"{key} = {json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False)}"
         for key, value in values.items()
         if value is not None
     ]

@@ -1,9 +1,9 @@
 """Every camera of the broker: what it is, how it is, what it sees."""
 
-import asyncio
-
 from nicegui import ui
 
+from edge.console.dialogs import answer as shown
+from edge.console.dialogs import box
 from edge.console.household import Camera
 from edge.console.view import View
 
@@ -27,12 +27,12 @@ def card(view: View, camera: Camera) -> None:
 
     async def look() -> None:
         async def ask() -> None:
-            answer = await asyncio.to_thread(view.household.ask, camera.device, "snapshot/get")
-            with ui.dialog() as dialog, ui.card().classes("limen-card"):
-                picture = ui.element("img").style("max-width: 90vw; max-height: 80vh")
+            answer = await view.household.answer(camera.device, "snapshot/get")
+            with box(camera.device) as dialog:
+                picture = ui.element("img").style("max-width: 85vw; max-height: 75vh")
                 picture.props["src"] = f"data:image/jpeg;base64,{answer['image']}"
                 picture.props["alt"] = camera.device
-            dialog.open()
+            await shown(dialog)
 
         await view.attempt(ask())
 

@@ -1,6 +1,4 @@
-"""What can be set: recognition of each camera, and how this browser shows the page."""
-
-import asyncio
+"""What can be set: recognition of each camera."""
 
 from nicegui import ui
 
@@ -22,9 +20,7 @@ def draw(view: View) -> None:
     view.each_change(cameras.refresh)
     with ui.card().classes("limen-card column"):
         ui.label(f"{text('broker')}: {view.household.broker}")
-        dark = ui.dark_mode(value=None)
-        ui.switch(text("dark"), on_change=lambda event: dark.set_value(bool(event.value) or None))
-        ui.label(text("language_help")).classes("limen-soft")
+        ui.label(text("look_help")).classes("limen-soft")
 
 
 def card(view: View, camera: Camera) -> None:
@@ -33,7 +29,7 @@ def card(view: View, camera: Camera) -> None:
 
     async def set_recognition(on: bool) -> None:
         async def ask() -> None:
-            await asyncio.to_thread(view.household.ask, camera.device, "config/set", recognition=on)
+            await view.household.answer(camera.device, "config/set", recognition=on)
             ui.notify(text("saved"), type="positive")
 
         await view.attempt(ask())

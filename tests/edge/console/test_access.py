@@ -144,6 +144,33 @@ def test_a_login_holds_for_its_cookie_alone(password):
         assert status(access, cookie=wrong) == 303, wrong
 
 
+def test_guesses_at_once_are_one_guess(password):
+    access = Access(page, password=password)
+
+    async def guess():
+        said = []
+
+        async def receive():
+            return {"type": "http.request", "body": b"password=wrong"}
+
+        async def send(message):
+            said.append(message)
+
+        headers = [(b"host", b"localhost"), (b"accept-language", b"de")]
+        await access({"type": "http", "path": "/login", "method": "POST", "headers": headers}, receive, send)
+        return said
+
+    async def many():
+        return await asyncio.gather(*(guess() for _ in range(50)))
+
+    answers = asyncio.run(many())
+    assert {one[0]["status"] for one in answers} == {403}
+    assert "Passwort" in answers[0][1]["body"].decode()
+    assert access._wrong == 1
+    access._wrong, access._wait_until = 5000, 0.0
+    assert log_in(access, "wrong")[0]["status"] == 403
+
+
 def test_wrong_passwords_get_nothing_and_soon_have_to_wait(password):
     access = Access(page, password=password)
     for word in ("", "wrong", "x" * 100_000):

@@ -37,9 +37,24 @@ def test_it_knows_every_camera_and_what_they_say(console, household):
     assert [one.device for one in console.cameras()] == ["garden", "porch"]
     assert (porch.about.version, porch.presence.people, porch.online) == ("9", ["Anna"], True)
     assert porch.health.problems() == ["camera: no frames", "the time of day is not set"]
-    assert console.camera("nobody's") is porch  # the first that is online
+    assert console.camera("nobody's").device == "porch"  # the first that is online
     publish(household, "garden", "status", b"")
     until(lambda: len(console.cameras()) == 1)
+
+
+def test_what_a_page_holds_does_not_change_under_it(console, household):
+    publish(household, "porch", "status", b"online")
+    until(console.cameras)
+    porch = console.camera("porch")
+    event = {"event_type": "unknown", "id": "e", "ts": "2026-01-01T00:00:00Z", "phase": "new"}
+    publish(household, "porch", "event", event, retain=False)
+    until(lambda: console.camera("porch").events)
+    assert not porch.events
+    for ts in ("", "yesterday", "2026-01-01T00:00:00"):
+        publish(household, "porch", "event", event | {"id": "bad", "ts": ts}, retain=False)
+    publish(household, "porch", "event", event | {"id": "last"}, retain=False)
+    until(lambda: len(console.camera("porch").events) == 2)
+    assert [one.id for one in console.camera("porch").events] == ["last", "e"]
 
 
 def test_what_cannot_be_read_and_what_is_too_much_changes_nothing(console, household):
