@@ -92,6 +92,10 @@ class DeviceContext:
         """An event that can be corrected. Raises RefusedError with no_such_event."""
         return self.history.event(event_id)
 
+    def remove_visit(self, event_id: str) -> str:
+        """Delete the visit of an event. Returns its id. Raises RefusedError as History.remove does."""
+        return self.history.remove(event_id)[0]
+
     def frame(self) -> Frame:
         """The newest frame. Raises RefusedError with no_frame, snapshot_off or recognition_off."""
         raise not_running("a snapshot can be taken")

@@ -56,7 +56,7 @@ class History:
         self._file = HistoryFile(path, embedder.card.sha256, bounds)
         self._words = Words(gallery, embedder.card.short_name)
         self._problem: str | None = None
-        self._visits = BoundedDict[str, str](TRACKS_MAX)  # the id of each track's first event
+        self._visits = BoundedDict[str, str | None](TRACKS_MAX)  # the id of each track's first event; None: removed
         self._unwritten = False
         self._working: Future[None] | None = None  # on what takes its time, and nobody waits for
         self._write_at = self._purge_at = 0.0
@@ -88,8 +88,9 @@ class History:
             self._visits.pop(event.track, None)
         else:
             self._visits[event.track] = visit_id
-        begins = event.phase != "end" and (self.on or event.event_type == "recognized")
-        if not begins and visit_id == event_id:
+        # Only the first event begins one that is kept for the household: what was removed is not to come back.
+        begins = event.phase != "end" and (visit_id == event_id if self.on else event.event_type == "recognized")
+        if visit_id is None or (not begins and visit_id == event_id):
             return
         note = Note(
             visit_id=visit_id,
@@ -160,7 +161,7 @@ class History:
         if self.on or person_id is not None:
             self._asked(lambda file: file.correct(event_id, person_id), None)
         else:
-            self._asked(lambda file: file.remove(event_id), None)
+            self._removed_ids(event_id)
 
     def name_stranger(self, stranger: str, person_id: str) -> None:
         """A stranger is that person. Raises RefusedError with storage."""
@@ -170,13 +171,23 @@ class History:
         """Two people are one. Raises RefusedError with storage."""
         self._asked(lambda file: file.merge(person_id, into), None)
 
-    def remove(self, event_id: str) -> str:
-        """Delete the visit of an event. Returns its id. Raises RefusedError: history_off, no_such_event, storage."""
+    def remove(self, event_id: str) -> list[str]:
+        """Delete the visit of an event. Returns the ids of its events, the first one's first.
+
+        Raises RefusedError with history_off, no_such_event or storage.
+        """
         self._require_on()
-        visit_id = self._asked(lambda file: file.remove(event_id), None)
-        if visit_id is None:
+        removed = self._removed_ids(event_id)
+        if not removed:
             raise no_such_event(event_id)
-        return visit_id
+        return removed
+
+    def _removed_ids(self, event_id: str) -> list[str]:
+        """Delete the visit of an event; nothing more is kept of its track. Returns the ids of its events."""
+        removed = self._asked(lambda file: file.remove(event_id), list[str]())
+        for track in [one for one, visit_id in self._visits.items() if visit_id in removed]:
+            self._visits[track] = None
+        return removed
 
     def remove_strangers(self, kept: list[str]) -> None:
         """Delete the visits of strangers who are not kept any more. Raises RefusedError with storage."""

@@ -4,7 +4,7 @@ import logging
 import time
 import uuid
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 
 import edge
@@ -109,6 +109,11 @@ class EventPublisher:
                 Code.NO_SUCH_EVENT,
                 f"{refusal}, nor has it a sample among the newest {CORRECTABLE_MAX} since the device started",
             ) from refusal
+
+    def drop_samples(self, event_ids: Iterable[str]) -> None:
+        """Drop the samples of these events: their visit was removed."""
+        for event_id in event_ids:
+            self._recent.pop(event_id, None)
 
     def _send(self, event: Event, frame: Frame | None = None) -> tuple[str, str]:
         """Have the outbox number an event and keep it until it is delivered; returns its id and time."""

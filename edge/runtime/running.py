@@ -110,6 +110,12 @@ class RunningDevice(DeviceContext):
         """See DeviceContext."""
         return self.publisher.event(event_id)
 
+    def remove_visit(self, event_id: str) -> str:
+        """See DeviceContext. Nor can its events be corrected any more."""
+        removed = self.history.remove(event_id)
+        self.publisher.drop_samples(removed)
+        return removed[0]
+
     def frame(self) -> Frame:
         """See DeviceContext."""
         if not self.config.mqtt.snapshot:

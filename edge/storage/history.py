@@ -147,14 +147,18 @@ class SqliteHistory(SqliteFile):
         with self.transaction():
             self.execute("UPDATE visit SET person = ? WHERE person = ?", (into, person_id))
 
-    def remove(self, event_id: str) -> str | None:
-        """Delete and overwrite the visit of an event. Returns its id; None where there is no such."""
+    def remove(self, event_id: str) -> list[str]:
+        """Delete and overwrite the visit of an event. Returns the ids of its events, the first one's first."""
         with self.transaction():
             number = self._number(event_id)
-            visit_id: str | None = self.value("SELECT id FROM visit WHERE number = ?", (number,))
+            rows = self.rows(
+                "SELECT visit_event.id FROM visit_event JOIN visit ON visit = number WHERE number = ? "
+                "ORDER BY visit_event.id != visit.id",
+                (number,),
+            )
             mark(self, [] if number is None else [number])
         self.finish_erasure()
-        return visit_id
+        return [one for (one,) in rows]
 
     def remove_strangers(self, kept: Collection[str]) -> None:
         """Delete and overwrite every visit of a stranger who is not among these."""

@@ -59,7 +59,7 @@ def get_visit(request: GetVisit, device: DeviceContext) -> VisitReply:
 @handles(RemoveVisit)
 def remove_visit(request: RemoveVisit, device: DeviceContext) -> RemovedVisitReply:
     """Delete and overwrite one visit."""
-    return RemovedVisitReply(id=device.history.remove(request.id), at=rfc3339())
+    return RemovedVisitReply(id=device.remove_visit(request.id), at=rfc3339())
 
 
 def within(jpeg: bytes | None, bytes_max: int | None, sizes_px: tuple[int, ...]) -> str | None:

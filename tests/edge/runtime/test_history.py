@@ -13,7 +13,15 @@ import msgspec
 import numpy as np
 import pytest
 
-from edge.api.requests import CorrectEvent, EnrollImages, GetVisit, ListVisits, PurgeStrangers, RemovePerson
+from edge.api.requests import (
+    CorrectEvent,
+    EnrollImages,
+    GetVisit,
+    ListVisits,
+    PurgeStrangers,
+    RemovePerson,
+    RemoveVisit,
+)
 from edge.capture import open_source
 from edge.config import Config, GalleryConfig, HistoryConfig, StrangersConfig
 from edge.core.events import Event
@@ -82,6 +90,7 @@ def test_a_household_lists_names_and_removes_visits_also_after_a_restart(keeping
         assert ask(household, "event/list", name="Ben")["code"] == "no_such_person"
         assert ask(household, "event/remove", id=named["id"])["data"]["id"] == named["id"]
         assert ask(household, "event/get", id=named["id"])["code"] == "no_such_event"
+        assert ask(household, "event/correct", id=named["id"], name="Ben")["code"] == "no_such_event"
         piece = base64.b64decode(found["crop"])[1200:1260]
         assert piece in on_disk(tmp_path)
         ask(household, "person/remove", name="Colonel")
@@ -216,6 +225,23 @@ def test_the_visits_of_a_stranger_who_is_purged_go_too(home, crop):
     assert home.ids() == ["v1"]
 
 
+def test_what_was_removed_does_not_come_back_with_the_next_event_of_its_track(home, crop):
+    stranger = home.people.strangers.store.meet(None, home.device.embedder.embed(crop), crop)
+    home.people.strangers.reload()
+    home.see("v0", crop)
+    home.see("v1", crop, stranger=stranger)
+    home.see("v2", crop)
+    assert home.ask(RemoveVisit, id="v0").id == "v0"
+    home.ask(PurgeStrangers, id=stranger)
+    for number in range(3):
+        home.see(f"u{number}", crop, track=f"v{number}", phase="update")
+        home.see(f"e{number}", crop, track=f"v{number}", phase="end")
+    assert home.ids() == ["v2"]
+    assert home.ask(GetVisit, id="e2").visit.id == "v2"
+    home.see("v3", crop, track="v0")
+    assert home.ids() == ["v3", "v2"]
+
+
 def test_a_correction_made_of_a_stored_picture_enrolls_the_face(home):
     home.ask(EnrollImages, name="Eileen", images=[portrait_jpeg()])
     (face,) = (crop for _, crop in home.store.crops())
@@ -251,6 +277,11 @@ def test_where_the_history_is_turned_off_only_samples_of_enrolled_people_stay(ho
         assert again.ask(CorrectEvent, id="v0", name=None).not_ == "Eileen"
         with pytest.raises(RefusedError, match="no visit that is kept"):  # a stranger, of whom nothing is kept
             again.history.event("v0")
+        again.see("v3", crop, "Eileen")
+        assert again.ask(CorrectEvent, id="v3", name=None).not_ == "Eileen"
+        again.see("v4", crop, "Eileen", track="v3", phase="update")
+        with pytest.raises(RefusedError, match="no visit that is kept"):
+            again.history.event("v4")
 
 
 def test_what_cannot_be_read_of_a_visit_is_left_out(home, crop):

@@ -92,8 +92,8 @@ def test_what_was_said_of_a_visit_later_outlives_its_next_events(history):
     assert ids(history, person_id="p_d") == ["v3", "v2"]
     history.correct("v3", None)
     assert history.get("v3")[0].kind == "unknown"
-    assert history.remove("end") == "v1"
-    assert history.remove("end") is None
+    assert history.remove("end") == ["v1", "end"]
+    assert history.remove("end") == []
     history.add([note(1, "p_a", NOW + 9, event_id="later", ended=True, begins=False)])
     assert history.get("v1") is None
     history.add([note(2, event_id="later", forget=True)])
