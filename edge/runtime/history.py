@@ -20,7 +20,7 @@ from edge.errors import HistoryError, RefusedError
 from edge.inference.embedder import Embedder
 from edge.runtime.bounded import BoundedDict
 from edge.runtime.history_file import HistoryFile
-from edge.runtime.visits import Words, encoded, has_scene
+from edge.runtime.visits import Words, has_scene
 from edge.storage.history import SqliteHistory
 from edge.storage.visits import Bounds, Note, Pictures, StoredVisit, Wanted
 from edge.system.clock import Clock
@@ -108,7 +108,7 @@ class History:
         )
         scene = frame if self._scenes and has_scene(event) else None
         sample = None if event.phase == "end" else event.sample
-        self._file.add(lambda: replace(note, pictures=encoded(sample, scene)))
+        self._file.add(note, sample, scene)
         self._unwritten = True
 
     def tick(self) -> None:
@@ -152,7 +152,9 @@ class History:
         if pictures.crop is not None:
             crop, embedding = jpeg_pixels(pictures.crop), pictures.embedding
             if crop is not None:
-                sample = Sample(crop, self._embedder.embed(crop) if embedding is None else embedding)
+                if embedding is None or len(embedding) != self._embedder.card.dimension:
+                    embedding = self._embedder.embed(crop)
+                sample = Sample(crop, embedding)
         kind: EventType = "unknown" if visit.person_id is None else "recognized"
         return Event(kind, "new", None, 0.0, visit.name, visit.person_id, visit.why, sample=sample)
 

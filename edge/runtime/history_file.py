@@ -5,10 +5,13 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from edge.core.types import Frame, Sample
 from edge.errors import HistoryError
+from edge.runtime.visits import encoded
 from edge.storage.history import SqliteHistory
 from edge.storage.visits import Bounds, Note
 from edge.storage.words import count_of
@@ -16,7 +19,8 @@ from edge.system.files import exists
 
 log = logging.getLogger("limen")
 
-WAITING_MAX = 64  # notes that wait to be encoded, with their frames, or to be written
+WAITING_MAX = 64  # notes that wait to be encoded, or to be written
+SCENES_MAX = 4  # frames that wait to be encoded: one of 1920x1080 is 6 MB
 T = TypeVar("T")
 
 
@@ -24,7 +28,7 @@ class HistoryFile:
     """A queue of work on the file, done in its order. All methods are for one thread, and wait for nothing but `close`.
 
     bounds: how much is kept; dropped: notes that were dropped since the disk is too slow
-    problem: how many notes could not be written, and why the newest; or None
+    problem: how many notes could not be written, or not with their pictures, and why the newest; or None
     """
 
     def __init__(self, path: Path, model: str, bounds: Bounds) -> None:
@@ -33,7 +37,7 @@ class HistoryFile:
         self.problem: str | None = None
         self._left_out = 0  # the thread's
         self._thread: ThreadPoolExecutor | None = None
-        self._encoding = deque[Future[None]]()
+        self._encoding, self._scenes = deque[Future[None]](), deque[Future[None]]()
         self._file: SqliteHistory | None = None  # the thread's
         self._notes = deque[Note]()  # the thread's
 
@@ -42,14 +46,21 @@ class HistoryFile:
         """Whether there is a file, or anything to be written."""
         return self._thread is not None or exists(self._path)
 
-    def add(self, make: Callable[[], Note]) -> None:
-        """Have a note made and kept until `write`, or until anything is asked of the file."""
-        while self._encoding and self._encoding[0].done():
-            self._encoding.popleft()
+    def add(self, note: Note, sample: Sample | None, scene: Frame | None) -> None:
+        """Have a note, with these as its pictures, kept until `write`, or until anything is asked of the file.
+
+        Where so many frames wait already it gets no scene.
+        """
+        for waiting in (self._encoding, self._scenes):
+            while waiting and waiting[0].done():
+                waiting.popleft()
         if len(self._encoding) >= WAITING_MAX:
             self.dropped += 1
             return
-        self._encoding.append(self._submit(lambda: self._keep(make())))
+        shown = scene if len(self._scenes) < SCENES_MAX else None
+        self._encoding.append(self._submit(lambda: self._keep(note, sample, shown)))
+        if shown is not None:
+            self._scenes.append(self._encoding[-1])
 
     def write(self) -> "Future[None]":
         """Have what waits written."""
@@ -68,18 +79,31 @@ class HistoryFile:
         """Write what waits, and close the file; what is asked later opens it again."""
         if self._thread is None:
             return
-        with suppress(HistoryError):
-            self.write().result()
-        self._submit(self._close).result()
+        for work in (self._write, self._close):
+            with suppress(HistoryError):
+                self._submit(work).result()
         self._thread.shutdown()
         self._thread = None
 
     def _submit(self, work: Callable[[], T]) -> "Future[T]":
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="history")
-        return self._thread.submit(work)
 
-    def _keep(self, note: Note) -> None:
+        def done() -> T:
+            try:
+                return work()
+            except HistoryError:
+                raise
+            except Exception as error:
+                raise HistoryError(f"history {self._path} failed: {type(error).__name__}: {error}") from error
+
+        return self._thread.submit(done)
+
+    def _keep(self, note: Note, sample: Sample | None, scene: Frame | None) -> None:
+        try:
+            note = replace(note, pictures=encoded(sample, scene))
+        except Exception as error:  # noqa: BLE001 -- a visit without pictures is better than none
+            self._leave_out(f"event {note.event_id}: no pictures: {type(error).__name__}: {error}")
         self._notes.append(note)
         while len(self._notes) > WAITING_MAX:  # the disk cannot be written
             self._notes.popleft()
@@ -94,8 +118,8 @@ class HistoryFile:
 
     def _leave_out(self, why: str) -> None:
         self._left_out += 1
-        self.problem = f"{count_of(self._left_out, 'event')} left out of the visits, the newest: {why}"
-        log.warning("left out of the visits: %s", why)
+        self.problem = f"{count_of(self._left_out, 'event')} not kept in the visits, or not whole, the newest: {why}"
+        log.warning("not kept in the visits, or not whole: %s", why)
 
     def _with_file(self, work: Callable[[SqliteHistory], T]) -> T:
         """Work with the file, which is opened or made; one that is damaged is set aside. Raises HistoryError."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from edge.errors import HistoryError
 from edge.storage.aside import erase, files_set_aside, set_aside
-from edge.storage.blobs import blob_of
+from edge.storage.blobs import blob_of, is_embedding
 from edge.storage.damage import is_damage, is_of_values
 from edge.storage.database import SqliteFile
 from edge.storage.unit_of_work import foreign_text, tables
@@ -105,7 +105,7 @@ class SqliteHistory(SqliteFile):
         return [stored(row) for row in rows]
 
     def get(self, event_id: str) -> tuple[StoredVisit, Pictures] | None:
-        """The visit of an event, with its pictures; the embedding where it is of the present model. None: no such."""
+        """The visit of an event, with its pictures; the embedding where it is usable. None: no such."""
         with self.reading():
             number = self._number(event_id)
             if number is None:
@@ -113,7 +113,7 @@ class SqliteHistory(SqliteFile):
             visit = stored(self.rows(f"{VISIT} AND number = ?", (number,))[0])
             row = self.row("SELECT model, embedding, crop, scene FROM visit_picture WHERE visit = ?", (number,))
         model, blob, crop, scene = row or (None, None, None, None)
-        own = blob is not None and model == self._model
+        own = blob is not None and model == self._model and is_embedding(blob)
         return visit, Pictures(np.frombuffer(blob, "<f4") if own else None, crop, scene if visit.scene else None)
 
     def crops(self, numbers: Collection[int]) -> dict[int, bytes]:

@@ -1,6 +1,7 @@
 """The visits that a device keeps, asked for over a real broker."""
 
 import base64
+import sys
 import threading
 import time
 from concurrent.futures import Future
@@ -338,4 +339,38 @@ def test_who_is_recognized_unsure_and_recognized_again_within_one_writing_jams_n
         again.see("v3", crop, "Eileen", faces_in_frame=2**70)
         again.see("v4", crop, "Eileen")
         assert again.history.event("v4").name == "Eileen"
-        assert again.history.problem.startswith("1 event left out of the visits, the newest: event v3: ")
+        assert again.history.problem.startswith("1 event not kept in the visits, or not whole, the newest: event v3: ")
+
+
+def test_whatever_goes_wrong_with_the_file_is_refused_and_the_device_goes_on(home, crop):
+    home.see("v0", crop)
+    home.see("v1", crop, sample=Sample(np.zeros(0, np.uint8), np.zeros(128, np.float32)))  # no picture can be made
+    assert home.ids() == ["v1", "v0"]
+    assert "event v1: no pictures: " in home.history.problem
+    home.history._file.ask(lambda file: file.execute("UPDATE visit_picture SET embedding = x'00112233445566'")).result()
+    assert home.history.event("v0").sample.embedding.shape == (128,)
+
+    def fail(_file):
+        raise MemoryError("no room")
+
+    with pytest.raises(RefusedError, match=r"history\.db failed: MemoryError: no room") as refused:
+        home.history._asked(fail, None)
+    assert refused.value.code == "storage"
+    home.history._working = home.history._file.ask(fail)
+    until(home.history._working.done)
+    home.history.tick()
+    assert "MemoryError" in home.history.problem
+
+
+def test_frames_that_wait_for_a_disk_that_stalls_are_few(home, crop):
+    goes_on = threading.Event()
+    stalled = home.history._file.ask(lambda _file: goes_on.wait(30))
+    before = sys.getrefcount(NOISE)
+    for number in range(20):
+        home.see(f"v{number}", crop)
+    assert sys.getrefcount(NOISE) - before <= 4
+    goes_on.set()
+    stalled.result()
+    assert [visit.scene for visit in home.ask(ListVisits).visits] == [False] * 16 + [True] * 4
+    home.see("v20", crop)
+    assert home.ask(GetVisit, id="v20").visit.scene
