@@ -6,7 +6,7 @@ Where pictures have to be read, or somebody stands before the camera, the handle
 edge.runtime.picture_requests and edge.runtime.live.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from edge.api.answers import Answer, ok_answer, refusal_answer
@@ -22,6 +22,7 @@ from edge.runtime.context import DeviceContext
 from edge.runtime.handlers import prepare
 from edge.runtime.live import LiveRequests
 from edge.runtime.picture_requests import PictureRequests
+from edge.runtime.removals import Removals
 from edge.runtime.responder import Address, RequestKey, Responder, request_key
 from edge.runtime.worker import PictureWorker
 
@@ -30,7 +31,7 @@ class Dispatcher:
     """Requests in, answers out.
 
     people_changed: called after every commit that may have changed people
-    forget: the place of erasure for requests that are not done; see edge.runtime.erasure
+    removals: told of everybody who was renamed, before people_changed publishes it
     """
 
     def __init__(
@@ -41,9 +42,11 @@ class Dispatcher:
         self._responder = Responder(device, link)
         self._signatures = Signatures(device.config.mqtt.signing_key(), self._store.clock, self._store.nonces)
         self._store.audit.who = "limen itself"
-        self._live = LiveRequests(device, self._responder, self._signatures, people_changed)
-        self._pictures = PictureRequests(device, worker, link, self._responder, self._signatures, self._write)
-        self.forget = self._pictures.forget
+        self.removals = Removals()
+        self._live = LiveRequests(device, self._responder, self._signatures, self.removals, people_changed)
+        self._pictures = PictureRequests(
+            device, worker, link, self._responder, self._signatures, self.removals, self._write
+        )
 
     @property
     def waiting(self) -> bool:
@@ -62,6 +65,11 @@ class Dispatcher:
         """Report the progress of what takes long, and end what is done."""
         self._live.poll()
         self._pictures.poll()
+
+    def forget(self, removed: Mapping[str, str], _enrolled: Mapping[str, str]) -> None:
+        """Keep nothing of people who were removed, names by person id, by requests that are not done; see Erasure."""
+        self.removals.note_removed(removed)
+        self._live.forget()
 
     def close(self) -> None:
         """End what takes long, and answer what still waits: no request is left without an answer."""

@@ -9,18 +9,22 @@ from edge.api.answers import Answer, ok_answer, progress_answer, refusal_answer
 from edge.api.requests import StartEnrollment
 from edge.api.signing import Signatures
 from edge.core.codes import Code
+from edge.core.names import clean_name
 from edge.errors import GalleryError, RefusedError
 from edge.runtime.context import DeviceContext
 from edge.runtime.handlers.enrollment import enrolled_reply, start_enrollment
+from edge.runtime.removals import REMOVED, Removals
 from edge.runtime.responder import Address, RequestKey, Responder, replay_answer
 
 
 @dataclass
 class LiveSession:
-    """A live enrollment in progress. last: the newest answer; give_up_at: on the monotonic clock."""
+    """A live enrollment in progress. last: the newest answer; began_at, give_up_at: on the monotonic clock."""
 
+    name: str
     key: RequestKey
     address: Address
+    began_at: float
     give_up_at: float
     last: Answer
 
@@ -33,10 +37,12 @@ class LiveRequests:
         device: DeviceContext,
         responder: Responder,
         signatures: Signatures,
+        removals: Removals,
         people_changed: Callable[[], None],
     ) -> None:
         self._device, self._responder, self._people_changed = device, responder, people_changed
         self._signatures, self._store, self._recognizer = signatures, device.store, device.recognizer
+        self._removals = removals
         self.session: LiveSession | None = None
 
     def poll(self) -> None:
@@ -70,6 +76,19 @@ class LiveRequests:
             self._recognizer.cancel_enrollment()
             self._end(self.session, RefusedError(Code.CANCELLED, "enroll/cancel was asked"))
 
+    def forget(self) -> None:
+        """Keep nothing of a live enrollment of somebody who was removed since it began; see edge.runtime.erasure.
+
+        One that has ended with a refusal which is not told yet is told without its text, which may name them.
+        """
+        live = self.session
+        if live is None:
+            return
+        if self._recognizer.live is None or self._removals.cover(live.name, live.began_at):
+            with suppress(RefusedError):  # it has ended in the meantime
+                self._recognizer.cancel_enrollment()
+            self._end(live, RefusedError(Code.CANCELLED, REMOVED))
+
     def repeated(self, key: RequestKey) -> Answer | None:
         """The newest answer, where this is the request in progress again. Raises RefusedError as replay_answer does."""
         if self.session is None or self.session.key.transaction != key.transaction:
@@ -80,13 +99,15 @@ class LiveRequests:
         """Begin a live enrollment. Raises RefusedError."""
         with self._store.transaction():
             self._signatures.consume_nonce(key.stamp)
+        now = time.monotonic()
         try:
             progress = start_enrollment(request, self._device)
         except RefusedError as refusal:
             self._responder.record(refusal_answer(refusal, key.transaction), key)
             raise
         answer = progress_answer(progress, key.transaction)
-        self.session = LiveSession(key, address, time.monotonic() + request.timeout_seconds, answer)
+        name = clean_name(request.name)
+        self.session = LiveSession(name, key, address, now, now + request.timeout_seconds, answer)
         return answer
 
     def _finish(self, live: LiveSession) -> None:

@@ -66,8 +66,8 @@ class DeviceLoop:
         self.publisher = EventPublisher(config, device, self.link, self.topics, self.outbox)
         worker = PictureWorker(settings_of(config, device))
         self.running = RunningDevice(config, device, self.link, self.outbox, self.publisher, self.replication, worker)
-        self.dispatcher = Dispatcher(self.running, self.link, worker, self.publisher.publish_people)
-        self.publisher.erasure.places["requests with pictures"] = self.dispatcher.forget
+        self.dispatcher = Dispatcher(self.running, self.link, worker, self._publish_people)
+        self.publisher.erasure.places["requests under way"] = self.dispatcher.forget
         if not config.strangers.keep_days:
             self._purge_strangers()
         device.history.start()
@@ -226,6 +226,14 @@ class DeviceLoop:
         if store.generation != generation:
             people = count_of(len(self.device.recognizer.gallery.people), "person")
             log.warning("gallery %s was replaced by another file; it has %s", store.path, people)
+        self._publish_people()
+
+    def _publish_people(self) -> None:
+        """Publish who was enrolled, renamed or removed; before that, note the names that people gave up."""
+        gallery, before = self.device.recognizer.gallery, self.publisher.people.names
+        here = [gallery.people[one] for one in gallery.changed if one in gallery.people]
+        renamed = [one.person_id for one in here if before.get(one.person_id, one.name) != one.name]
+        self.dispatcher.removals.note_renamed({one: before[one] for one in renamed})
         self.publisher.publish_people()
 
     def _expire(self) -> None:
@@ -248,7 +256,7 @@ class DeviceLoop:
                     self.replication.note_local_changes()
             self.device.recognizer.update_tracks()
             if people or strangers:
-                self.publisher.publish_people()
+                self._publish_people()
                 store.checkpoint()
         except GalleryError as error:
             log.warning("nobody was expired: %s", error)

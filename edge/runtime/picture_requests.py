@@ -1,23 +1,20 @@
 """A request whose pictures are being read by the worker: it is answered when they are."""
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from math import inf
 
 from edge.api.answers import Answer, ok_answer, refusal_answer
 from edge.api.signing import Signatures
 from edge.api.verbs import Access, Request
 from edge.core.codes import Code
-from edge.core.names import composed_name
 from edge.errors import GalleryError, RefusedError
 from edge.mqtt.device_link import DeviceLink
 from edge.mqtt.inbox import Incoming
-from edge.runtime.bounded import BoundedDict
 from edge.runtime.context import DeviceContext
 from edge.runtime.handlers import PICTURE_READERS, PictureWork
 from edge.runtime.pictures import Found
+from edge.runtime.removals import REMOVED, Removals
 from edge.runtime.responder import Address, RequestKey, Responder
 from edge.runtime.worker import PictureWorker
 
@@ -25,24 +22,15 @@ from edge.runtime.worker import PictureWorker
 Write = Callable[[Request, RequestKey, Callable[[], object] | RefusedError], Answer]
 
 
-FORGOTTEN_MAX = 1000  # names of people who were removed while requests may have waited
-# Without the name: the answer is kept, and what is kept of somebody was erased.
-REMOVED = "the person was removed or merged after this was asked: nothing was kept"
-
-
 @dataclass
 class PictureJob:
-    """A request under way.
-
-    person_id: who had the person's name when it began; forgotten: whether they were removed meanwhile
-    """
+    """A request under way. came_at: when it arrived, on the monotonic clock."""
 
     request: Request
     work: PictureWork
     key: RequestKey
     address: Address
-    person_id: str | None
-    forgotten: bool = False
+    came_at: float
 
 
 class PictureRequests:
@@ -58,11 +46,11 @@ class PictureRequests:
         link: DeviceLink,
         responder: Responder,
         signatures: Signatures,
+        removals: Removals,
         write: Write,
     ) -> None:
         self._device, self._worker, self._link, self._responder = device, worker, link, responder
-        self._signatures, self._write = signatures, write
-        self._forgotten = BoundedDict[int, float](FORGOTTEN_MAX)  # when, by the hash of the name
+        self._signatures, self._removals, self._write = signatures, removals, write
         self.job: PictureJob | None = None
 
     def start(self, request: Request, key: RequestKey, address: Address, incoming: Incoming) -> None:
@@ -74,21 +62,19 @@ class PictureRequests:
                 self._signatures.consume_nonce(key.stamp)
         key = key._replace(stamp=None)
         try:
-            work = self._work_of(request, incoming.came_at)
+            work = PICTURE_READERS[type(request)](request, self._device)
+            self._refuse_removed(work, incoming.came_at)
         except RefusedError as refusal:
             if request.access is not Access.READ:
                 self._responder.record(refusal_answer(refusal, key.transaction), key)
             raise
-        person = None if work.person is None else self._device.recognizer.gallery.find(work.person)
-        self.job = PictureJob(request, work, key, address, None if person is None else person.person_id)
+        self.job = PictureJob(request, work, key, address, incoming.came_at)
         self._link.work_for(incoming.asker)
         self._worker.start(work.task)
 
-    def _work_of(self, request: Request, came_at: float) -> PictureWork:
-        work = PICTURE_READERS[type(request)](request, self._device)
-        if work.person is not None and self._forgotten.get(hashed(work.person), -inf) >= came_at:
+    def _refuse_removed(self, work: PictureWork, came_at: float) -> None:
+        if work.person is not None and self._removals.cover(work.person, came_at):
             raise RefusedError(Code.CANCELLED, REMOVED)
-        return work
 
     def refuse_reused(self, key: RequestKey) -> None:
         """Raise RefusedError with transaction_reused for another request under the transaction of the one under way.
@@ -111,19 +97,13 @@ class PictureRequests:
         if self.job is not None:
             self._finish(self.job, RefusedError(Code.STOPPED, "the device was stopped"))
 
-    def forget(self, removed: Mapping[str, str], _enrolled: Mapping[str, str]) -> None:
-        """Keep nothing of people who were removed, names by person id, of what was asked before; see Erasure."""
-        for person_id, name in removed.items():
-            self._forgotten[hashed(name)] = time.monotonic()
-            job = self.job
-            if job is not None and job.work.person is not None:
-                job.forgotten |= person_id == job.person_id or hashed(name) == hashed(job.work.person)
-
     def _finish(self, job: PictureJob, outcome: list[Found] | RefusedError) -> None:
         self.job = None
         self._link.work_for(None)
-        if job.forgotten:
-            outcome = RefusedError(Code.CANCELLED, REMOVED)
+        try:
+            self._refuse_removed(job.work, job.came_at)
+        except RefusedError as refusal:
+            outcome = refusal
         handler = outcome if isinstance(outcome, RefusedError) else partial(job.work.finish, outcome)
         try:
             if job.request.access is Access.READ:
@@ -133,11 +113,6 @@ class PictureRequests:
         except GalleryError as error:
             answer = self._responder.storage_answer(error, job.key.transaction)
         self._responder.send(answer, job.address)
-
-
-def hashed(name: str) -> int:
-    """In place of a name."""
-    return hash(composed_name(name).casefold())
 
 
 def answer_of(handler: Callable[[], object] | RefusedError, transaction: str) -> Answer:

@@ -13,7 +13,7 @@ from edge.api.signing import sign
 from edge.core.types import Frame
 from edge.mqtt.reports import Message
 from edge.runtime.assembly import Device
-from tests.faults.porch import Porch, picture
+from tests.faults.porch import Porch, face, picture
 from tests.household import until
 
 KEY = "k" * 32
@@ -126,6 +126,75 @@ def test_whoever_is_removed_meanwhile_does_not_come_back(door, by):
     assert b"anna" not in kept.lower()
     door.ask("one", "enroll/image", "e4", name="Anna", images=[picture(0)])
     assert door.answered(1)[0][2]["templates"] == 1
+
+
+@pytest.mark.parametrize("named", ["before", "meanwhile"])
+def test_whoever_got_another_name_before_the_removal_does_not_come_back(door, named):
+    if named == "before":
+        door.ask("one", "enroll/image", "e1", name="Anna", images=[picture(0)])
+        door.answered(1)
+    door.hold()
+    door.ask("one", "enroll/image", "e2", name="ANNA", images=[picture(1)], force=True)
+    door.ask("three", "enroll/image", "e3", name="anna", images=[picture(2)], force=True)  # waits
+    door.answers()
+    if named == "meanwhile":
+        with Device.open(door.porch.config) as other:
+            other.store.add("Anna", [np.eye(1, 128, dtype=np.float32)[0]], [np.zeros((112, 112, 3), np.uint8)])
+        door.answers()
+    for transaction, verb, fields in (
+        ("n", "person/rename", {"name": "Anna", "new_name": "Berta"}),
+        ("m", "person/rename", {"name": "Berta", "new_name": "Clara"}),
+        ("r", "person/remove", {"name": "Clara"}),
+    ):
+        door.ask("two", verb, transaction, **fields)
+    assert [transaction for _, transaction, _ in door.answers()] == ["n", "m", "r"]
+    door.ask("four", "enroll/image", "e4", name="Anna", images=[picture(0)])  # after it: somebody new
+    door.release()
+    answers = {transaction: said for _, transaction, said in door.answered(3)}
+    assert (answers["e2"], answers["e3"], answers["e4"]["templates"]) == ("cancelled", "cancelled", 1)
+    assert door.people() == ["Anna"]
+
+
+@pytest.mark.parametrize("by", ["a request", "another process", "another name", "expiry", "a conflict"])
+def test_whoever_is_removed_during_a_live_enrollment_does_not_come_back(door, by):
+    device = door.service.device
+    door.ask("one", "enroll/image", "e1", name="Anna", images=[picture(0)])
+    door.answered(1)
+    door.ask("three", "enroll/start", "l", name="Berta" if by == "a conflict" else "anna", shots=2)
+    assert door.answers()[0][2]["shots"] == 0
+    for number in range(10):
+        door.service._process(Frame(face(0), float(number)))
+    if by == "a conflict":  # it names her, and is not told yet
+        assert device.recognizer.live is None
+    else:
+        assert device.recognizer.live.samples
+        door.answers()
+    if by == "a request":
+        door.ask("two", "person/remove", "r", name="Anna")
+    elif by == "another name":
+        door.ask("two", "person/rename", "n", name="Anna", new_name="Clara")
+        door.ask("two", "person/remove", "r", name="Clara")
+    elif by == "expiry":
+        with device.store.transaction():
+            device.recognizer.people.set("Anna", expires=1.0)
+            device.recognizer.people.expire(2.0, 0.0)
+        door.service._publish_people()
+    else:
+        with Device.open(door.porch.config) as other:
+            other.recognizer.people.remove("Anna")
+    assert ("three", "l", "cancelled") in door.answers()
+    assert device.recognizer.live is None
+    assert door.people() == []
+    assert b"anna" not in device.store.answers.given("l")[1].lower()
+
+
+def test_a_live_enrollment_goes_on_where_somebody_else_is_removed(door):
+    door.ask("one", "enroll/image", "e1", name="Anna", images=[picture(0)])
+    door.answered(1)
+    door.ask("three", "enroll/start", "l", name="Berta")
+    door.ask("two", "person/remove", "r", name="Anna")
+    assert [one[1] for one in door.answers()] == ["l", "r"]
+    assert door.service.device.recognizer.live.name == "Berta"
 
 
 def test_a_request_that_comes_again_meanwhile_is_carried_out_once_and_answered_each_time(door):
