@@ -158,6 +158,7 @@ class PictureWorker:
         self._job: Job | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._deciding = threading.Lock()  # whether a task was done before its deadline
         self._idle_from, self._logged_at = 0.0, float("-inf")
 
     @property
@@ -199,19 +200,20 @@ class PictureWorker:
     def _carry_out(self, job: Job) -> None:
         """Have a task carried out, for its thread; by a second process where the first ended before it began."""
         outcome: list[Found] | RefusedError | None = None
+        deadline = threading.Timer(self._request_seconds, self._expire, [job])
         try:
+            deadline.start()
             outcome = self._attempt(job)
             if outcome is None and not job.overdue and not self._closed:
                 outcome = self._attempt(job)
         finally:
-            job.outcome = outcome or RefusedError(
-                Code.WORKER_FAILED, "the process that reads pictures failed before it began: see the log of the device"
-            )
+            deadline.cancel()
+            failed = "the process that reads pictures failed before it began: see the log of the device"
+            with self._deciding:
+                job.outcome = outcome or RefusedError(Code.WORKER_FAILED, failed)
 
     def _attempt(self, job: Job) -> list[Found] | RefusedError | None:
         """What one process makes of a task; None where it ended before it began with the first picture."""
-        timer = threading.Timer(self._request_seconds, self._expire, [job])
-        timer.start()
         try:
             process = self._process = self._process or self._start(self._settings)
             if self._closed or job.overdue:
@@ -219,13 +221,16 @@ class PictureWorker:
             return process.read(job.task)
         except (OSError, EOFError, ValueError) as error:
             return self._lose(job, error)
-        finally:
-            timer.cancel()
 
     def _expire(self, job: Job) -> None:
-        job.overdue = True
-        if self._process is not None:
-            self._process.kill()
+        """End the process at the deadline of a task; not where the task is done by now, and the process has another."""
+        with self._deciding:
+            if job is not self._job or job.outcome is not None:
+                return
+            job.overdue = True
+            process = self._process
+            if process is not None:
+                process.kill()
 
     def _lose(self, job: Job, error: Exception) -> RefusedError | None:
         """Note that the process is lost. Returns what that means for the request, where a picture was begun."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import cv2
+import msgspec
 
 from edge.core.codes import Code
 from edge.errors import RefusedError
@@ -68,7 +69,7 @@ def carry_out(task: PictureTask, detector: Detector, embedder: Embedder, setting
         try:
             said = said_of(next(found))
         except RefusedError as refusal:
-            said = Refused(refusal.code, str(refusal))
+            said = Refused(msgspec.convert(refusal.code, Code), str(refusal))
         except MemoryError:
             said = Refused(
                 Code.IMAGE_TOO_COSTLY,

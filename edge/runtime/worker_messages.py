@@ -1,15 +1,16 @@
 """What the device and the process that reads its pictures tell each other: MessagePack, its length before each message.
 
-The process decodes what strangers send, so nothing that it says is taken on trust: types, sizes and shapes are checked.
+The process decodes what strangers send, so what it says is checked: types, sizes, shapes, codes and the length of reasons.
 """
 
 import struct
-from typing import IO, TypeVar
+from typing import IO, Annotated, TypeVar
 
 import msgspec
 import numpy as np
 
 from edge.core.align import CROP_PX
+from edge.core.codes import Code
 from edge.core.quality import QualityRules
 from edge.core.selection import LeftOut
 from edge.core.types import FoundFace, Sample
@@ -18,6 +19,8 @@ from edge.runtime.pictures import FacesTask, Found, PictureTask
 T = TypeVar("T")
 LENGTH = struct.Struct("<I")
 SAID_BYTES_MAX = 4_000_000  # by the process: some 300 faces with their encodings, or a crop
+REASON_MAX = 1000  # characters
+CODES = frozenset[str](Code)
 DTYPES = frozenset({"uint8", "float32"})
 
 
@@ -69,8 +72,8 @@ class FoundFaces(msgspec.Struct, frozen=True, tag=True):
 class Refused(msgspec.Struct, frozen=True, tag=True):
     """The request is refused."""
 
-    code: str
-    reason: str
+    code: Code
+    reason: Annotated[str, msgspec.Meta(max_length=REASON_MAX)]
 
 
 Said = Ready | Begun | FoundSample | FoundNone | FoundFaces | Refused
@@ -86,12 +89,13 @@ def said_of(found: Found) -> Said:
 def found_of(said: FoundSample | FoundNone | FoundFaces, task: PictureTask, dimension: int) -> Found:
     """The same back.
 
-    Raises ValueError where that is no answer to the task, an array has another shape or type, or an encoding another
-    length.
+    Raises ValueError where that is no answer to the task, an array has another shape or type, an encoding another
+    length, or a picture is left out for no known reason.
     """
     if isinstance(said, FoundFaces) != isinstance(task, FacesTask):
         raise ValueError(f"{type(said).__name__} to a {type(task).__name__}")
     if isinstance(said, FoundNone):
+        check_left_out(said.left_out, task)
         return said.left_out
     if isinstance(said, FoundFaces):
         for face in said.faces:
@@ -101,6 +105,16 @@ def found_of(said: FoundSample | FoundNone | FoundFaces, task: PictureTask, dime
     if said.sample.crop.shape != (CROP_PX, CROP_PX, 3) or said.sample.crop.dtype != np.uint8:
         raise ValueError(f"a crop of {said.sample.crop.shape} {said.sample.crop.dtype}")
     return said.sample
+
+
+def check_left_out(left_out: LeftOut, task: PictureTask) -> None:
+    """Raise ValueError where there is no such picture or code, or the reason is too long."""
+    if not 1 <= left_out.image <= len(task.images):
+        raise ValueError(f"image {left_out.image} of {len(task.images)}")
+    if len(left_out.reason) > REASON_MAX:
+        raise ValueError(f"a reason of {len(left_out.reason)} characters")
+    if left_out.code not in CODES:
+        raise ValueError(f"no code: {left_out.code[:20]}")
 
 
 def check_encoding(embedding: np.ndarray, dimension: int) -> None:

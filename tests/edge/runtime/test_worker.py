@@ -1,7 +1,9 @@
 """The process that reads pictures: within its limits, apart from everything else, and replaced when it is lost."""
 
+import io
 import os
 import signal
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +19,17 @@ from edge.runtime.assembly import Device
 from edge.runtime.pictures import FacesTask, SamplesTask, read_pictures
 from edge.runtime.worker import PictureWorker, settings_of
 from edge.runtime.worker_main import NICE, OOM_SCORE
-from edge.runtime.worker_messages import FoundFaces, FoundNone, FoundSample, array_of, found_of
+from edge.runtime.worker_messages import (
+    SAYINGS,
+    FoundFaces,
+    FoundNone,
+    FoundSample,
+    Refused,
+    array_of,
+    found_of,
+    read,
+    write,
+)
 from tests.household import base64_of, portrait_jpeg, until
 
 SIZE = 1500  # px of a flat picture
@@ -155,6 +167,31 @@ def test_a_request_has_a_deadline(settings):
     worker.close()
 
 
+def test_the_deadline_of_a_request_that_is_done_does_not_end_the_next_one(worker, slow):
+    worker.start(faces_of(portrait_jpeg()))
+    done = worker._job
+    until(worker.poll)
+    worker.start(samples_of(slow))
+    worker._expire(done)  # its timer had gone off when it was cancelled
+    assert isinstance(until(worker.poll), list)
+    assert (worker.lost, done.overdue) == (0, False)
+
+
+def test_both_processes_of_a_request_have_one_deadline(settings):
+    deadlines = []
+
+    def fail(_settings):
+        timers = [one for one in threading.enumerate() if isinstance(one, threading.Timer)]
+        deadlines.append([timer for timer in timers if timer.args == [worker._job]])
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    worker = PictureWorker(settings, start=fail)
+    refusal(worker, faces_of(""))
+    first, second = deadlines
+    assert len(first) == 1
+    assert first == second
+
+
 def test_one_that_is_lost_while_nothing_is_read_costs_nothing(worker, caplog):
     outcome(worker, faces_of(portrait_jpeg()))
     os.kill(worker._process.pid, signal.SIGKILL)
@@ -219,19 +256,33 @@ def test_it_ends_with_the_device(settings):
 def test_what_it_says_is_not_taken_on_trust(device):
     (sample,), ((face,),) = read_here(device, samples_of(portrait_jpeg())), read_here(device, faces_of(portrait_jpeg()))
     samples, faces = samples_of(""), faces_of("")
+    left_out = LeftOut(1, "blurred", "y")
+    assert found_of(FoundNone(left_out), samples, 128) is left_out
     assert found_of(FoundSample(sample), samples, 128) is sample
     assert found_of(FoundFaces([face]), faces, 128) == [face]
     for said, task in (
         (FoundFaces([face]), samples),
         (FoundSample(sample), faces),
-        (FoundNone(LeftOut(1, "x", "y")), faces),
+        (FoundNone(LeftOut(1, "blurred", "y")), faces),
+        (FoundNone(LeftOut(2, "blurred", "y")), samples),
+        (FoundNone(LeftOut(1, "x", "y")), samples),
+        (FoundNone(LeftOut(1, "blurred", "y" * 1001)), samples),
         (FoundSample(replace(sample, embedding=sample.embedding[:64])), samples),
         (FoundSample(replace(sample, embedding=sample.embedding * np.nan)), samples),
         (FoundSample(replace(sample, crop=sample.crop[:50])), samples),
         (FoundFaces([replace(face, embedding=face.embedding * 2)]), faces),
     ):
-        with pytest.raises(ValueError, match=r"Found|crop|encoding"):
+        with pytest.raises(ValueError, match=r"Found|crop|encoding|image 2 of 1|no code: x|reason of 1001"):
             found_of(said, task, 128)
     for value in (("object", (1,), b"12345678"), ("uint8", (2,), b"1"), ("uint8", (3, -1), b"12"), 5):
         with pytest.raises((ValueError, msgspec.ValidationError)):
             array_of(np.ndarray, value)
+    for code, reason in (("blurred", "y"), ("x", "y"), ("blurred", "y" * 1001)):
+        stream = io.BytesIO()
+        write(stream, msgspec.structs.replace(Refused(Code.BLURRED, reason), code=code))
+        stream.seek(0)
+        if (code, reason) == ("blurred", "y"):
+            assert read(stream, SAYINGS, 5000) == Refused(Code.BLURRED, "y")
+            continue
+        with pytest.raises(ValueError, match=r"Invalid enum value 'x'|length <= 1000"):
+            read(stream, SAYINGS, 5000)
