@@ -1,6 +1,6 @@
 """What the device and the process that reads its pictures tell each other: MessagePack, its length before each message.
 
-The process decodes what strangers send, so what it says is checked: types, sizes, shapes, codes and the length of reasons.
+The process decodes what strangers send, so what it says is checked: types, sizes, shapes, codes, lengths of reasons.
 """
 
 import struct
