@@ -265,7 +265,7 @@ class History:
             self._finish(self._working.exception())
         try:
             if self._working is None:
-                return self._file.ask(ask).result(ANSWER_SECONDS)
+                return in_time(self._file.ask(ask))
             self._working.exception(SHORTLY_SECONDS)
         except TimeoutError:
             raise RefusedError(
@@ -274,6 +274,15 @@ class History:
         except HistoryError as error:
             raise RefusedError(Code.STORAGE, str(error)) from error
         return self._asked(ask, nothing)
+
+
+def in_time(answer: "Future[T]") -> T:
+    """The answer of the file. Raises TimeoutError; then nothing is done later, unless it began."""
+    try:
+        return answer.result(ANSWER_SECONDS)
+    except TimeoutError:
+        answer.cancel()
+        raise
 
 
 def dropped(_result: object) -> None:

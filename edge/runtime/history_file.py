@@ -67,10 +67,14 @@ class HistoryFile:
         return self._submit(self._write)
 
     def ask(self, work: Callable[[SqliteHistory], T]) -> "Future[T]":
-        """Have something done with the file, after what waits was written; its result, or a HistoryError."""
+        """Have something done with the file, after what waits was written; its result, or a HistoryError.
+
+        It can be cancelled until it begins.
+        """
+        written = self.write()
 
         def done() -> T:
-            self._write()
+            written.result()  # the thread did that before
             return self._with_file(work)
 
         return self._submit(done)

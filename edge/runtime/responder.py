@@ -61,7 +61,12 @@ class Responder:
         return replay_answer(key, earlier[0], decode_answer(earlier[1]) if earlier[1] else None)
 
     def keep(self, answer: Answer, key: RequestKey) -> None:
-        """Keep an answer without its transaction, which is as the asker pleases: a name may be in it."""
+        """Keep an answer without its transaction, which is as the asker pleases: a name may be in it.
+
+        One with `busy` is not kept: nothing was done, and the same request may be made again.
+        """
+        if answer.code == Code.BUSY:
+            return
         self._store.answers.keep(key.transaction, key.digest, answer.to(None).json())
 
     def record(self, answer: Answer, key: RequestKey) -> None:

@@ -59,7 +59,7 @@ def keeping(config):
     return replace(config, history=HistoryConfig(keep_hours=24, scene=True))
 
 
-def test_a_household_lists_names_and_removes_visits_also_after_a_restart(keeping, household, tmp_path):
+def test_a_household_lists_names_and_removes_visits_also_after_a_restart(keeping, household, tmp_path, monkeypatch):
     source = lambda: open_source(keeping.camera, loop=True)  # noqa: E731 -- read again at each start
     with running(keeping, source):
         first = household.next_event(0, event_type="unknown", phase="new")
@@ -89,7 +89,12 @@ def test_a_household_lists_names_and_removes_visits_also_after_a_restart(keeping
         assert visits(household, until="2020-01-01T00:00:00Z") == []
         assert ask(household, "event/list", since="2020-01-01")["code"] == "invalid"
         assert ask(household, "event/list", name="Ben")["code"] == "no_such_person"
-        assert ask(household, "event/remove", id=named["id"])["data"]["id"] == named["id"]
+        removal = {"transaction": "history-removal", "id": named["id"]}
+        with monkeypatch.context() as patched:
+            patched.setattr("edge.runtime.history.ANSWER_SECONDS", 0.0)
+            patched.setattr(SqliteHistory, "remove", lambda *_: time.sleep(0.5) or [])
+            assert household.ask("event/remove", removal)["code"] == "busy"
+        assert household.ask("event/remove", removal)["data"]["id"] == named["id"]
         assert ask(household, "event/get", id=named["id"])["code"] == "no_such_event"
         assert ask(household, "event/correct", id=named["id"], name="Ben")["code"] == "no_such_event"
         piece = base64.b64decode(found["crop"])[1200:1260]
@@ -374,3 +379,17 @@ def test_frames_that_wait_for_a_disk_that_stalls_are_few(home, crop):
     assert [visit.scene for visit in home.ask(ListVisits).visits] == [False] * 16 + [True] * 4
     home.see("v20", crop)
     assert home.ask(GetVisit, id="v20").visit.scene
+
+
+def test_what_was_refused_as_busy_is_not_done_later(home, crop, monkeypatch):
+    home.see("v0", crop)
+    assert home.ids() == ["v0"]
+    goes_on = threading.Event()
+    stalled = home.history._file.ask(lambda _file: goes_on.wait(30))
+    monkeypatch.setattr("edge.runtime.history.ANSWER_SECONDS", 0.05)
+    with pytest.raises(RefusedError, match="ask again"):
+        home.ask(RemoveVisit, id="v0")
+    goes_on.set()
+    stalled.result()
+    monkeypatch.undo()
+    assert home.ids() == ["v0"]
