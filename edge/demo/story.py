@@ -67,8 +67,9 @@ def play(config: Config, folder: Path, picture: Path, say: Callable[[str], None]
     with Controller(config.mqtt, config.device) as household:  # a broker of the user's own keeps nothing of this
         household.clear()
     detect, embed = (device.times[stage] for stage in ("detect", "embed"))
+    say("")
     say(
-        f"\nThe detector looked at {detect.count} frames, {detect.ms()['p50']:.1f} ms each; an encoding took "
+        f"The detector looked at {detect.count} frames, {detect.ms()['p50']:.1f} ms each; an encoding took "
         f"{embed.ms()['p50']:.1f} ms. No frame left this process. To look at: {picture}"
     )
 
@@ -99,11 +100,11 @@ class Story:
 
     def _tell(self, household: Controller) -> None:
         self.say("limen/demo is online; nobody is enrolled")
-        self._say("\nA stranger comes to the door.")
+        self.paragraph("A stranger comes to the door.")
         self.film.send(ANNA, first_look=0.0)
         self.expect("unknown", None)
         self.expect("unknown", None, phase="end")
-        self._say("\nThe household knows her, and sends one picture of her. No training, no restart.")
+        self.paragraph("The household knows her, and sends one picture of her. No training, no restart.")
         photo = portrait(ANNA, look=2.0)
         begun = time.perf_counter()
         reply = household.ask("enroll/image", {"name": "Anna", "images": [base64.b64encode(photo).decode()]})
@@ -111,15 +112,20 @@ class Story:
         self.say(f"request/enroll/image Anna, {len(photo) / 1000:.0f} kB of JPEG")
         self.say(f"response/enroll/image ok after {took_ms:.0f} ms: {reply['templates']} template of {reply['name']}")
         self.expect("enrolled", "Anna")
-        self._say("\nShe returns, and looks a little different.")
+        self.paragraph("She returns, and looks a little different.")
         self.film.send(ANNA, first_look=1.0)
         event = self.expect("recognized", "Anna")
         self._annotate(event)
         self.expect("recognized", "Anna", phase="end")
-        self._say("\nAnother stranger comes.")
+        self.paragraph("Another stranger comes.")
         self.film.send(OTTO, first_look=0.0)
         self.expect("unknown", None)
         self.expect("unknown", None, phase="end")
+
+    def paragraph(self, line: str) -> None:
+        """A line that begins a part of the story."""
+        self._say("")
+        self._say(line)
 
     def say(self, line: str) -> None:
         """A line with the time."""

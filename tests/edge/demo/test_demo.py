@@ -113,6 +113,8 @@ def test_the_demo_tells_its_story_and_leaves_a_picture(tmp_path):
         "event unknown",
         "event unknown end",
     ]
+    assert "\\u000a" not in result.output  # no line holds the escape of another
+    assert "\n\nA stranger comes to the door.\n" in result.output
     assert said[3].startswith("request/enroll/image Anna, ")
     assert said[4].startswith("response/enroll/image ok after ")
     (face,) = Detector().detect(cv2.imread(str(picture), cv2.IMREAD_COLOR_RGB))
