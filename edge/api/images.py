@@ -19,7 +19,9 @@ CROP_JPEG = (cv2.IMWRITE_JPEG_QUALITY, 95)
 SCANS_OF_LARGEST = 20  # in the largest picture that is decoded; a smaller one may have more, for the same time
 FILE_PIXELS_MAX = 200_000_000  # of a picture on the device's own disk
 FILE_BYTES_MAX = 200_000_000
-OUT_OF_MEMORY = -4  # cv2.Error.StsNoMem, which OpenCV 5 names in another way
+# cv2.Error.StsNoMem in the text of an error. cv2.error.code cannot be asked: it is an attribute of the class, which the
+# last error of any thread has written.
+OUT_OF_MEMORY = "(-4:"
 
 # A picture that cannot be decoded is named in one line of ours; OpenCV would write several of its own beside it.
 for module in (cv2, getattr(cv2.utils, "logging", None)):  # of OpenCV 4, of OpenCV 5
@@ -103,7 +105,7 @@ def decode(encoded: bytes, header: ImageHeader) -> RgbImage | None:
     try:
         image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
-        if error.code == OUT_OF_MEMORY:
+        if OUT_OF_MEMORY in str(error):
             raise MemoryError from error
         return None
     return None if image is None else image.astype(np.uint8, copy=False)

@@ -7,6 +7,7 @@ decodes interlaced video to black frames. Devices (V4L2) are read by OpenCV: the
 
 import math
 import os
+import re
 from collections.abc import Generator
 from importlib import import_module
 from typing import Any, Protocol
@@ -24,6 +25,7 @@ PYAV_VERSION_MIN = (14, 1)  # the first whose frames have their rotation
 PYAV_MAJOR_MAX = 18  # 19 opens nothing with metadata_errors
 SAME_PICTURES = 5  # from the first on
 INCOMPLETE = "holds damaged data: frames in it are incomplete or left out"
+OPENCV_ERROR = re.compile(r"^OpenCV\(.*?error: (\(-?\d+:[^)]*\).*?)(?: in function .*)?$")
 PACKETS_DAMAGED_MAX = 250  # one after the other: ten seconds of a stream
 
 # OpenCV reads this when it first uses FFmpeg. Quiet: limen logs a failure in one line, FFmpeg writes one a frame.
@@ -230,6 +232,10 @@ class PyAvDecoder:
 
 
 def text_of(error: Exception) -> str:
-    """The text of an error of OpenCV or FFmpeg, in one line."""
-    text = getattr(error, "err", None) or getattr(error, "strerror", None) or str(error)
-    return " ".join(str(text).split())
+    """The text of an error of OpenCV or FFmpeg, in one line, without the place in OpenCV's source.
+
+    cv2.error.err is not asked: it is an attribute of the class, which the last error of any thread has written.
+    """
+    text = " ".join(str(getattr(error, "strerror", None) or error).split())
+    placed = OPENCV_ERROR.search(text)
+    return placed[1] if placed else text

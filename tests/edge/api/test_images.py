@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from edge.api.image_headers import JPEG_SCANS_MAX, JPEG_SEGMENTS_MAX, image_header
-from edge.api.images import FILE_PIXELS_MAX, face_jpeg, read_image, read_image_file, small_jpeg
+from edge.api.images import FILE_PIXELS_MAX, decode, face_jpeg, read_image, read_image_file, small_jpeg
 from edge.errors import ImageError, RefusedError
 
 PIXELS_MAX = 10_000
@@ -322,3 +322,24 @@ def test_a_picture_of_a_phone_that_is_not_read_is_named_with_what_to_do(brand, n
     with pytest.raises(RefusedError, match=f"it is {name}; convert it") as refused:
         read_image(b"\0\0\0\x18ftyp" + brand + bytes(20), "image 1", 1000)
     assert refused.value.code == "not_an_image"
+
+
+@pytest.mark.parametrize(
+    ("text", "raised"),
+    [("(-4:Insufficient memory) Failed to allocate 9 bytes", MemoryError), ("(-215:Assertion failed) w > 0", None)],
+)
+def test_an_error_of_memory_is_told_by_its_own_text(monkeypatch, text, raised):
+    """Another thread may raise an error of another kind in between, and OpenCV keeps the code in the class."""
+    monkeypatch.setattr(cv2.error, "code", -215 if raised else -4, raising=False)
+    error = cv2.error(f"OpenCV(5.0.0) /src/alloc.cpp:73: error: {text} in function 'f'")
+
+    def imdecode(*_):
+        raise error
+
+    monkeypatch.setattr(cv2, "imdecode", imdecode)
+    header = image_header(encoded(".png"))
+    if raised:
+        with pytest.raises(raised):
+            decode(encoded(".png"), header)
+    else:
+        assert decode(encoded(".png"), header) is None

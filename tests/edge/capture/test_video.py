@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edge.capture import decoders, open_source, video
-from edge.capture.decoders import OpenCvDecoder, PyAvDecoder, about_decoder, open_decoder, pyav
+from edge.capture.decoders import OpenCvDecoder, PyAvDecoder, about_decoder, open_decoder, pyav, text_of
 from edge.capture.health import FrameHealth, problem_of
 from edge.capture.video import ROUNDING_SECONDS, FileClock, VideoFrames, plausible, resolved
 from edge.config import CameraConfig
@@ -213,6 +213,16 @@ def captures(monkeypatch):
 
 
 PICTURE = np.full((120, 160, 3), 90, np.uint8)
+
+
+def test_the_text_of_an_error_is_its_own():
+    """OpenCV writes the parts of its last error into the class; another error has them too."""
+    with pytest.raises(cv2.error) as last:
+        cv2.imencode(".png", np.empty((0, 0), np.uint8))
+    assert text_of(last.value) == "(-215:Assertion failed) !_img.empty()"
+    another = cv2.error("OpenCV(5.0.0) /src/cap.cpp:12: error: (-2:Unspecified error) no\n frame in function 'read'\n")
+    assert text_of(another) == "(-2:Unspecified error) no frame"
+    assert text_of(cv2.error("out of memory")) == "out of memory"
 
 
 @pytest.mark.parametrize("fast", [True, False])
