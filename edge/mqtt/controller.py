@@ -19,7 +19,8 @@ from edge.api.signing import sign
 from edge.api.topics import Topics, answers_topic
 from edge.config import MqttConfig
 from edge.errors import BrokerError, RefusedError
-from edge.mqtt.blame import LARGE_BYTES, Seen, not_connected
+from edge.mqtt.asked import Asked, read_answer
+from edge.mqtt.blame import Seen, not_connected
 from edge.mqtt.identity import instance_of
 from edge.mqtt.limits import packet_bytes, topic_problem
 from edge.mqtt.network import Network
@@ -32,23 +33,10 @@ LIST_SECONDS = 0.3  # in which the broker sends the status that it keeps of ever
 SETTLE_SECONDS = 0.5
 SIGNED_AGAIN_MAX = 3
 PROPERTIES_BYTES = 35  # transaction and the head of ResponseTopic
-ANSWERS_MAX, RETAINED_MAX, DEVICES_MAX, LISTED_MAX = 1000, 10_000, 1000, 20
+ANSWERS_MAX, RETAINED_MAX, DEVICES_MAX, LISTED_MAX = 100, 10_000, 1000, 20
 ANSWERS = "response/#"
 HEARD = (ANSWERS, "+", "event/+", "person/+", "image/+")  # all but requests: nobody needs to hear their own
 STATUSES = "limen/+/status"
-
-
-def read_answer(payload: bytes) -> Answer | None:
-    """The answer in a payload; None where there is none."""
-    try:
-        return msgspec.json.decode(payload, type=Answer)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # the last: [[[[... without end
-        return None
-
-
-def is_unread(answer: Answer) -> bool:
-    """Whether it is about a request that was too large to be read: then the device cannot say about which one."""
-    return answer.transaction is None and answer.code in {"too_large", "busy"}
 
 
 class Controller:
@@ -66,8 +54,8 @@ class Controller:
         self.config, self.topics, self._hear = config, Topics(device), hear
         self._broker = f"{config.host}:{config.port}"
         self._changed = threading.Condition()  # everything below changes under it
-        # With the verb; of one on our own topic, with the CorrelationData, which is the transaction.
-        self._answers: deque[tuple[str, Answer]] = deque(maxlen=ANSWERS_MAX)
+        self._asked: Asked | None = None
+        self._answers: deque[Answer] = deque(maxlen=ANSWERS_MAX)  # to what is asked; those to others are not kept
         self._statuses: dict[str, str] = {}  # by device
         self._retained: dict[str, None] = {}  # topics that the broker keeps
         self._receipts: dict[int, Receipt] = {}
@@ -166,28 +154,37 @@ class Controller:
         if self._key is not None:
             payload = sign(self._key, topic, payload)
         self._check_size(topic, payload)
-        large = len(payload) > LARGE_BYTES
-        self._answers.clear()
-        self._receipts.clear()
-        to_us = (transaction.encode(), self._own_answers)
-        began, ticket = time.monotonic(), self._network.publish(Publication(topic, payload, 1, False, None, *to_us))
+        with self._changed:
+            self._asked = asked = Asked(verb, transaction, topic, payload)
+        try:
+            return self._answer(asked, timeout_seconds, hear_progress)
+        finally:
+            with self._changed:
+                self._asked = None
+                self._answers.clear()
+                self._receipts.clear()
+
+    def _answer(
+        self, asked: Asked, timeout_seconds: float, hear_progress: Callable[[dict[str, object]], None]
+    ) -> dict[str, object]:
+        """Send a request and wait for its answer."""
+        sent = Publication(asked.topic, asked.payload, 1, False, None, asked.transaction.encode(), self._own_answers)
+        began, ticket = time.monotonic(), self._network.publish(sent)
         while True:
             self._wait(lambda: bool(self._answers), STEP_SECONDS)
             while self._answers:
-                about, answer = self._answers.popleft()
-                about = verb if about == transaction else about
-                ours = about == verb and answer.transaction == transaction
-                if ours and answer.status == "progress":
+                answer = self._answers.popleft()
+                if answer.status == "progress":
                     hear_progress(answer.data or {})
-                elif ours or (about == verb and large and is_unread(answer)):
-                    if answer.status != "ok":
-                        raise RefusedError(answer.code or "error", f"{answer.code}: {answer.error}")
+                elif answer.status != "ok":
+                    raise RefusedError(answer.code or "error", f"{answer.code}: {answer.error}")
+                else:
                     return answer.data or {}
-            self._check_way(topic, len(payload), ticket, time.monotonic() - began)
+            self._check_way(asked, ticket, time.monotonic() - began)
             if time.monotonic() - began > timeout_seconds:
-                self._check_way(topic, len(payload), ticket, float("inf"))
+                self._check_way(asked, ticket, float("inf"))
                 raise BrokerError(
-                    f"device '{self.topics.device}' gave no answer to {verb} in {timeout_seconds:g} s at "
+                    f"device '{self.topics.device}' gave no answer to {asked.verb} in {timeout_seconds:g} s at "
                     f"{self._broker}; it is {self._statuses.get(self.topics.device, 'of unknown status')}; may its "
                     f"user write {self._own_answers or 'the answer'}, and may we read that?"
                 )
@@ -199,14 +196,14 @@ class Controller:
         if limit is not None and size > limit:
             raise BrokerError(f"the request has {size} bytes; the broker {self._broker} takes {limit}")
 
-    def _check_way(self, topic: str, size: int, ticket: int, waited_seconds: float) -> None:
+    def _check_way(self, asked: Asked, ticket: int, waited_seconds: float) -> None:
         """Raise BrokerError where no answer will come."""
         seen = Seen(
             device=self.topics.device,
             broker=self._broker,
             username=self.config.username,
-            topic=topic,
-            size=size,
+            topic=asked.topic,
+            size=len(asked.payload),
             waited_seconds=waited_seconds,
             heard=self._heard,
             status=self._statuses.get(self.topics.device),
@@ -288,5 +285,6 @@ class Controller:
         if answer is not None:  # else it is somebody else's
             with self._changed:
                 self._heard = True
-                self._answers.append((about, answer))
+                if self._asked is not None and self._asked.is_answered(about, answer):
+                    self._answers.append(answer)
                 self._changed.notify_all()

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from hypothesis import strategies as st
 
-from edge.api.answers import refusal_answer
+from edge.api.answers import Answer, refusal_answer
 from edge.api.discovery import discovery_json
 from edge.api.image_headers import image_header
 from edge.api.images import read_image
@@ -23,7 +23,7 @@ from edge.core.graphemes import count_characters
 from edge.core.names import NAME_BYTES_MAX, NAME_MAX, clean_name, levels_of, printable
 from edge.errors import ConfigError, ModelError, RefusedError
 from edge.inference.model_card import DetectorCard, EmbedderCard, read_card
-from edge.mqtt.controller import Answer, read_answer
+from edge.mqtt.asked import read_answer
 from tests.faults import inputs
 from tests.faults.porch import Porch
 

@@ -10,6 +10,7 @@ from paho.mqtt.client import MQTTErrorCode
 
 from edge.config import MqttConfig
 from edge.errors import BrokerError, RefusedError
+from edge.mqtt.asked import Asked
 from edge.mqtt.controller import ANSWERS_MAX, DEVICES_MAX, RETAINED_MAX, Controller
 from edge.mqtt.reports import Message
 from tests.edge.mqtt.brokers import World, level_of, mosquitto, server
@@ -211,4 +212,25 @@ def test_what_is_heard_is_bounded(config):
         assert len(controller._retained) == RETAINED_MAX
         assert len(controller._statuses) == DEVICES_MAX
         assert max(map(len, controller._statuses.values())) <= 100
-        assert len(controller._answers) == ANSWERS_MAX
+        assert not controller._answers  # nothing was asked
+
+
+def test_of_answers_only_those_to_what_is_asked_are_kept(config):
+    asked = Asked("v", "t", "limen/porch/request/v", b"{}")
+    with Controller(config, "porch") as controller:
+        controller._asked = asked
+        for transaction in ("of another", "t"):
+            answer = json.dumps(
+                {"status": "progress", "data": {}, "code": None, "error": None, "transaction": transaction}
+            )
+            for _ in range(ANSWERS_MAX + 10):
+                controller._receive(Message("limen/porch/response/v", answer.encode()))
+            assert len(controller._answers) == (ANSWERS_MAX if transaction == "t" else 0)
+
+
+def test_nothing_of_an_answer_is_kept_after_it_was_given(config, household):
+    answering(household, data={"people": []})
+    with Controller(config, "porch") as controller:
+        controller.ask("person/list", {})
+        assert not controller._answers
+        assert not controller._receipts
