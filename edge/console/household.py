@@ -166,7 +166,11 @@ class Household:
     def stop(self) -> None:
         """Disconnect; what is being asked is not waited for."""
         self._network.stop(STOP_SECONDS)
+        with self._lock:
+            askers, self._askers = list(self._askers.values()), {}
         self._threads.shutdown(wait=False, cancel_futures=True)
+        for asker in askers:
+            asker.close()
 
     def cameras(self) -> list[Camera]:
         """Every camera that was heard of, by name, as it is now: copies, which the network thread does not change."""
@@ -184,6 +188,12 @@ class Household:
         with self._lock:
             asker = self._askers.setdefault(device, Asker(self.config, device))
         return asker.ask(verb, fields)
+
+    @property
+    def asked(self) -> list[str]:
+        """The cameras to which there is, or is being made, a connection for requests."""
+        with self._lock:
+            return sorted(self._askers)
 
     async def answer(self, device: str, verb: str, **fields: object) -> dict[str, Any]:
         """The same, for the event loop."""
@@ -216,6 +226,10 @@ class Household:
             elif device in self._cameras or len(self._cameras) < CAMERAS_MAX:
                 self._cameras.setdefault(device, Camera(device)).take(name, message.payload)
             self.version += 1
+            gone = name == "status" and message.payload != b"online"
+            asker = self._askers.pop(device, None) if gone else None
+        if asker is not None:
+            self._threads.submit(asker.close)  # which waits for a thread, as this one may not
 
     def _note_reports(self) -> None:
         """Note what happened to the connection, for the network thread: nobody else reads its reports."""
@@ -238,19 +252,36 @@ class Asker:
         self._config, self._device = config, device
         self._lock = threading.Lock()
         self._controller: Controller | None = None
+        self._gone = False
 
     def ask(self, verb: str, fields: dict[str, object]) -> dict[str, Any]:
         """The data of the answer. Raises RefusedError or BrokerError."""
-        with self._lock:
-            if self._controller is not None and not self._controller.connected:
-                self._close()
-            if self._controller is None:
-                self._controller = Controller(self._config, self._device)
+        try:
+            with self._lock:
+                return self._ask(verb, fields)
+        finally:
+            if self._gone:
+                self.close()
+
+    def close(self) -> None:
+        """Disconnect, once what is asked was answered; does not wait for that."""
+        self._gone = True
+        if self._lock.acquire(blocking=False):
             try:
-                return self._controller.ask(verb, fields)
-            except BrokerError:
                 self._close()
-                raise
+            finally:
+                self._lock.release()
+
+    def _ask(self, verb: str, fields: dict[str, object]) -> dict[str, Any]:
+        if self._controller is not None and not self._controller.connected:
+            self._close()
+        if self._controller is None:
+            self._controller = Controller(self._config, self._device)
+        try:
+            return self._controller.ask(verb, fields)
+        except BrokerError:
+            self._close()
+            raise
 
     def _close(self) -> None:
         if self._controller is not None:

@@ -1,12 +1,14 @@
 """What the console knows and asks, against a real broker."""
 
 import json
+import threading
 
 import pytest
 
 from edge.config import MqttConfig
-from edge.console.household import CAMERAS_MAX, EVENTS_MAX, Household
+from edge.console.household import CAMERAS_MAX, EVENTS_MAX, Asker, Household
 from edge.errors import BrokerError
+from tests.edge.mqtt.test_controller import answering
 from tests.household import until
 
 
@@ -92,3 +94,25 @@ def test_a_camera_that_is_not_there_is_named_within_a_second(console, household)
     until(console.cameras)
     with pytest.raises(BrokerError, match="porch"):
         console.ask("porch", "person/list")
+
+
+@pytest.mark.parametrize("status", [b"offline", b""])
+def test_the_connection_to_a_camera_that_is_gone_is_closed(console, household, status):
+    others = set(threading.enumerate())
+    answering(household, data={"people": []})
+    publish(household, "porch", "status", b"online")
+    until(console.cameras)
+    assert console.people("porch") == []
+    assert console.asked == ["porch"]
+    publish(household, "porch", "status", status)
+    until(lambda: not console.asked)
+    until(lambda: not [one for one in set(threading.enumerate()) - others if "ask" not in one.name])
+
+
+def test_who_asks_a_camera_that_goes_meanwhile_closes_the_connection(broker, household):
+    answering(household, data={"people": []})
+    asker = Asker(MqttConfig(host="127.0.0.1", port=broker.port), "porch")
+    others = set(threading.enumerate())
+    asker.close()
+    assert asker.ask("person/list", {}) == {"people": []}
+    assert set(threading.enumerate()) == others
