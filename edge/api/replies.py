@@ -6,6 +6,7 @@ from edge.api.messages import SampleQuality
 from edge.core.checkup import Finding
 from edge.core.events import EventType, RunnerUp
 from edge.core.selection import LeftOut
+from edge.core.templates import TemplateSummary
 from edge.core.types import PersonSummary, RecognizedFace, RelativeSummary, Stranger
 
 
@@ -67,6 +68,20 @@ class PersonReply(Reply, frozen=True, kw_only=True):
     expires: float | None
     notify: bool
     relative: RelativeSummary | None
+
+
+class TemplatesReply(Reply, frozen=True, kw_only=True):
+    """A page of one person's templates, in the order in which the device got them; see TemplateSummary.
+
+    next: what to ask for `after`; left out at the end
+    crops: JPEGs of 112x112 in base64 by the template's id, of those that are stored; left out where not asked for
+    """
+
+    name: str
+    person_id: str
+    templates: list[TemplateSummary]
+    next: str | msgspec.UnsetType = msgspec.UNSET
+    crops: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
 
 
 class RenamedReply(Reply, frozen=True, kw_only=True):

@@ -25,6 +25,7 @@ from edge.api.replies import (
     RenamedReply,
     SnapshotReply,
     StrangersReply,
+    TemplatesReply,
     VisitReply,
     VisitsReply,
 )
@@ -37,6 +38,7 @@ from edge.core.names import NAME_BYTES_MAX
 
 DAY_SECONDS, DAYS_MAX = 86_400.0, 3650
 VISITS_PAGE, VISITS_PAGE_MAX = 50, 200
+TEMPLATES_PAGE, TEMPLATES_PAGE_MAX = 20, 50  # the picture of each is measured, between two frames
 PAGE_MAX = 1000  # people in one answer: with short names, some 140 kB
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_BYTES_MAX)]
 Images = Annotated[list[str], msgspec.Meta(min_length=1, max_length=SAMPLES_MAX)]
@@ -163,6 +165,20 @@ class SetPerson(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
     tau: Annotated[float, msgspec.Meta(gt=0, lt=4)] | msgspec.UnsetType | None = msgspec.UNSET
     ttl_days: Days | msgspec.UnsetType | None = msgspec.UNSET
     notify: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+@verb("person/templates", Access.READ, TemplatesReply, Code.NO_SUCH_PERSON)
+class ListTemplates(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """List the templates of one person: where each is from, and how it goes with the others.
+
+    limit: of a page, which has fewer where the broker takes no more; after: `next` of the page before
+    crops: whether the page has the pictures too
+    """
+
+    name: Name
+    limit: Annotated[int, msgspec.Meta(ge=1, le=TEMPLATES_PAGE_MAX)] = TEMPLATES_PAGE
+    after: Annotated[str, msgspec.Meta(max_length=200)] | msgspec.UnsetType = msgspec.UNSET
+    crops: bool = False
 
 
 @verb("person/remove", Access.WRITE, RemovedReply, Code.NO_SUCH_PERSON, Code.NOT_OVERWRITTEN)

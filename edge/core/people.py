@@ -16,6 +16,7 @@ from edge.core.names import clean_name, composed_name
 from edge.core.ports import GalleryStore, PersonStore, StrangerStore
 from edge.core.selection import SAME_SAMPLE
 from edge.core.strangers import Strangers
+from edge.core.templates import TemplateSummary, describe
 from edge.core.types import Enrolled, Person, PersonSummary, RelativeSummary, Removed, Sample, Stranger, Template
 from edge.errors import GalleryError, RefusedError
 
@@ -88,6 +89,16 @@ class People:
     def summary(self, name: str) -> PersonSummary:
         """One person."""
         return self._summary(self._find(name))
+
+    def templates(
+        self, name: str, after: str | None, count: int
+    ) -> list[tuple[TemplateSummary, str, np.ndarray | None]]:
+        """So many templates of a person, each with the mark after which the next page begins, and with its crop."""
+        person_id, each = self._find(name).person_id, self.store.each
+        found = each.page(person_id, after, count)
+        crops = each.crops(one.template_id for one, _ in found)
+        summaries = describe(self.gallery, person_id, [one for one, _ in found], crops)
+        return [(one, mark, crops.get(one.id)) for one, (_, mark) in zip(summaries, found, strict=True)]
 
     def add(self, name: str, samples: list[Sample], expires: float | None = None) -> Enrolled:
         """Make templates of samples. expires: seconds since 1970, of a guest."""

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
+from edge.core.templates import StoredTemplate
 from edge.core.types import About, Face, Frame, Person, Removed, Stranger, Template
 
 
@@ -64,14 +65,29 @@ class PersonStore(Protocol):
         """
 
 
+class TemplateStore(Protocol):
+    """The templates of one person, one by one, of every model, without the negative ones."""
+
+    def page(self, person_id: str, after: str | None, count: int) -> list[tuple[StoredTemplate, str]]:
+        """So many in the order in which they were added, each with the mark after which the next page begins."""
+
+    def crops(self, template_ids: Iterable[str]) -> dict[str, np.ndarray]:
+        """The (112, 112, 3) crop of each, where one is stored and can be read."""
+
+
 class GalleryStore(PersonStore, Protocol):
     """Keeps people and templates. What a method returned from is on disk.
 
     alike: (N, D), (L, D) float32 -> (N,) bool; another person's negative template, or a stranger, that is alike is
         erased with a person
+    each: the templates of one person, one by one
     """
 
     alike: Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+    @property
+    def each(self) -> TemplateStore:
+        """See above."""
 
     def load(self) -> tuple[list[Person], list[Template]]:
         """Everybody, and every template of the present model."""

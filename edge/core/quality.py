@@ -37,9 +37,7 @@ class QualityRules:
 
         crop: (112, 112, 3) uint8 RGB, aligned; face: in pixels of the picture that the crop was cut from
         """
-        inner = crop[16:-16, 16:-16].astype(np.float32) @ LUMA  # (80, 80, 3) @ (3,) -> (80, 80): hardly any background
-        brightness = float(inner.mean())
-        sharpness = float(laplacian(inner).var())
+        brightness, sharpness = light_and_sharpness(crop)
         yaw = yaw_deg(face.landmarks)
         checks = (
             ("too_small", ratio_of(face.size_px, self.face_px_min)),
@@ -59,6 +57,12 @@ def ratio_of(value: float, wanted: float) -> float:
 
 
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
+
+
+def light_and_sharpness(crop: np.ndarray) -> tuple[float, float]:
+    """The mean grey level of a crop, (112, 112, 3) uint8 RGB, and the variance of its Laplacian."""
+    inner = crop[16:-16, 16:-16].astype(np.float32) @ LUMA  # (80, 80, 3) @ (3,) -> (80, 80): hardly any background
+    return float(inner.mean()), float(laplacian(inner).var())
 
 
 def laplacian(grey: np.ndarray) -> np.ndarray:

@@ -19,6 +19,7 @@ from edge.storage.damage import readable
 from edge.storage.database import Database
 from edge.storage.idempotency import Answers
 from edge.storage.nonces import Nonces
+from edge.storage.templates import SqliteTemplates
 from edge.storage.unit_of_work import Row
 from edge.storage.words import count_of
 from edge.system.clock import Clock, rfc3339
@@ -40,6 +41,7 @@ class SqliteGallery(Database):
         alike is erased with a person; the gallery's own rule, once it has one
     damaged: how many templates of each table could not be used when they were last read
     clock, audit, answers, nonces: the time of day, and what is kept beside people
+    each: the templates of one person, one by one
 
     Raises GalleryError where the file cannot be opened or is no gallery.
     """
@@ -57,6 +59,7 @@ class SqliteGallery(Database):
         super().__init__(path, make=make)
         self.clock = Clock(self, trusted=clock_trusted)
         self.audit, self.answers, self.nonces = Audit(self, self.clock), Answers(self), Nonces(self)
+        self.each = SqliteTemplates(self)
         self.model, self.keep_crops = model, keep_crops
         self.alike: Callable[[np.ndarray, np.ndarray], np.ndarray] = near_enough
         self.bytes = 4 * dimension

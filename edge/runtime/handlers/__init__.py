@@ -1,6 +1,6 @@
 """One handler per verb: from a typed request to a typed reply, within the dispatcher's transaction."""
 
-from edge.runtime.handlers import device, enrollment, gallery, history, people, strangers
+from edge.runtime.handlers import device, enrollment, gallery, history, people, strangers, templates
 from edge.runtime.handlers.registry import (
     HANDLERS,
     PICTURE_READERS,
@@ -27,4 +27,5 @@ __all__ = [
     "prepares",
     "reads_pictures",
     "strangers",
+    "templates",
 ]
