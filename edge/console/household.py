@@ -21,7 +21,7 @@ from edge.mqtt.controller import Controller
 from edge.mqtt.network import Network
 from edge.mqtt.reports import Connected, Lost, Message, Session, Subscription
 
-TOPICS = ("status", "info", "health", "event", "presence", "config")
+TOPICS = ("status", "info", "health", "event", "presence", "config", "gallery")
 CAMERAS_MAX = 64
 EVENTS_MAX = 50  # of each camera
 COURSE_MAX = 1440  # reports of health: a day, at one a minute
@@ -99,13 +99,18 @@ class Switches(msgspec.Struct, frozen=True):
 
 @dataclass
 class Camera:
-    """What was heard of one device. course: of its health, seconds since 1970, frames/s and degrees Celsius."""
+    """What was heard of one device.
+
+    gallery: another number where somebody was enrolled, changed or removed
+    course: of its health, seconds since 1970, frames/s and degrees Celsius
+    """
 
     device: str
     status: str = ""
     about: About = field(default_factory=About)
     health: HealthNow | None = None
     presence: PresentNow = field(default_factory=PresentNow)
+    gallery: int = 0
     switches: Switches | None = None
     events: deque[Told] = field(default_factory=lambda: deque(maxlen=EVENTS_MAX))
     course: deque[tuple[float, float | None, float | None]] = field(default_factory=lambda: deque(maxlen=COURSE_MAX))
@@ -115,6 +120,11 @@ class Camera:
         """Whether it says so."""
         return self.status == "online"
 
+    @property
+    def newest_event(self) -> str:
+        """The id of the newest event that was heard; empty where there is none."""
+        return self.events[0].id if self.events else ""
+
     def copied(self) -> "Camera":
         """A copy that does not change."""
         other = copy(self)
@@ -123,6 +133,9 @@ class Camera:
 
     def take(self, name: str, payload: bytes) -> None:
         """Note what it published on the topic of that name; what cannot be read is left aside."""
+        if name == "gallery":
+            self.gallery = hash(payload)
+            return
         if name == "status":
             self.status = payload[:20].decode("ascii", "replace")
             return

@@ -1,7 +1,7 @@
 """What every page is made of: the frame around it, and the ways it asks a camera and shows what came."""
 
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ class View:
         shown = household.camera(device)
         self._chosen, self._device = device, device or (shown.device if shown is not None else "")
         self._root: ui.element | None = None
+        self._seen = self._heard()
 
     @property
     def camera(self) -> Camera | None:
@@ -145,34 +146,45 @@ class View:
                 on_change=lambda event: ui.navigate.to(f"{path}?camera={quote(event.value)}"),
             ).classes("w-48")
 
-    def each_change(self, refresh: Callable[[], object]) -> None:
-        """Call that after each change of what is known."""
+    def each_event(self, follow: Callable[[bool], Awaitable[None]]) -> None:
+        """Do that after each event of the camera and each change of its gallery: told whether that changed.
+
+        Where the camera does not answer, it is done with the next change again.
+        """
+
+        async def look() -> None:
+            heard = self._heard()
+            if heard != self._seen:
+                await follow(heard[1] != self._seen[1])
+                self._seen = heard
+
+        self.each_change(look)
+
+    def _heard(self) -> tuple[str, int]:
+        """The newest event of the camera, and the state of its gallery."""
+        camera = self.camera
+        return ("", 0) if camera is None else (camera.newest_event, camera.gallery)
+
+    def each_change(self, follow: Callable[[], Awaitable[None] | None]) -> None:
+        """Do that after each change of what is known."""
         seen = [self.household.version]
 
-        def look() -> None:
-            if self.household.version != seen[0]:
-                version = self.household.version
-                refresh()
-                seen[0] = version
+        async def look() -> None:
+            if self.household.version == seen[0]:
+                return
+            seen[0] = self.household.version
+            with suppress(LimenError):  # what is wrong is said above the page
+                done = follow()
+                if done is not None:
+                    await done
 
         ui.timer(REFRESH_SECONDS, look)
 
 
-def face(jpeg: str | None, name: str) -> None:
-    """A crop, JPEG in base64, or what stands for one. name: what a screen reader says."""
-    if jpeg is None:
-        with ui.element("div").classes("limen-face limen-none").props('aria-hidden="true"'):
-            ui.label(name[:1].upper() or "?")
-        return
-    image = ui.element("img").classes("limen-face")
-    image.props["src"], image.props["alt"] = f"data:image/jpeg;base64,{jpeg}", name
-
-
-def actions(labelled: dict[str, Callable[[], Any]]) -> None:
-    """What can be done with a card, by the words on the button."""
-    with ui.row().classes("limen-actions"):
-        for label, act in labelled.items():
-            ui.button(label, on_click=act).props("dense flat no-caps")
+def hide(*elements: ui.element) -> None:
+    """Do not show these until it is known what to show: a page is sent before a camera has answered."""
+    for one in elements:
+        one.set_visibility(False)
 
 
 def turned_off(said: str, lines: str) -> None:
@@ -182,13 +194,6 @@ def turned_off(said: str, lines: str) -> None:
         ui.label(lines).classes("limen-lines")
 
 
-def distance_bar(text: Texts, distance: float | None, tau: float | None) -> None:
-    """How near, beside the threshold, which is in the middle."""
-    if distance is None or not tau:
-        return
-    said = text("distance_of", distance=f"{distance:.2f}", tau=f"{tau:.2f}")
-    with ui.element("div").classes("limen-bar").props("role=img") as bar:
-        bar.props["aria-label"] = said
-        ui.element("span").style(f"width: {min(100.0, 50 * distance / tau):.0f}%")
-        ui.element("i")
-    ui.label(said).classes("text-caption limen-soft")
+def status_badge(text: Texts, *, online: bool) -> None:
+    """Whether a camera is online."""
+    ui.badge(text("online") if online else text("offline"), color="positive" if online else "negative")

@@ -1,25 +1,24 @@
 """Who is enrolled: pictures are added, names mended, people forgotten."""
 
+from functools import partial
 from typing import Any
 
 from nicegui import ui
 
+from edge.console.cards import Act, Cards, Facts, draw_facts
+from edge.console.crops import Crops
 from edge.console.dialogs import ask_line, ask_sure, ask_who, tell
 from edge.console.upload import enroll
-from edge.console.view import View, actions, face
-from edge.errors import RefusedError
-
-VISITS_LOOKED_AT = 200
+from edge.console.view import View, hide
 
 
 async def draw(view: View) -> None:
     """The page."""
     people = People(view)
     await view.attempt(people.load())
-    with ui.row():
-        ui.button(view.text("add_person"), icon="person_add", on_click=people.add).props("no-caps")
-        ui.button(view.text("check"), icon="checklist", on_click=people.check).props("flat no-caps")
-    people.cards()
+    people.show()
+    ui.timer(0, people.show_faces, once=True)
+    view.each_event(people.follow)
 
 
 class People:
@@ -28,22 +27,34 @@ class People:
     def __init__(self, view: View) -> None:
         self.view, self.text = view, view.text
         self.rows: list[dict[str, Any]] = []
-        self.crops: dict[str, str] = {}  # of the newest visit, by name
+        self._crops = Crops(view, "recognized", "person_id")
+        with ui.row():
+            ui.button(view.text("add_person"), icon="person_add", on_click=self.add).props("no-caps")
+            ui.button(view.text("check"), icon="checklist", on_click=self.check).props("flat no-caps")
+        self._none = ui.label(self.text("no_people")).classes("limen-soft")
+        self._cards = Cards(partial(draw_facts, self.text))
+        hide(self._none)
 
     async def load(self) -> None:
         """Read them. Raises LimenError."""
         self.rows = await self.view.people()
-        try:
-            page = await self.view.ask("event/list", kind="recognized", limit=VISITS_LOOKED_AT, crops=True)
-        except RefusedError:  # visits are not kept
-            return
-        crops = page.get("crops", {})
-        self.crops = {row["name"]: crops[row["id"]] for row in reversed(page["visits"]) if row["id"] in crops}
+
+    async def show_faces(self) -> None:
+        """Show what they look like."""
+        await self.view.attempt(self._crops.load({row["person_id"] for row in self.rows}))
+        self.show()
 
     async def reload(self) -> None:
-        """Show them anew."""
+        """Show them as they are now."""
         await self.view.attempt(self.load())
-        self.cards.refresh()
+        self.show()
+
+    async def follow(self, changed: bool) -> None:
+        """Bring what is shown up to date. Raises LimenError."""
+        if changed:
+            await self.load()
+        await self._crops.load({row["person_id"] for row in self.rows}, pages=1)
+        self.show()
 
     async def add(self) -> None:
         """Enroll somebody."""
@@ -61,39 +72,26 @@ class People:
 
         await self.view.attempt(ask())
 
-    @ui.refreshable_method
-    def cards(self) -> None:
-        """The people."""
-        if not self.rows:
-            ui.label(self.text("no_people")).classes("limen-soft")
-        with ui.element("div").classes("limen-grid"):
-            for row in self.rows:
-                self._card(row)
+    def show(self) -> None:
+        """Show what was read."""
+        self._none.set_visibility(not self.rows)
+        self._cards.show({row["person_id"]: (self._facts(row), Person(self, row).acts()) for row in self.rows}, pages=1)
 
-    def _card(self, row: dict[str, Any]) -> None:
-        text, name, count = self.text, row["name"], row["templates"]
-        with ui.card().classes("limen-card limen-person column"):
-            with ui.row().classes("no-wrap full-width items-center"):
-                face(self.crops.get(name), name)
-                with ui.column().classes("limen-facts"):
-                    ui.label(name).classes("text-subtitle1 text-weight-medium")
-                    ui.label(text("one_picture") if count == 1 else text("pictures", count=count)).classes("limen-soft")
-                    ui.label(text("threshold", tau=f"{row['tau']:.2f}")).classes("text-caption limen-soft")
-                    if row["expires"] is not None:
-                        ui.badge(text("guest_until", when=self.view.when(row["expires"])), color="secondary")
-                    if not row["notify"]:
-                        ui.badge(text("notify_off"), color="grey-7")
-            person = Person(self, row)
-            actions(
-                {
-                    text("add_picture"): person.add_picture,
-                    text("rename"): person.rename,
-                    text("merge"): person.merge,
-                    text("guest"): person.make_guest,
-                    text("notify_stop") if row["notify"] else text("notify"): person.switch_notify,
-                    text("forget"): person.forget,
-                }
-            )
+    def _facts(self, row: dict[str, Any]) -> Facts:
+        text, count, badges = self.text, row["templates"], []
+        if row["expires"] is not None:
+            badges.append((text("guest_until", when=self.view.when(row["expires"])), "secondary"))
+        if not row["notify"]:
+            badges.append((text("notify_off"), "grey-7"))
+        return Facts(
+            title=row["name"],
+            crop=self._crops.of(row["person_id"]),
+            lines=(
+                text("one_picture") if count == 1 else text("pictures", count=count),
+                text("threshold", tau=f"{row['tau']:.2f}"),
+            ),
+            badges=tuple(badges),
+        )
 
 
 class Person:
@@ -102,6 +100,18 @@ class Person:
     def __init__(self, people: People, row: dict[str, Any]) -> None:
         self._people, self._view, self._text = people, people.view, people.text
         self._row, self._name = row, row["name"]
+
+    def acts(self) -> dict[str, Act]:
+        """All of it."""
+        text, notify = self._text, self._row["notify"]
+        return {
+            "add_picture": Act(text("add_picture"), self.add_picture),
+            "rename": Act(text("rename"), self.rename),
+            "merge": Act(text("merge"), self.merge),
+            "guest": Act(text("guest"), self.make_guest),
+            "notify": Act(text("notify_stop") if notify else text("notify"), self.switch_notify),
+            "forget": Act(text("forget"), self.forget),
+        }
 
     async def _change(self, verb: str, **fields: object) -> None:
         async def ask() -> None:

@@ -1,46 +1,60 @@
 """What can be set: recognition of each camera."""
 
+from dataclasses import dataclass
+from functools import partial
+
 from nicegui import ui
 
+from edge.console.cards import Cards, Switch
 from edge.console.household import Camera
+from edge.console.texts import Texts
 from edge.console.view import View
+
+
+@dataclass(frozen=True)
+class Set:
+    """What is said of one camera. fpir: None where it is not known, or the camera is offline."""
+
+    device: str
+    online: bool
+    fpir: float | None
 
 
 def draw(view: View) -> None:
     """The page."""
-    text = view.text
+    cards = Cards(partial(draw_set, view.text))
 
-    @ui.refreshable
-    def cameras() -> None:
-        with ui.element("div").classes("limen-grid"):
-            for camera in view.household.cameras():
-                card(view, camera)
+    def show() -> None:
+        cards.show({camera.device: shown(view, camera) for camera in view.household.cameras()})
 
-    cameras()
-    view.each_change(cameras.refresh)
+    show()
+    view.each_change(show)
     with ui.card().classes("limen-card column"):
-        ui.label(f"{text('broker')}: {view.household.broker}")
-        ui.label(text("look_help")).classes("limen-soft")
+        ui.label(f"{view.text('broker')}: {view.household.broker}")
+        ui.label(view.text("look_help")).classes("limen-soft")
 
 
-def card(view: View, camera: Camera) -> None:
-    """What can be set of one camera while it runs."""
-    text, switches = view.text, camera.switches
+def shown(view: View, camera: Camera) -> tuple[Set, dict[str, Switch]]:
+    """One camera, and what can be set of it while it runs."""
+    switches = camera.switches if camera.online else None
+    if switches is None:
+        return Set(camera.device, online=False, fpir=None), {}
 
-    async def set_recognition(on: bool) -> None:
+    async def turn(on: bool) -> bool:
         async def ask() -> None:
             await view.household.answer(camera.device, "config/set", recognition=on)
-            ui.notify(text("saved"), type="positive")
+            ui.notify(view.text("saved"), type="positive")
 
-        await view.attempt(ask())
+        return await view.attempt(ask())
 
-    with ui.card().classes("limen-card column"):
-        ui.label(camera.device).classes("text-h6")
-        if switches is None or not camera.online:
-            ui.label(text("offline")).classes("limen-soft")
-            return
-        ui.switch(
-            text("recognition"), value=switches.recognition, on_change=lambda event: set_recognition(bool(event.value))
-        )
-        if switches.fpir is not None:
-            ui.label(f"{text('fpir')} {switches.fpir:g}").classes("limen-soft")
+    said = Set(camera.device, online=True, fpir=switches.fpir)
+    return said, {"recognition": Switch(view.text("recognition"), switches.recognition, turn)}
+
+
+def draw_set(text: Texts, said: Set) -> None:
+    """What its card says."""
+    ui.label(said.device).classes("text-h6")
+    if not said.online:
+        ui.label(text("offline")).classes("limen-soft")
+    elif said.fpir is not None:
+        ui.label(f"{text('fpir')} {said.fpir:g}").classes("limen-soft")

@@ -1,97 +1,101 @@
 """Who came and is not enrolled, where strangers are told apart."""
 
+from functools import partial
 from typing import Any
 
 from nicegui import ui
 
+from edge.console.cards import Act, Cards, Facts, draw_facts
+from edge.console.crops import Crops
 from edge.console.dialogs import ask_who
-from edge.console.view import View, actions, face, turned_off
+from edge.console.view import View, hide, turned_off
 from edge.errors import RefusedError
 
 TURN_ON = "[strangers]\nkeep_days = 14"
-VISITS_LOOKED_AT = 200
 
 
 async def draw(view: View) -> None:
     """The page."""
     strangers = Strangers(view)
     await view.attempt(strangers.load())
-    strangers.cards()
+    strangers.show()
+    ui.timer(0, strangers.show_faces, once=True)
+    view.each_event(strangers.follow)
 
 
 class Strangers:
     """The strangers of one camera as one browser sees them."""
 
     def __init__(self, view: View) -> None:
-        self.view, self.text, self.off = view, view.text, False
-        self.rows: list[dict[str, Any]] = []
-        self.crops: dict[str, str] = {}  # of the newest visit, by stranger_id
-        self.people: list[str] = []
+        self.view, self.text = view, view.text
+        self._rows: list[dict[str, Any]] = []
+        self._crops = Crops(view, "unknown", "stranger")
+        self._off, self._people = False, list[str]()
+        with ui.column() as self._off_said:
+            turned_off(self.text("strangers_off"), TURN_ON)
+        self._none = ui.label(self.text("no_strangers")).classes("limen-soft")
+        self._cards = Cards(partial(draw_facts, self.text))
+        hide(self._off_said, self._none)
 
     async def load(self) -> None:
         """Read them. Raises LimenError."""
         try:
             found = await self.view.ask("unknown/list")
         except RefusedError as refusal:
-            self.off = refusal.code == "strangers_not_kept"
-            if not self.off:
+            self._off = refusal.code == "strangers_not_kept"
+            if not self._off:
                 raise
             return
-        self.rows = sorted(found["strangers"], key=lambda row: str(row["last_seen"]), reverse=True)
-        self.people = [person["name"] for person in await self.view.people()]
-        try:
-            page = await self.view.ask("event/list", kind="unknown", limit=VISITS_LOOKED_AT, crops=True)
-        except RefusedError:  # visits are not kept
-            return
-        crops = page.get("crops", {})
-        self.crops = {row["stranger"]: crops[row["id"]] for row in reversed(page["visits"]) if row["id"] in crops}
+        self._rows = sorted(found["strangers"], key=lambda row: str(row["last_seen"]), reverse=True)
+        self._people = [person["name"] for person in await self.view.people()]
 
-    async def reload(self) -> None:
-        """Show them anew."""
-        await self.view.attempt(self.load())
-        self.cards.refresh()
+    async def show_faces(self) -> None:
+        """Show what they look like."""
+        await self.view.attempt(self._crops.load({row["stranger_id"] for row in self._rows}))
+        self.show()
 
-    @ui.refreshable_method
-    def cards(self) -> None:
-        """The strangers."""
-        if self.off:
-            turned_off(self.text("strangers_off"), TURN_ON)
-        elif not self.rows:
-            ui.label(self.text("no_strangers")).classes("limen-soft")
-        with ui.element("div").classes("limen-grid"):
-            for row in self.rows:
-                self._card(row)
+    async def follow(self, _changed: bool) -> None:
+        """Bring what is shown up to date. Raises LimenError."""
+        await self.load()
+        await self._crops.load({row["stranger_id"] for row in self._rows}, pages=1)
+        self.show()
 
-    def _card(self, row: dict[str, Any]) -> None:
+    def show(self) -> None:
+        """Show what was read."""
+        self._off_said.set_visibility(self._off)
+        self._none.set_visibility(not self._off and not self._rows)
+        self._cards.show({row["stranger_id"]: (self._facts(row), self._acts(row)) for row in self._rows})
+
+    def _facts(self, row: dict[str, Any]) -> Facts:
         text, count = self.text, row["sightings"]
         first, last = self.view.when(row["first_seen"]), self.view.when(row["last_seen"])
-        with ui.card().classes("limen-card column"):
-            with ui.row().classes("no-wrap full-width"):
-                face(self.crops.get(row["stranger_id"]), text("unknown_person"))
-                with ui.column().classes("limen-facts"):
-                    said = text("once") if count == 1 else text("sightings", count=count)
-                    ui.label(said).classes("text-subtitle1 text-weight-medium")
-                    ui.label(text("first_last", first=first, last=last)).classes("text-caption limen-soft")
-                    if row["ignored"]:
-                        ui.badge(text("kind_ignored"), color="grey-7")
+        return Facts(
+            title=text("once") if count == 1 else text("sightings", count=count),
+            crop=self._crops.of(row["stranger_id"]),
+            lines=(text("first_last", first=first, last=last),),
+            badges=((text("kind_ignored"), "grey-7"),) if row["ignored"] else (),
+        )
 
-            async def label() -> None:
-                who = await ask_who(self.view, self.people)
-                if who:
-                    await self._change("unknown/label", id=row["stranger_id"], name=who)
+    def _acts(self, row: dict[str, Any]) -> dict[str, Act]:
+        """What can be done with a stranger."""
+        text, stranger = self.text, row["stranger_id"]
 
-            async def ignore() -> None:
-                await self._change("unknown/ignore", id=row["stranger_id"], ignored=not row["ignored"])
+        async def label() -> None:
+            who = await ask_who(self.view, self._people)
+            if who:
+                await self._change("unknown/label", id=stranger, name=who)
 
-            async def delete() -> None:
-                await self._change("unknown/purge", id=row["stranger_id"])
-
-            ignored = text("stop_ignoring") if row["ignored"] else text("ignore")
-            actions({text("this_is"): label, ignored: ignore, text("delete"): delete})
+        ignore = partial(self._change, "unknown/ignore", id=stranger, ignored=not row["ignored"])
+        return {
+            "this_is": Act(text("this_is"), label),
+            "ignore": Act(text("stop_ignoring") if row["ignored"] else text("ignore"), ignore),
+            "delete": Act(text("delete"), partial(self._change, "unknown/purge", id=stranger)),
+        }
 
     async def _change(self, verb: str, **fields: object) -> None:
         async def ask() -> None:
             await self.view.ask(verb, **fields)
             ui.notify(self.text("saved"), type="positive")
 
-        await self.view.attempt(ask(), self.reload)
+        await self.view.attempt(ask(), self.load)
+        self.show()

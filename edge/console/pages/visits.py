@@ -1,14 +1,19 @@
 """Who came, with pictures; one click names, corrects, ignores, deletes."""
 
+import asyncio
+from functools import partial
 from typing import Any
 
 from nicegui import ui
 
+from edge.console.cards import Act, Cards, Facts, draw_facts
 from edge.console.dialogs import ask_who
-from edge.console.view import COLOURS, View, actions, distance_bar, face, turned_off
+from edge.console.view import COLOURS, View, hide, turned_off
 from edge.errors import RefusedError
 
 PAGE = 24
+READ_MAX = 200
+SHOWN_MAX = 20 * PAGE  # whoever goes further back loses the newest from the page
 KINDS = ("recognized", "unknown", "ignored", "low_quality")
 TURN_ON = "[history]\nkeep_hours = 168"
 NEAR = 1.3  # of the threshold: farther away, the nearest person is no guess
@@ -17,9 +22,9 @@ NEAR = 1.3  # of the threshold: farther away, the nearest person is no guess
 async def draw(view: View) -> None:
     """The page."""
     visits = Visits(view)
-    await view.attempt(visits.load())
-    visits.cards()
-    view.each_change(visits.look_for_new)
+    await view.attempt(visits.load(), visits.load_people)
+    visits.show()
+    view.each_event(visits.follow)
 
 
 class Visits:
@@ -27,128 +32,165 @@ class Visits:
 
     def __init__(self, view: View) -> None:
         self.view, self.text = view, view.text
-        self.name, self.kind = "", ""
-        self.rows: list[dict[str, Any]] = []
-        self.crops: dict[str, str] = {}
-        self.next: str | None = None
-        self.off, self.people = False, list[str]()
-        self._newest = self._newest_event()
-        self._new = ui.button(self.text("visits_new"), icon="refresh", on_click=self.reload).props("rounded no-caps")
-        self._new.set_visibility(False)
+        self._rows: dict[str, dict[str, Any]] = {}  # by the visit's id
+        self._crops: dict[str, str] = {}
+        self._next: str | None = None
+        self._off, self._people = False, list[str]()
+        self._reading = asyncio.Lock()
+        with ui.column() as self._off_said:
+            turned_off(self.text("history_off"), TURN_ON)
+        kinds = {"": self.text("everything")} | {kind: self.text(f"kind_{kind}") for kind in KINDS}
+        with ui.row().classes("items-end full-width") as self._filters:
+            everybody = {"": self.text("everybody")}
+            self._who = ui.select(everybody, value="", label=self.text("who"), on_change=self.reload).classes("w-48")
+            self._what = ui.select(kinds, value="", label=self.text("kind"), on_change=self.reload).classes("w-40")
+            self._new = ui.button(self.text("visits_new"), icon="refresh", on_click=self.show_new)
+            self._new.props("rounded no-caps").classes("invisible")
+        self._none = ui.label(self.text("no_visits")).classes("limen-soft")
+        self._cards = Cards(partial(draw_facts, self.text))
+        self._more = ui.button(self.text("more"), on_click=self.load_older).props("flat no-caps")
+        hide(self._off_said, self._filters, self._none, self._more)
 
     async def load(self, *, older: bool = False) -> None:
         """Read the first page, or the one after what is shown. Raises LimenError."""
-        chosen = {"name": self.name, "kind": self.kind, "after": self.next if older else ""}
-        wanted = {key: value for key, value in chosen.items() if value}
-        try:
-            page = await self.view.ask("event/list", limit=PAGE, crops=True, **wanted)
-        except RefusedError as refusal:
-            self.off = refusal.code == "history_off"
-            if not self.off:
-                raise
-            return
-        self.off = False
-        self.rows = [*(self.rows if older else []), *page["visits"]]
-        self.crops = {**(self.crops if older else {}), **page.get("crops", {})}
-        self.next = page.get("next")
-        self.people = [person["name"] for person in await self.view.people()]
+        async with self._reading:
+            after: dict[str, Any] = {"after": self._next} if older else {}
+            page = await self._ask(crops=True, **after)
+            read = {row["id"]: row for row in page["visits"]}
+            shown = list({**(self._rows if older else {}), **read}.items())
+            self._rows = dict(shown[-SHOWN_MAX:])
+            self._keep_crops(page.get("crops", {}))
+            self._next = page.get("next")
+            if not older or len(shown) > SHOWN_MAX:
+                self._offer_new(len(shown) > SHOWN_MAX)
+
+    async def renew(self) -> None:
+        """Read anew what is shown, and offer to show what came since. Raises LimenError."""
+        async with self._reading:
+            read, whole = await self._newest(max(PAGE, len(self._rows)))
+            known = [one for one in read if one in self._rows]
+            since = list(read)[: list(read).index(known[-1])] if known else list(read)
+            self._offer_new(any(one not in self._rows for one in since))
+            shown = list(self._rows)
+            past = [] if whole else shown[shown.index(known[-1]) + 1 if known else 0 :]
+            self._rows = {one: read.get(one, self._rows[one]) for one in [*known, *past]}
+            if any(row["crop"] and one not in self._crops for one, row in self._rows.items()):
+                self._keep_crops((await self._ask(crops=True)).get("crops", {}))
+
+    async def _newest(self, count: int) -> tuple[dict[str, dict[str, Any]], bool]:
+        """At least so many visits, without crops, and whether these are all. Raises LimenError."""
+        read: dict[str, dict[str, Any]] = {}
+        after: dict[str, Any] = {}
+        while len(read) < count:
+            page = await self._ask(limit=max(PAGE, min(READ_MAX, count - len(read))), **after)
+            read |= {row["id"]: row for row in page["visits"]}
+            if "next" not in page:
+                return read, True
+            after = {"after": page["next"]}
+        return read, False
+
+    async def load_people(self) -> None:
+        """Read who is enrolled. Raises LimenError."""
+        self._people = [person["name"] for person in await self.view.people()]
+        names = dict.fromkeys([*self._people, *([self._who.value] if self._who.value else [])])
+        options = {"": self.text("everybody")} | {name: name for name in names}
+        if options != self._who.options:
+            self._who.set_options(options)
 
     async def reload(self) -> None:
-        """Show the first page anew."""
-        self._new.set_visibility(False)
-        await self.view.attempt(self.load())
-        self.cards.refresh()
+        """Show the first page as it is now."""
+        await self.view.attempt(self.load(), self.load_people)
+        self.show()
+
+    async def show_new(self) -> None:
+        """Show what came since, and go on there."""
+        await self.reload()
+        self._cards.focus(next(iter(self._rows), ""))
 
     async def load_older(self) -> None:
         """Show one page more."""
         await self.view.attempt(self.load(older=True))
-        self.cards.refresh()
+        self.show()
 
-    def look_for_new(self) -> None:
-        """Offer to show what came since."""
-        newest = self._newest_event()
-        if newest != self._newest and not self.off:
-            self._newest = newest
-            self._new.set_visibility(True)
+    async def follow(self, changed: bool) -> None:
+        """Bring what is shown up to date. Raises LimenError."""
+        if changed:
+            await self.load_people()
+        await self.renew()
+        self.show()
 
-    def _newest_event(self) -> str:
-        camera = self.view.camera
-        return next((event.id for event in camera.events), "") if camera is not None else ""
+    def show(self) -> None:
+        """Show what was read."""
+        self._off_said.set_visibility(self._off)
+        self._filters.set_visibility(not self._off)
+        self._none.set_visibility(not self._off and not self._rows)
+        self._more.set_visibility(self._next is not None)
+        self._cards.show({one: (self._facts(row), self._acts(row)) for one, row in self._rows.items()})
 
-    @ui.refreshable_method
-    def cards(self) -> None:
-        """The filters and the visits."""
-        if self.off:
-            turned_off(self.text("history_off"), TURN_ON)
-            return
-        self._filters()
-        if not self.rows:
-            ui.label(self.text("no_visits")).classes("limen-soft")
-        with ui.element("div").classes("limen-grid"):
-            for row in self.rows:
-                self._card(row)
-        if self.next:
-            ui.button(self.text("more"), on_click=self.load_older).props("flat no-caps")
+    async def _ask(self, limit: int = PAGE, **fields: object) -> dict[str, Any]:
+        """A page of the visits that are chosen; an empty one where none are kept. Raises LimenError."""
+        wanted = {key: value for key, value in (("name", self._who.value), ("kind", self._what.value)) if value}
+        try:
+            page = await self.view.ask("event/list", limit=limit, **wanted, **fields)
+        except RefusedError as refusal:
+            self._off = refusal.code == "history_off"
+            if not self._off:
+                raise
+            return {"visits": []}
+        self._off = False
+        return page
 
-    def _filters(self) -> None:
-        async def choose() -> None:
-            self.name, self.kind = who.value, what.value
-            await self.reload()
+    def _keep_crops(self, crops: dict[str, str]) -> None:
+        """Of what is shown."""
+        self._crops = {one: crop for one, crop in (self._crops | crops).items() if one in self._rows}
 
-        names = dict.fromkeys([*self.people, *([self.name] if self.name else [])])
-        kinds = {"": self.text("everything")} | {kind: self.text(f"kind_{kind}") for kind in KINDS}
-        with ui.row().classes("items-end"):
-            people = {"": self.text("everybody")} | {name: name for name in names}
-            who = ui.select(people, value=self.name, label=self.text("who"), on_change=choose).classes("w-48")
-            what = ui.select(kinds, value=self.kind, label=self.text("kind"), on_change=choose).classes("w-40")
+    def _offer_new(self, there_are: bool) -> None:
+        """The place of the button stays, so that nothing moves when it comes."""
+        self._new.classes(remove="invisible") if there_are else self._new.classes("invisible")
 
-    def _card(self, row: dict[str, Any]) -> None:
-        name, kind = row["name"] or self.text("unknown_person"), row["event_type"]
-        with ui.card().classes("limen-card limen-visit column"):
-            with ui.row().classes("no-wrap full-width"):
-                face(self.crops.get(row["id"]), name)
-                with ui.column().classes("limen-facts"):
-                    ui.label(name).classes("text-subtitle1 text-weight-medium")
-                    ui.label(self.view.when(row["begin"])).classes("text-caption limen-soft")
-                    ui.badge(self.text(f"kind_{kind}"), color=COLOURS.get(kind, "grey-7"))
-            distance_bar(self.text, row["distance"], row["tau"])
-            why = self.text("named_later") if row["corrected"] else row["why"]
-            ui.label(why).classes("text-caption limen-soft")
-            actions(self._actions(row))
+    def _facts(self, row: dict[str, Any]) -> Facts:
+        kind = row["event_type"]
+        return Facts(
+            title=row["name"] or self.text("unknown_person"),
+            crop=self._crops.get(row["id"]),
+            lines=(self.view.when(row["begin"]),),
+            badges=((self.text(f"kind_{kind}"), COLOURS.get(kind, "grey-7")),),
+            distance=row["distance"],
+            tau=row["tau"],
+            why=self.text("named_later") if row["corrected"] else row["why"],
+        )
 
-    def _actions(self, row: dict[str, Any]) -> dict[str, Any]:
-        """What can be done with a visit, by the words on its button."""
+    def _acts(self, row: dict[str, Any]) -> dict[str, Act]:
+        """What can be done with a visit."""
+
+        async def change(said: str, verb: str, **fields: object) -> None:
+            async def ask() -> None:
+                await self.view.ask(verb, **fields)
+                ui.notify(said, type="positive")
+
+            await self.view.attempt(ask(), self.renew)
+            self.show()
 
         async def name(who: str | None) -> None:
-            await self.view.ask("event/correct", id=row["id"], name=who)
-            ui.notify(self.text("named", name=who) if who else self.text("corrected"), type="positive")
+            said = text("named", name=who) if who else text("corrected")
+            await change(said, "event/correct", id=row["id"], name=who)
 
-        async def ask() -> None:
-            who = await ask_who(self.view, self.people)
+        async def ask_name() -> None:
+            who = await ask_who(self.view, self._people)
             if who:
-                await self.view.attempt(name(who), self.reload)
+                await name(who)
 
-        async def ignore() -> None:
-            await self.view.ask("unknown/ignore", id=row["stranger"])
-            ui.notify(self.text("ignored_done"), type="positive")
-
-        async def delete() -> None:
-            await self.view.ask("event/remove", id=row["id"])
-            ui.notify(self.text("deleted"), type="positive")
-
-        attempt, reload, text = self.view.attempt, self.reload, self.text
+        text, nearest = self.text, row["nearest"]
         near = row["distance"] is not None and row["tau"] and row["distance"] <= NEAR * row["tau"]
-        possible = {
-            text("it_is", name=row["nearest"]): (
-                row["name"] is None and row["nearest"] and near,
-                lambda: attempt(name(row["nearest"]), reload),
-            ),
-            text("this_is"): (row["event_type"] != "low_quality", ask),
-            text("not_person", name=row["name"]): (row["name"] is not None, lambda: attempt(name(None), reload)),
-            text("ignore"): (
-                row["stranger"] is not None and row["event_type"] == "unknown",
-                lambda: attempt(ignore(), reload),
-            ),
-            text("delete"): (True, lambda: attempt(delete(), reload)),
-        }
-        return {label: act for label, (is_possible, act) in possible.items() if is_possible}
+        acts = {}
+        if row["name"] is None and nearest and near:
+            acts["it_is"] = Act(text("it_is", name=nearest), lambda: name(nearest))
+        if row["event_type"] != "low_quality":
+            acts["this_is"] = Act(text("this_is"), ask_name)
+        if row["name"] is not None:
+            acts["not_person"] = Act(text("not_person", name=row["name"]), lambda: name(None))
+        if row["stranger"] is not None and row["event_type"] == "unknown":
+            ignore = partial(change, text("ignored_done"), "unknown/ignore", id=row["stranger"])
+            acts["ignore"] = Act(text("ignore"), ignore)
+        acts["delete"] = Act(text("delete"), partial(change, text("deleted"), "event/remove", id=row["id"]))
+        return acts

@@ -1,6 +1,7 @@
 """The console in a real browser, before a real device and a real broker: what people do with it."""
 
 import base64
+import json
 import os
 import shutil
 import subprocess
@@ -180,6 +181,57 @@ def test_a_picture_enrolls_somebody_whose_name_is_text_and_forgetting_gives_a_re
     assert page.errors() == []
 
 
+def focused(page):
+    """What has the focus; after a redrawing it would be another element."""
+    return page.driver.switch_to.active_element
+
+
+def test_the_focus_and_what_is_typed_stay_while_a_visit_arrives(porch, page):
+    page.open("visits")
+    page.click("This is ...", within="Anna")
+    field = page.write("Name", "An")
+    visit(porch, OTTO, "unknown")
+    page.shows("New visits came")
+    assert (focused(page), field.get_attribute("value")) == (field, "An")
+    field.send_keys(Keys.ESCAPE)
+    card = page.driver.find_element(By.XPATH, "//*[contains(@class, 'limen-card')][contains(., 'Anna')]")
+    page.click("New visits came")
+    page.shows("Somebody unknown")
+    assert "Anna" in card.text  # it was not drawn anew
+    until(lambda: focused(page).text == "This is ...")
+    for _ in range(2):  # beyond the new card
+        focused(page).send_keys(Keys.TAB)
+        while focused(page).text != "Delete":
+            focused(page).send_keys(Keys.TAB)
+    focused(page).send_keys(Keys.ENTER)
+    until(lambda: page.text.count("Not Anna") == 1)
+    until(lambda: focused(page).text == "This is ...")
+    assert page.errors() == []
+
+
+def test_what_has_the_focus_keeps_it_while_its_card_changes(porch, page):
+    page.open("people")
+    page.click("Rename", within="Anna")
+    field = page.write("Name", "bel")
+    assert porch.ask("person/set", {"transaction": "quiet", "name": "Anna", "notify": False})["status"] == "ok"
+    page.shows("no notification")
+    assert (focused(page), field.get_attribute("value")) == (field, "Annabel")
+    field.send_keys(Keys.ESCAPE)
+    porch.ask("person/set", {"transaction": "loud", "name": "Anna", "notify": True})
+    page.open("settings")
+    switch = page.driver.find_element(By.XPATH, "//*[@role='switch']")
+    for state in ("false", "true"):
+        switch.send_keys(Keys.SPACE)
+        until(lambda state=state: json.loads(porch.newest("config"))["recognition"] is (state == "true"))
+        assert (focused(page), switch.get_attribute("aria-checked")) == (switch, state)
+    page.open("cameras")
+    button = page.driver.find_element(By.XPATH, "//button[contains(., 'Look through')]")
+    page.driver.execute_script("arguments[0].focus()", button)
+    until(lambda: page.driver.find_elements(By.TAG_NAME, "polyline"))
+    assert focused(page) == button
+    assert page.errors() == []
+
+
 def test_a_refusal_is_said_and_nothing_is_enrolled(page, tmp_path):
     wall = tmp_path / "wall.png"
     wall.write_bytes(base64.b64decode(PIXEL))
@@ -192,8 +244,7 @@ def test_a_refusal_is_said_and_nothing_is_enrolled(page, tmp_path):
     page.shows("no_face")
 
 
-def test_every_page_loads_without_an_error_and_fits_a_phone(porch, page):
-    visit(porch, OTTO, "unknown")
+def test_every_page_loads_without_an_error_and_fits_a_phone(page):
     SHOTS.mkdir(parents=True, exist_ok=True)
     for name in PAGES:
         page.open(name)
