@@ -75,7 +75,7 @@ class People:
     def show(self) -> None:
         """Show what was read."""
         self._none.set_visibility(not self.rows)
-        self._cards.show({row["person_id"]: (self._facts(row), Person(self, row).acts()) for row in self.rows}, pages=1)
+        self._cards.show({row["person_id"]: (self._facts(row), Person(self, row).acts()) for row in self.rows})
 
     def _facts(self, row: dict[str, Any]) -> Facts:
         text, count, badges = self.text, row["templates"], []
