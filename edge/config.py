@@ -86,10 +86,13 @@ class GalleryConfig:
 
     path: the gallery's file
     keep_crops: whether each template's aligned picture is kept, from which another model can make its own template
+    learn_templates: whether a sample of somebody who was recognized beyond doubt, and looks different from all their
+        templates, becomes a template too: at most three of a person, one a day (edge/README.md)
     """
 
     path: Path = Path("/var/lib/limen/gallery.db")
     keep_crops: bool = True
+    learn_templates: bool = False
 
 
 @dataclass(frozen=True)

@@ -44,10 +44,12 @@ class CheckedReply(Reply, frozen=True, kw_only=True):
     """What may be mended in the gallery; see edge.core.checkup.Finding.
 
     checked: how many people were looked at and compared with one another, those enrolled last
+    learned: how many templates of everybody were learned at the door
     """
 
     findings: list[Finding]
     checked: int
+    learned: int = 0
 
 
 class PeopleReply(Reply, frozen=True, kw_only=True):
@@ -68,6 +70,7 @@ class PersonReply(Reply, frozen=True, kw_only=True):
     expires: float | None
     notify: bool
     relative: RelativeSummary | None
+    learned: int = 0
 
 
 class TemplatesReply(Reply, frozen=True, kw_only=True):
@@ -82,6 +85,20 @@ class TemplatesReply(Reply, frozen=True, kw_only=True):
     templates: list[TemplateSummary]
     next: str | msgspec.UnsetType = msgspec.UNSET
     crops: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
+
+
+class RemovedTemplateReply(Reply, frozen=True, kw_only=True):
+    """A receipt: which template was deleted and overwritten, and when.
+
+    removed: how many: those go too that were learned by it; templates: how many are left
+    """
+
+    person_id: str
+    id: str
+    removed: int
+    templates: int
+    at: str
+    overwritten: bool = True
 
 
 class RenamedReply(Reply, frozen=True, kw_only=True):

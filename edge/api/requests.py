@@ -21,6 +21,7 @@ from edge.api.replies import (
     PurgedReply,
     RebuiltReply,
     RemovedReply,
+    RemovedTemplateReply,
     RemovedVisitReply,
     RenamedReply,
     SnapshotReply,
@@ -181,6 +182,22 @@ class ListTemplates(Request, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     crops: bool = False
 
 
+@verb(
+    "template/remove",
+    Access.WRITE,
+    RemovedTemplateReply,
+    Code.NO_SUCH_PERSON,
+    Code.NO_SUCH_TEMPLATE,
+    Code.LAST_TEMPLATE,
+    Code.NOT_OVERWRITTEN,
+)
+class RemoveTemplate(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Remove one template of a person, and what was learned by it: deleted and overwritten. id: of person/templates."""
+
+    name: Name
+    id: Id
+
+
 @verb("person/remove", Access.WRITE, RemovedReply, Code.NO_SUCH_PERSON, Code.NOT_OVERWRITTEN)
 class RemovePerson(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Remove somebody: person, templates and crops are deleted and overwritten."""
@@ -244,14 +261,17 @@ class GetVisit(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 @verb("event/remove", Access.WRITE, RemovedVisitReply, Code.HISTORY_OFF, Code.NO_SUCH_EVENT)
 class RemoveVisit(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Remove one visit: it is deleted and overwritten with its pictures. id: of any event of the visit."""
+    """Remove one visit: it is deleted and overwritten with its pictures, and with a template that was learned from it.
+
+    id: of any event of the visit
+    """
 
     id: Id
 
 
 @verb("event/correct", Access.WRITE, CorrectedReply, Code.NO_SUCH_EVENT, Code.NO_LOOK, Code.NOT_NAMED)
 class CorrectEvent(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Say who an event was of; null: nobody who is enrolled.
+    """Say who an event was of; null: nobody who is enrolled. What was learned from the visit for another is dropped.
 
     id: of an event of a visit that is kept, or of one of the newest 100 events with a sample since the device started
     """

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from edge.commands import call, console, device, init, people, recognition, watch
+from edge.commands import call, console, device, init, people, recognition, templates, watch
 from edge.commands.init import CONFIG_HERE
 from edge.commands.options import CONFIG_FILE, FILE, QUIET, Commands
 from edge.errors import ConfigError
@@ -70,3 +70,5 @@ for command in (
     watch.demo,
 ):
     main.add_command(command)
+for command in (templates.list_templates, templates.forget_template):
+    people.people.add_command(command)

@@ -265,6 +265,8 @@ def check_people(context: click.Context, *, as_json: bool) -> None:
         echo(f"{who}: {one.kind.replace('_', ' ')}{measured}: {one.advice}")
     if not found.findings:
         echo("nothing to mend")
+    if found.learned:
+        echo(f"{count_of(found.learned, 'template')} learned at the door (limen people templates NAME)")
     if found.checked == CHECKED_MAX:
         echo(f"at most {CHECKED_MAX} people are checked, those who were enrolled last")
 

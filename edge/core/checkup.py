@@ -52,7 +52,7 @@ def _of_person(gallery: Gallery, person_id: str, embeddings: np.ndarray) -> list
     name = gallery.people[person_id].name
     if not len(embeddings):
         return [Finding("no_template", name, "never recognized: rebuild the gallery, or enroll again")]
-    if len(embeddings) == 1:
+    if gallery.given_count(person_id) <= 1:  # what was learned depends on what people gave
         return [Finding("one_template", name, "two or three more pictures, in different light, help")]
     members = majority(embeddings, gallery.thresholds)
     if not members.any():
@@ -62,7 +62,7 @@ def _of_person(gallery: Gallery, person_id: str, embeddings: np.ndarray) -> list
         Finding(
             "outlier",
             name,
-            "a picture of somebody else, or a poor one: forget the person and enroll them again without it",
+            "a picture of somebody else, or a poor one: look at it, and remove it (limen people forget-template)",
             template_id=template_id,
             d=apart(embedding, together),
         )

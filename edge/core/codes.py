@@ -59,6 +59,8 @@ class Code(StrEnum):
     # about people, strangers and events
     NAME_TAKEN = "name_taken", "Another person has this name."
     NO_SUCH_PERSON = "no_such_person", "Nobody is enrolled under this name."
+    NO_SUCH_TEMPLATE = "no_such_template", "The person has no template with this id."
+    LAST_TEMPLATE = "last_template", "The person has no other template that people gave."
     NOT_OVERWRITTEN = "not_overwritten", "Removed, but the file's log still holds what was removed."
     STRANGERS_NOT_KEPT = "strangers_not_kept", "Strangers are not kept: strangers.keep_days is 0."
     NO_SUCH_STRANGER = "no_such_stranger", "No stranger with this id is kept."

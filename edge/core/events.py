@@ -40,6 +40,8 @@ class Event:
     sample:     the clearest sample that supports the verdict, from which a correction learns; not on the wire
     in_frame:   the face is in the newest frame, where box says; not on the wire
     nearest_id: to whom distance was measured; not on the wire
+    visit: the id of the first event of its visit, where it is known; not on the wire
+    candidate: of a track that ended, the sample that may become a template; not on the wire
     """
 
     event_type: EventType
@@ -61,6 +63,8 @@ class Event:
     sample: Sample | None = None
     in_frame: bool = True
     nearest_id: str | None = None
+    visit: str | None = None
+    candidate: Sample | None = None
 
 
 def verdict_event(track: Track, verdict: Verdict, phase: Phase, frame: Frame, faces_in_frame: int) -> Event:

@@ -5,6 +5,7 @@ from itertools import count
 
 import numpy as np
 
+from edge.core.origin import learned_from
 from edge.core.relatives import Relative, Relatives
 from edge.core.segments import Segments
 from edge.core.thresholds import Thresholds, beyond
@@ -132,9 +133,22 @@ class Gallery:
 
     def alike(self, embeddings: np.ndarray, others: np.ndarray) -> np.ndarray:
         """(N, D), (L, D) float32 of unit length -> (N,) bool: whether each is within tau of one of the others."""
-        if not len(embeddings) or not len(others):
-            return np.zeros(len(embeddings), dtype=bool)
-        return np.asarray((beyond(embeddings, others, self.thresholds, self._fmr) <= 0).any(axis=1))
+        some = len(embeddings) and len(others)
+        near = self.beyond(embeddings, others) <= 0 if some else np.zeros((len(embeddings), 1), dtype=bool)
+        return np.asarray(near.any(axis=1))
+
+    def beyond(self, embeddings: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """(N, D), (L, D) float32 of unit length -> (N, L): d minus the tau of each pair; at most 0 is a match."""
+        return beyond(embeddings, others, self.thresholds, self._fmr)
+
+    def beyond_others(self, person_id: str, probe: np.ndarray) -> float:
+        """How far beyond its tau the nearest template of anybody else is from (D,); infinite where there is none."""
+        around = self.thresholds.neighbourhoods(probe[None])[0]
+        taus = self.thresholds.taus(self._fmr, around, self._own.neighbourhoods())  # (N,)
+        nearness = self._own.cosines(probe) - (1 - taus / 2)  # (N,): half of tau - d
+        if self._own.ids(person_id):
+            self._own.leave_out(nearness, person_id)
+        return -2 * float(nearness.max(initial=-np.inf))
 
     def near_negative(self, embeddings: np.ndarray, distance: float) -> list[tuple[str, str]]:
         """As near, of negative templates."""
@@ -143,6 +157,19 @@ class Gallery:
     def embeddings_of(self, person_id: str) -> np.ndarray:
         """(L, D): their templates without the negative ones; (0, 0) where they have none."""
         return self._own.of(person_id)
+
+    def given_of(self, person_id: str) -> np.ndarray:
+        """(L, D): as embeddings_of, without those that were learned at the door."""
+        given = [row for row, one in enumerate(self._own.ids(person_id)) if learned_from(one) is None]
+        return self._own.of(person_id)[given]
+
+    def given_count(self, person_id: str) -> int:
+        """How many templates people gave of a person."""
+        return sum(learned_from(template_id) is None for template_id in self._own.ids(person_id))
+
+    def denials_of(self, person_id: str) -> np.ndarray:
+        """(L, D): their negative templates; (0, 0) where they have none."""
+        return self._negative.of(person_id)
 
     def template_count(self, person_id: str) -> int:
         """How many templates a person has, without the negative ones."""
@@ -272,10 +299,3 @@ def fmr_of(fpir: float, people: int) -> float:
 def fpir_of(fmr: float, people: int) -> float:
     """The inverse of fmr_of."""
     return float(1 - (1 - min(1.0, LOOKS * fmr)) ** max(1, people))
-
-
-def stacked(templates: list[Template]) -> np.ndarray:
-    """(N, D) float32; (0, 0) where there are none."""
-    if not templates:
-        return np.zeros((0, 0), dtype=np.float32)
-    return np.stack([template.embedding for template in templates]).astype(np.float32)

@@ -16,8 +16,8 @@ from edge.core.names import clean_name, composed_name
 from edge.core.ports import GalleryStore, PersonStore, StrangerStore
 from edge.core.selection import SAME_SAMPLE
 from edge.core.strangers import Strangers
-from edge.core.templates import TemplateSummary, describe
 from edge.core.types import Enrolled, Person, PersonSummary, RelativeSummary, Removed, Sample, Stranger, Template
+from edge.core.upkeep import Upkeep
 from edge.errors import GalleryError, RefusedError
 
 
@@ -34,6 +34,7 @@ class People:
 
     stores: everything in the gallery's file that can hold something of a person, asked in turn when one is removed
     outside: what takes note of a removal, here or elsewhere, and erases once it is on the disk
+    upkeep: the templates of one person, one by one
 
     Every method that takes a name raises RefusedError with no_such_person where nobody has it, and with invalid where
     it also cannot be a name. Whoever has such a name, of an earlier release, can be found and renamed or removed.
@@ -45,6 +46,7 @@ class People:
         self.strangers = None if strangers is None else Strangers(gallery.empty(), strangers)
         self.stores: list[PersonStore] = [store] if strangers is None else [store, strangers]
         self.outside: list[PersonStore] = []
+        self.upkeep = Upkeep(gallery, store, self._refresh)
 
     def reload(self, *, rolled_back: bool = False) -> None:
         """Read the store again; of somebody removed elsewhere, nothing stays as a stranger.
@@ -89,16 +91,6 @@ class People:
     def summary(self, name: str) -> PersonSummary:
         """One person."""
         return self._summary(self._find(name))
-
-    def templates(
-        self, name: str, after: str | None, count: int
-    ) -> list[tuple[TemplateSummary, str, np.ndarray | None]]:
-        """So many templates of a person, each with the mark after which the next page begins, and with its crop."""
-        person_id, each = self._find(name).person_id, self.store.each
-        found = each.page(person_id, after, count)
-        crops = each.crops(one.template_id for one, _ in found)
-        summaries = describe(self.gallery, person_id, [one for one, _ in found], crops)
-        return [(one, mark, crops.get(one.id)) for one, (_, mark) in zip(summaries, found, strict=True)]
 
     def add(self, name: str, samples: list[Sample], expires: float | None = None) -> Enrolled:
         """Make templates of samples. expires: seconds since 1970, of a guest."""
@@ -208,8 +200,10 @@ class People:
         wrong = [(owner, one) for owner, one in same if right is None or owner != right.person_id]
         if name is None and named is None and not wrong:
             raise RefusedError(Code.NOT_NAMED, "the event named nobody who is enrolled now")
-        self._drop(wrong)
+        self.upkeep.dispute(event.visit)
+        self.upkeep.drop(wrong)
         if named is not None and named != right:
+            self.upkeep.unlearn(event.visit)
             self.store.deny(named, sample.embedding, sample.crop)
             self._refresh([named.person_id])
         if name is None:
@@ -221,15 +215,9 @@ class People:
         self._refresh([person.person_id])
         embeddings = self.gallery.embeddings_of(person.person_id)
         near = self.gallery.near_negative(embeddings, APART_MIN)
-        self._drop([(owner, one) for owner, one in near if owner == person.person_id])
+        self.upkeep.drop([(owner, one) for owner, one in near if owner == person.person_id])
         if self.strangers is not None:
             self.strangers.remove_like(embeddings)
-
-    def _drop(self, templates: list[tuple[str, str]]) -> None:
-        """Drop templates, each by its person's id and its own."""
-        if templates:
-            self.store.drop([template_id for _, template_id in templates])
-            self._refresh({person_id for person_id, _ in templates})
 
     def _refresh(self, person_ids: Collection[str]) -> None:
         """Read some people again, who were changed here."""
@@ -269,4 +257,7 @@ class People:
         templates = self.gallery.template_count(person.person_id)
         near = self.gallery.relative_of(person.person_id)
         relative = None if near is None else RelativeSummary(self.gallery.people[near.person_id].name, near.distance)
-        return PersonSummary(person.name, person.person_id, templates, tau, person.expires, person.notify, relative)
+        learned = templates - self.gallery.given_count(person.person_id)
+        return PersonSummary(
+            person.name, person.person_id, templates, tau, person.expires, person.notify, relative, learned
+        )

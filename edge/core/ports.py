@@ -71,8 +71,22 @@ class TemplateStore(Protocol):
     def page(self, person_id: str, after: str | None, count: int) -> list[tuple[StoredTemplate, str]]:
         """So many in the order in which they were added, each with the mark after which the next page begins."""
 
+    def ids(self, person_id: str) -> list[str]:
+        """The ids of all of a person's."""
+
     def crops(self, template_ids: Iterable[str]) -> dict[str, np.ndarray]:
         """The (112, 112, 3) crop of each, where one is stored and can be read."""
+
+    def learn(
+        self, person_id: str, embedding: np.ndarray, crop: np.ndarray, event_id: str, replaced: list[str]
+    ) -> None:
+        """Add a template that was learned from that event, in the place of others, by their ids."""
+
+    def learned(self, person_id: str) -> list[tuple[str, float]]:
+        """Those of a person that were learned, the oldest first, each with when, in seconds since 1970."""
+
+    def learned_from(self, event_id: str) -> list[tuple[str, str]]:
+        """Ids of people, and of their templates that were learned from the visit that began with that event."""
 
 
 class GalleryStore(PersonStore, Protocol):

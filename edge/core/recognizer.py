@@ -11,6 +11,7 @@ from edge.core.codes import Code
 from edge.core.enrollment import SAMPLES_MAX, EnrollmentProgress, LiveEnrollment, samples_of
 from edge.core.events import Event, low_quality_event, verdict_event
 from edge.core.gallery import Gallery
+from edge.core.learning import candidate
 from edge.core.names import clean_name
 from edge.core.people import People
 from edge.core.ports import Detector, Embedder, GalleryStore, StageTimer, StrangerStore
@@ -27,12 +28,13 @@ RECOGNITION = "recognition"  # the setting that outlasts restarts
 
 @dataclass(frozen=True)
 class RecognizerRules:
-    """Everything that decides which events there are."""
+    """Everything that decides which events there are. learn: whether a sample of a track may become a template."""
 
     quality: QualityRules = field(default_factory=QualityRules)
     tracks: TrackRules = field(default_factory=TrackRules)
     motion_gate: bool = True
     attention: AttentionRules = field(default_factory=AttentionRules)
+    learn: bool = False
 
 
 def untimed(_stage: str, /) -> AbstractContextManager[object]:
@@ -124,7 +126,8 @@ class Recognizer:
             self._match_stranger(track)
             events.append(replace(verdict_event(track, late, "new", frame, faces_in_frame), in_frame=False))
         if track.verdict is not None:
-            return [*events, verdict_event(track, track.verdict, "end", frame, faces_in_frame)]
+            end = verdict_event(track, track.verdict, "end", frame, faces_in_frame)
+            return [*events, replace(end, candidate=candidate(track, self.gallery)) if self.rules.learn else end]
         return [low_quality_event(track, frame, faces_in_frame)] if track.refusals else []
 
     def _match_stranger(self, track: Track) -> None:

@@ -96,9 +96,10 @@ def select(name: str, samples: dict[int, Sample], gallery: Gallery, *, force: bo
 def refuse_another(name: str, embedding: np.ndarray, gallery: Gallery) -> None:
     """Raise RefusedError with different_person where whoever has that name does not go with an embedding, (D,)."""
     person = gallery.find(name)
-    if person is None or not gallery.template_count(person.person_id):
+    given = np.zeros((0, 0)) if person is None else gallery.given_of(person.person_id)
+    if person is None or not len(given):
         return
-    own = mean_of(gallery.embeddings_of(person.person_id))
+    own = mean_of(given)
     if beyond(own[None], embedding[None], gallery.thresholds, SAME_FMR)[0, 0] > 0:
         raise RefusedError(
             Code.DIFFERENT_PERSON,

@@ -1,8 +1,4 @@
-"""The templates of one person, one by one: where each is from, and how it goes with the others.
-
-The id of a template that was learned at the door says so, and from which event. No export, no camera of an earlier
-release and no broker's copy can lose it, as they would lose a field: what was learned must never count as given.
-"""
+"""The templates of one person, one by one: where each is from, and how it goes with the others."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,10 +7,10 @@ from typing import Literal
 import numpy as np
 
 from edge.core.gallery import Gallery
+from edge.core.origin import learned_from
 from edge.core.quality import light_and_sharpness
 from edge.core.selection import apart, mean_of
 
-LEARNED = "l_"  # an id: this, the id of the visit's first event, "_", and what makes it unique
 Origin = Literal["given", "learned"]
 
 
@@ -53,14 +49,6 @@ class TemplateSummary:
     stricter: float | None
     sharpness: int | None
     brightness: int | None
-
-
-def learned_from(template_id: str) -> str | None:
-    """The id of the event that a template was learned from; None of one that people gave."""
-    if not template_id.startswith(LEARNED):
-        return None
-    event_id, _, _ = template_id.removeprefix(LEARNED).partition("_")
-    return event_id
 
 
 def describe(

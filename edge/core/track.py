@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edge.core.codes import Code
 from edge.core.evidence import Evidence, MatchedSample, Verdict, with_people
 from edge.core.types import Face, Match, Person, Quality, Sample, Stranger
 
@@ -57,6 +58,7 @@ class Track:
         self.clearest_refused: Quality | None = None
         self.embedding: np.ndarray | None = None  # (D,) float32, of the newest sample
         self.upright = False  # not yet known to be
+        self.disputed = False  # more than one verdict, upside down for a while, or perhaps two faces
         self._evidence = Evidence()
         self._together: Match | None = None
         self._sampled_at = -np.inf
@@ -65,6 +67,11 @@ class Track:
     def confirmed(self) -> bool:
         """Whether it was seen in enough frames."""
         return self.frames >= self.rules.confirm_frames
+
+    @property
+    def evidence(self) -> Evidence:
+        """The samples so far."""
+        return self._evidence
 
     @property
     def in_doubt(self) -> bool:
@@ -93,6 +100,7 @@ class Track:
         """
         self._sampled_at = max(self._sampled_at, at)
         self.refusals[str(quality.problem)] += 1
+        self.disputed |= quality.problem == Code.NOT_UPRIGHT
         if self.clearest_refused is None or quality.score > self.clearest_refused.score:
             self.clearest_refused = quality
 
@@ -165,6 +173,7 @@ class Track:
         return self._decide(self._evidence, together)
 
     def _decide(self, evidence: Evidence, match: Match) -> Verdict:
+        self.disputed |= self.verdict is not None
         self._evidence, self._together = evidence, match
         self.verdict = evidence.verdict(match)
         return self.verdict

@@ -79,6 +79,7 @@ class Tracker:
         resumed = away[min(away)]
         self.tracks.remove(track)
         resumed.update(track.face, at)
+        resumed.disputed = True  # within tau is enough to go on with, and no proof
         return resumed
 
     def in_sight(self, at: float) -> int:

@@ -202,6 +202,7 @@ class RelativeSummary:
 class PersonSummary:
     """Somebody who is enrolled, by how many templates and within which match threshold.
 
+    learned: how many of the templates were learned at the door
     expires: when they are removed, seconds since 1970, or null; notify: whether events name them
     relative: the nearest other person, where that makes the match threshold stricter, or null
     """
@@ -213,6 +214,7 @@ class PersonSummary:
     expires: float | None
     notify: bool
     relative: RelativeSummary | None = None
+    learned: int = 0
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,7 @@ class Device:
                     decision.tracks,
                     motion_gate=decision.motion_gate,
                     attention=AttentionRules(config.camera.windows_per_frame_max),
+                    learn=config.gallery.learn_templates,
                 ),
                 SqliteStrangers(store) if config.strangers.keep_days else None,
                 times,

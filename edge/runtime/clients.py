@@ -7,10 +7,11 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from edge.api.replies import ImportedReply, PeopleReply, ProgressReply
-from edge.api.requests import CancelEnrollment, ListPeople, StartEnrollment
+from edge.api.replies import ImportedReply, PeopleReply, ProgressReply, TemplatesReply
+from edge.api.requests import CancelEnrollment, ListPeople, ListTemplates, StartEnrollment
 from edge.api.verbs import Access, Request
 from edge.config import Config
+from edge.core.templates import TemplateSummary
 from edge.errors import BrokerError, LimenError, RefusedError
 from edge.mqtt.controller import Controller
 from edge.runtime import executor
@@ -128,6 +129,20 @@ def everybody(client: Client) -> PeopleReply:
         page = call(client, ListPeople.new(after=page.next), PeopleReply)
         people += page.people
     return PeopleReply(people=people, tau=found.tau)
+
+
+def templates_of(client: Client, name: str, *, crops: bool) -> tuple[list[TemplateSummary], dict[str, str]]:
+    """The templates of somebody, of all pages, and their pictures, in base64 by id, where they are wanted.
+
+    Raises RefusedError with its code before the reason.
+    """
+    page = call(client, ListTemplates.new(name=name, crops=crops), TemplatesReply)
+    found, pictures = list(page.templates), dict(page.crops or {})
+    while page.next is not msgspec.UNSET:
+        page = call(client, ListTemplates.new(name=name, crops=crops, after=page.next), TemplatesReply)
+        found += page.templates
+        pictures |= page.crops or {}
+    return found, pictures
 
 
 def import_archive(client: LocalClient, data: bytes) -> ImportedReply:

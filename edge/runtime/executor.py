@@ -38,9 +38,9 @@ def write(handler: Callable[[], object], device: DeviceContext) -> object:
 def checkpoint(request: Request, device: DeviceContext) -> None:
     """Cut off the log that holds what was deleted, after the commit.
 
-    Raises RefusedError with not_overwritten where somebody was to be removed and the log is still there.
+    Raises RefusedError with not_overwritten where something was to be overwritten and the log is still there.
     """
-    if not device.store.checkpoint() and request.verb == "person/remove":
+    if not device.store.checkpoint() and Code.NOT_OVERWRITTEN in request.codes:
         raise RefusedError(Code.NOT_OVERWRITTEN, f"removed, but {NOT_OVERWRITTEN}")
 
 

@@ -83,7 +83,7 @@ class History:
         if event.track is None:
             return
         ended = event.phase == "end" or event.event_type == "low_quality"
-        visit_id = self._visits.get(event.track, event_id)
+        visit_id = self.visit(event.track, event_id)
         if ended:
             self._visits.pop(event.track, None)
         else:
@@ -110,6 +110,10 @@ class History:
         sample = None if event.phase == "end" else event.sample
         self._file.add(note, sample, scene)
         self._unwritten = True
+
+    def visit(self, track: str | None, otherwise: str | None = None) -> str | None:
+        """The id of the first event of a track that goes on; None where its visit was removed."""
+        return otherwise if track is None else self._visits.get(track, otherwise)
 
     def tick(self) -> None:
         """Have what waits written, and what is too old or was not erased yet deleted; waits for nothing."""
@@ -156,7 +160,7 @@ class History:
                     embedding = self._embedder.embed(crop)
                 sample = Sample(crop, embedding)
         kind: EventType = "unknown" if visit.person_id is None else "recognized"
-        return Event(kind, "new", None, 0.0, visit.name, visit.person_id, visit.why, sample=sample)
+        return Event(kind, "new", None, 0.0, visit.name, visit.person_id, visit.why, sample=sample, visit=visit.id)
 
     def correct(self, event_id: str, person_id: str | None) -> None:
         """Note who an event was of; of nobody enrolled only a history keeps it. Raises RefusedError with storage."""

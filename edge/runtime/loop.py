@@ -21,6 +21,7 @@ from edge.errors import GalleryError
 from edge.mqtt.device_link import DeviceLink, Incoming
 from edge.runtime.assembly import Device
 from edge.runtime.dispatcher import Dispatcher
+from edge.runtime.learning import learn
 from edge.runtime.publisher import EventPublisher
 from edge.runtime.replication import Replication
 from edge.runtime.running import RunningDevice
@@ -140,7 +141,10 @@ class DeviceLoop:
         self._feed_watchdog()
         for event in events:
             self._publish_picture(event, frame)  # so it is there when the event is
-            self.publisher.publish(event, frame)
+            told, learned = learn(event, self.device)
+            self.publisher.publish(told, frame)
+            if learned:
+                self._publish_people()
         self.publisher.update_undecided(undecided=self.device.recognizer.tracker.undecided(frame.at))
 
     def _publish_picture(self, event: Event, frame: Frame) -> None:

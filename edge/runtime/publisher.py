@@ -6,6 +6,7 @@ import uuid
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 
 import edge
 from edge.api.messages import (
@@ -54,7 +55,7 @@ class EventPublisher:
         self._last: Seen | None = None
         self._undecided = False
         gallery = device.recognizer.gallery
-        self._known = {person_id: gallery.template_count(person_id) for person_id in gallery.people}
+        self._known = {person_id: gallery.given_count(person_id) for person_id in gallery.people}
         gallery.take_changed()
         self._enrolled, self._changed = Names(gallery.people), list[str]()
         self.people = PeopleTopics(config, link, self._enrolled)
@@ -129,7 +130,8 @@ class EventPublisher:
         )
         self._deadlines[entry.seq] = time.monotonic() + expiry_seconds
         if event.sample is not None:
-            self._recent[entry.event_id] = event
+            visit = self._device.history.visit(event.track, entry.event_id)
+            self._recent[entry.event_id] = replace(event, visit=visit, candidate=None)
         self._device.history.note(entry.event_id, now, clock_set, event, frame)
         self.deliver()
         # Ids, and names where that is asked for: nobody can be erased from the system's journal.
@@ -210,7 +212,7 @@ class EventPublisher:
             self.erasure.erase(removed, self._enrolled)
         self._update_topics(removed, self._enrolled)
         for person in present:
-            before, now = self._known.get(person.person_id, 0), gallery.template_count(person.person_id)
+            before, now = self._known.get(person.person_id, 0), gallery.given_count(person.person_id)
             self._known[person.person_id] = now
             # Not where templates of another model were made again: then there were none before.
             if now > before and (before or person.person_id in new):

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.core.gallery import stacked
 from edge.core.types import Person, Removed, Template
 from edge.errors import GalleryError
 from edge.storage.archive import export, import_
@@ -19,7 +18,7 @@ from edge.storage.damage import readable
 from edge.storage.database import Database
 from edge.storage.idempotency import Answers
 from edge.storage.nonces import Nonces
-from edge.storage.templates import SqliteTemplates
+from edge.storage.templates import SqliteTemplates, another_id, new_id
 from edge.storage.unit_of_work import Row
 from edge.storage.words import count_of
 from edge.system.clock import Clock, rfc3339
@@ -119,7 +118,8 @@ class SqliteGallery(Database):
         templates = self.templates(table, owner)
         if not templates or not len(embeddings):
             return []
-        return [one for one, alike in zip(templates, self.alike(stacked(templates), embeddings), strict=True) if alike]
+        stacked = np.stack([one.embedding for one in templates])  # (N, D)
+        return [one for one, alike in zip(templates, self.alike(stacked, embeddings), strict=True) if alike]
 
     def foreign(self) -> int:
         """How many templates were made by another model."""
@@ -151,13 +151,13 @@ class SqliteGallery(Database):
             self.audit.note("enroll", person.person_id, count_of(len(embeddings), "template"))
         return person
 
-    def keep_template(self, table: str, owner: str, whose: str, embedding: np.ndarray, crop: np.ndarray) -> None:
-        """Add a template to one of the tables, within a transaction."""
+    def keep_template(
+        self, table: str, owner: str, whose: str, embedding: np.ndarray, crop: np.ndarray, event_id: str | None = None
+    ) -> None:
+        """Add a template to one of the tables, within a transaction. event_id: from which it was learned."""
         stored = encoded(crop) if self.keep_crops else None
-        self.execute(
-            f"INSERT INTO {table} (id, {owner}, model, embedding, crop) VALUES (?, ?, ?, ?, ?)",  # noqa: S608 -- ours
-            (f"e_{uuid.uuid4().hex}", whose, self.model, blob_of(embedding), stored),
-        )
+        row = (new_id(event_id), whose, self.model, blob_of(embedding), stored)
+        self.execute(f"INSERT INTO {table} (id, {owner}, model, embedding, crop) VALUES (?, ?, ?, ?, ?)", row)  # noqa: S608 -- ours
 
     def deny(self, person: Person, embedding: np.ndarray, crop: np.ndarray) -> None:
         """Add a negative template: a sample that is near to the person and is of somebody else."""
@@ -194,10 +194,9 @@ class SqliteGallery(Database):
     def hand_over(self, person_id: str, to: str) -> None:
         """Give all templates of a person to another, within a transaction, under new ids: an id is of one person."""
         for table in OWNED:
-            self.execute(
-                f"UPDATE {table} SET id = 'e_' || lower(hex(randomblob(16))), person = ? WHERE person = ?",  # noqa: S608 -- ours
-                (to, person_id),
-            )
+            ids = [one for (one,) in self.rows(f"SELECT id FROM {table} WHERE person = ?", (person_id,))]  # noqa: S608 -- ours
+            moved = [(another_id(one), to, one) for one in ids]
+            self.executemany(f"UPDATE {table} SET id = ?, person = ? WHERE id = ?", moved)  # noqa: S608 -- ours
 
     def remove(self, person: Person) -> Removed:
         """Delete a person, and the content of every kept answer: nothing of them can be read from the disk.

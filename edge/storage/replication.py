@@ -20,6 +20,7 @@ from edge.core.replication import (
 from edge.errors import GalleryError
 from edge.storage.blobs import is_crop, is_embedding
 from edge.storage.gallery import SqliteGallery
+from edge.storage.templates import another_id
 from edge.storage.unit_of_work import Row, Values
 from edge.storage.words import count_of
 
@@ -246,7 +247,7 @@ class SqliteReplication:
                     for table in TABLES.values():
                         self._db.execute(
                             f"UPDATE {table} SET id = ? WHERE id = ?",  # noqa: S608 -- ours
-                            (f"e_{uuid.uuid4().hex}", template_id),
+                            (another_id(template_id), template_id),
                         )
         return self._db.change_token() != before
 

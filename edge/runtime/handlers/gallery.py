@@ -50,8 +50,10 @@ def import_gallery(request: ImportGallery, device: DeviceContext) -> ImportedRep
 @handles(CheckGallery)
 def list_findings(_request: CheckGallery, device: DeviceContext) -> CheckedReply:
     """What may be mended."""
-    findings, checked = check_gallery(device.recognizer.gallery)
-    return CheckedReply(findings=findings, checked=checked)
+    gallery = device.recognizer.gallery
+    findings, checked = check_gallery(gallery)
+    learned = sum(gallery.template_count(one) - gallery.given_count(one) for one in gallery.people)
+    return CheckedReply(findings=findings, checked=checked, learned=learned)
 
 
 @prepares(RebuildGallery)

@@ -58,8 +58,10 @@ def get_visit(request: GetVisit, device: DeviceContext) -> VisitReply:
 
 @handles(RemoveVisit)
 def remove_visit(request: RemoveVisit, device: DeviceContext) -> RemovedVisitReply:
-    """Delete and overwrite one visit."""
-    return RemovedVisitReply(id=device.remove_visit(request.id), at=rfc3339())
+    """Delete and overwrite one visit, and what was learned from it."""
+    visit = device.remove_visit(request.id)
+    device.people.upkeep.unlearn(visit)
+    return RemovedVisitReply(id=visit, at=rfc3339())
 
 
 def within(jpeg: bytes | None, bytes_max: int | None, sizes_px: tuple[int, ...]) -> str | None:

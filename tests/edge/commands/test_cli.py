@@ -61,6 +61,28 @@ def one_line(result, *words):
         assert word in result.output
 
 
+def test_templates_are_listed_with_their_pictures_and_forgotten_one_by_one(limen, pictures):
+    assert limen("enroll", "Eileen", pictures / "portrait.png", pictures / "again.jpg").exit_code == 0
+    first, second, count = limen("people", "templates", "eileen").output.splitlines()
+    assert all(" given " in line and "from the others" in line and "sharpness" in line for line in (first, second))
+    assert count == "2 templates, 0 learned"
+    told = limen("people", "templates", "Eileen", "--json", "--pictures", pictures / "out").output.splitlines()
+    found = [json.loads(line) for line in told]
+    assert [one["id"] for one in found] == [first.split()[0], second.split()[0]]
+    written = [cv2.imread(str(pictures / "out" / f"{one['id']}.jpg")) for one in found]
+    assert [picture.shape for picture in written] == [(112, 112, 3)] * 2
+    assert all(stat.S_IMODE(file.stat().st_mode) == 0o600 for file in (pictures / "out").iterdir())
+    forgotten = limen("people", "forget-template", "Eileen", found[0]["id"])
+    assert forgotten.output.startswith("Eileen: 1 template overwritten, 1 left")
+    assert (
+        limen("people", "templates", "Eileen").output.splitlines()[0]
+        == second.partition("  d ")[0] + (second[second.index("  sharpness") :])
+    )
+    one_line(limen("people", "forget-template", "Eileen", found[0]["id"]), "no_such_template")
+    one_line(limen("people", "forget-template", "Eileen", found[1]["id"]), "last_template", "enroll another")
+    one_line(limen("people", "templates", "Nemo"), "no_such_person")
+
+
 def test_somebody_is_enrolled_identified_listed_and_forgotten(limen, pictures):
     assert limen("enroll", "Eileen", pictures / "portrait.png").output == "Eileen: 1 template added\n"
     assert limen("identify", pictures / "again.jpg").output.startswith("Eileen  d 0.")

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from edge.core.gallery import Gallery
-from edge.core.templates import StoredTemplate, describe, learned_from
+from edge.core.origin import learned_from
+from edge.core.templates import StoredTemplate, describe
 from edge.core.thresholds import OneThreshold
 from edge.core.types import Person, Template
 

@@ -60,6 +60,25 @@ def cameras(tmp_path):
         camera.store.close()
 
 
+def test_what_was_learned_here_is_known_there_as_learned_and_is_gone_when_it_is_gone_here(cameras):
+    porch, back = cameras
+    porch.enroll("Alice")
+    alice = porch.people()["Alice"].person_id
+    porch.store.each.learn(alice, embedding(7), CROP, "e" * 32, [])
+    back.receive(*porch.record()[0])
+    assert back.everything() == porch.everything()
+    ((owner, template_id),) = back.store.each.learned_from("e" * 32)
+    assert owner == alice
+    exported = porch.store.export()[0]
+    porch.store.drop([template_id])
+    back.receive(*porch.record()[0])
+    assert back.store.each.learned(alice) == porch.store.each.learned(alice) == []
+    porch.store.import_(exported)  # an id that was removed never comes back, but what it is of may
+    porch.record()
+    ((_, another),) = porch.store.each.learned_from("e" * 32)
+    assert another != template_id
+
+
 def test_who_is_enrolled_here_is_known_there_and_forgotten_there_too(cameras):
     porch, back = cameras
     porch.enroll("Alice Unmistakable")
