@@ -59,6 +59,7 @@ NOT_RUN = {
     "python -m tests.faults.": "hours; tests/faults/test_faults.py injects a few of each fault",
     "python -m tests.home_assistant ": "it needs a Python with Home Assistant",
     "python -m tests.bench.memory": "minutes",
+    "python -m tests.bench.console": "a minute; tests/edge/console loads every page in a browser",
     "python -m tests.bench.detector_conditions": "minutes, for the teacher labels the scenes first",
     "python -m tests.bench.accuracy": "test_what_passes_at_the_shipped_tau_is_measured runs what it is made of",
     "python -m tests.bench.visits": "minutes; tests/training/embedder/test_visits.py plays some",

@@ -9,6 +9,7 @@ from nicegui import ui
 from edge.console.texts import Texts
 
 T = TypeVar("T")
+FIRST = 9  # cards that fill a window: these are sent before the others
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,13 @@ class Card(Generic[T]):
                 with self._row:
                     self._controls[name] = self._button(name) if isinstance(act, Act) else self._switch(name)
                 self._controls[name].move(target_index=place)
-            self._controls[name].set_text(act.label)
+            if self._controls[name].text != act.label:
+                self._controls[name].set_text(act.label)
             earlier = before.get(name)
             if isinstance(act, Switch) and not (isinstance(earlier, Switch) and earlier.on == act.on):
                 self._set(name, on=act.on)
-        self._row.set_visibility(bool(acts))
+        if self._row.visible != bool(acts):
+            self._row.set_visibility(bool(acts))
 
     def _button(self, name: str) -> ui.button:
         def do() -> object:

@@ -1,6 +1,6 @@
 """Faces of people, and of strangers, as their newest visits show them."""
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
 
 from edge.console.view import View
 from edge.errors import RefusedError
@@ -19,10 +19,10 @@ class Crops:
         """The crop of that one; None where none was found."""
         return self._crops.get(one)
 
-    async def load(self, wanted: Collection[str], pages: int = PAGES_MAX) -> None:
+    async def load(self, wanted: Collection[str], pages: int = PAGES_MAX) -> AsyncIterator[None]:
         """Look in so many pages of visits for the crops of those who have none yet, and keep none of others.
 
-        Raises LimenError.
+        Goes on after each page. Raises LimenError.
         """
         self._crops = {one: crop for one, crop in self._crops.items() if one in wanted}
         after: dict[str, object] = {}
@@ -37,6 +37,7 @@ class Crops:
             for row in page["visits"]:
                 if row[self._field] in wanted and row["id"] in crops:
                     self._crops.setdefault(row[self._field], crops[row["id"]])
+            yield
             if "next" not in page:
                 break
             after = {"after": page["next"]}

@@ -22,6 +22,7 @@ PAGES = {
     "settings": ("/settings", "tune"),
 }
 REFRESH_SECONDS = 1.0
+DRAWN_SECONDS = 3.0
 COLOURS = {
     "recognized": "positive",
     "enrolled": "positive",
@@ -61,6 +62,13 @@ class View:
         """Everybody who is enrolled at the camera."""
         camera = self.camera
         return [] if camera is None else await self.household.everybody(camera.device)
+
+    async def drawn(self) -> None:
+        """Wait until the browser has drawn what there is, so that it need not wait for what comes then."""
+        client = ui.context.client
+        await client.connected()
+        with suppress(TimeoutError):
+            await client.run_javascript("return 0", timeout=DRAWN_SECONDS)
 
     async def attempt(self, task: Awaitable[None], then: Callable[[], Awaitable[None]] | None = None) -> bool:
         """Do something, and then that; show in words why it failed. Returns whether it did not."""

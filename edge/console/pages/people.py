@@ -5,8 +5,8 @@ from typing import Any
 
 from nicegui import ui
 
-from edge.console.cards import Act, Cards, Facts, draw_facts
-from edge.console.crops import Crops
+from edge.console.cards import FIRST, Act, Cards, Facts, draw_facts
+from edge.console.crops import PAGES_MAX, Crops
 from edge.console.dialogs import ask_line, ask_sure, ask_who, tell
 from edge.console.upload import enroll
 from edge.console.view import View, hide
@@ -16,8 +16,10 @@ async def draw(view: View) -> None:
     """The page."""
     people = People(view)
     await view.attempt(people.load())
+    people.show(FIRST)
+    await view.drawn()
     people.show()
-    ui.timer(0, people.show_faces, once=True)
+    await view.attempt(people.show_faces())
     view.each_event(people.follow)
 
 
@@ -39,10 +41,10 @@ class People:
         """Read them. Raises LimenError."""
         self.rows = await self.view.people()
 
-    async def show_faces(self) -> None:
-        """Show what they look like."""
-        await self.view.attempt(self._crops.load({row["person_id"] for row in self.rows}))
-        self.show()
+    async def show_faces(self, pages: int = PAGES_MAX) -> None:
+        """Show what they look like, as far as that many pages of visits say. Raises LimenError."""
+        async for _ in self._crops.load({row["person_id"] for row in self.rows}, pages):
+            self.show()
 
     async def reload(self) -> None:
         """Show them as they are now."""
@@ -53,7 +55,7 @@ class People:
         """Bring what is shown up to date. Raises LimenError."""
         if changed:
             await self.load()
-        await self._crops.load({row["person_id"] for row in self.rows}, pages=1)
+        await self.show_faces(pages=1)
         self.show()
 
     async def add(self) -> None:
@@ -72,10 +74,11 @@ class People:
 
         await self.view.attempt(ask())
 
-    def show(self) -> None:
-        """Show what was read."""
+    def show(self, count: int | None = None) -> None:
+        """Show what was read; or of it so many."""
         self._none.set_visibility(not self.rows)
-        self._cards.show({row["person_id"]: (self._facts(row), Person(self, row).acts()) for row in self.rows})
+        shown = self.rows[:count]
+        self._cards.show({row["person_id"]: (self._facts(row), Person(self, row).acts()) for row in shown})
 
     def _facts(self, row: dict[str, Any]) -> Facts:
         text, count, badges = self.text, row["templates"], []

@@ -6,7 +6,7 @@ from typing import Any
 from nicegui import ui
 
 from edge.console.cards import Act, Cards, Facts, draw_facts
-from edge.console.crops import Crops
+from edge.console.crops import PAGES_MAX, Crops
 from edge.console.dialogs import ask_who
 from edge.console.view import View, hide, turned_off
 from edge.errors import RefusedError
@@ -19,7 +19,7 @@ async def draw(view: View) -> None:
     strangers = Strangers(view)
     await view.attempt(strangers.load())
     strangers.show()
-    ui.timer(0, strangers.show_faces, once=True)
+    await view.attempt(strangers.load_people(), strangers.show_faces)
     view.each_event(strangers.follow)
 
 
@@ -47,17 +47,22 @@ class Strangers:
                 raise
             return
         self._rows = sorted(found["strangers"], key=lambda row: str(row["last_seen"]), reverse=True)
+
+    async def load_people(self) -> None:
+        """Read who is enrolled. Raises LimenError."""
         self._people = [person["name"] for person in await self.view.people()]
 
-    async def show_faces(self) -> None:
-        """Show what they look like."""
-        await self.view.attempt(self._crops.load({row["stranger_id"] for row in self._rows}))
-        self.show()
+    async def show_faces(self, pages: int = PAGES_MAX) -> None:
+        """Show what they look like, as far as that many pages of visits say. Raises LimenError."""
+        async for _ in self._crops.load({row["stranger_id"] for row in self._rows}, pages):
+            self.show()
 
-    async def follow(self, _changed: bool) -> None:
+    async def follow(self, changed: bool) -> None:
         """Bring what is shown up to date. Raises LimenError."""
+        if changed:
+            await self.load_people()
         await self.load()
-        await self._crops.load({row["stranger_id"] for row in self._rows}, pages=1)
+        await self.show_faces(pages=1)
         self.show()
 
     def show(self) -> None:

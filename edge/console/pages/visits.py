@@ -6,7 +6,7 @@ from typing import Any
 
 from nicegui import ui
 
-from edge.console.cards import Act, Cards, Facts, draw_facts
+from edge.console.cards import FIRST, Act, Cards, Facts, draw_facts
 from edge.console.dialogs import ask_who
 from edge.console.view import COLOURS, View, hide, turned_off
 from edge.errors import RefusedError
@@ -22,8 +22,11 @@ NEAR = 1.3  # of the threshold: farther away, the nearest person is no guess
 async def draw(view: View) -> None:
     """The page."""
     visits = Visits(view)
-    await view.attempt(visits.load(), visits.load_people)
+    await view.attempt(visits.load())
+    visits.show(FIRST)
+    await view.drawn()
     visits.show()
+    await view.attempt(visits.load_people())
     view.each_event(visits.follow)
 
 
@@ -99,7 +102,7 @@ class Visits:
 
     async def reload(self) -> None:
         """Show the first page as it is now."""
-        await self.view.attempt(self.load(), self.load_people)
+        await self.view.attempt(self.load())
         self.show()
 
     async def show_new(self) -> None:
@@ -119,13 +122,14 @@ class Visits:
         await self.renew()
         self.show()
 
-    def show(self) -> None:
-        """Show what was read."""
+    def show(self, count: int | None = None) -> None:
+        """Show what was read; or of it so many."""
         self._off_said.set_visibility(self._off)
         self._filters.set_visibility(not self._off)
         self._none.set_visibility(not self._off and not self._rows)
         self._more.set_visibility(self._next is not None)
-        self._cards.show({one: (self._facts(row), self._acts(row)) for one, row in self._rows.items()})
+        shown = list(self._rows.items())[:count]
+        self._cards.show({one: (self._facts(row), self._acts(row)) for one, row in shown})
 
     async def _ask(self, limit: int = PAGE, **fields: object) -> dict[str, Any]:
         """A page of the visits that are chosen; an empty one where none are kept. Raises LimenError."""
