@@ -86,7 +86,7 @@ ANSWERS = {entry["verb"]: entry["answer"]["data"] for entry in EXPECTED["answers
 STRANGERS = ANSWERS["unknown/list"]["strangers"]
 # Release 1 said of nobody whom they are alike.
 PEOPLE = ANSWERS["person/list"] | {
-    "people": [person | {"relative": None} for person in ANSWERS["person/list"]["people"]]
+    "people": [person | {"relative": None, "learned": 0} for person in ANSWERS["person/list"]["people"]]
 }
 
 
