@@ -84,7 +84,7 @@ def outbox_of(path):
 EXPECTED = json.loads((RELEASE / "expected.json").read_text(encoding="utf-8"))
 ANSWERS = {entry["verb"]: entry["answer"]["data"] for entry in EXPECTED["answers"]}  # of one verb, the last
 STRANGERS = ANSWERS["unknown/list"]["strangers"]
-# Release 1 said of nobody whom they are alike.
+# Release 1 said of nobody whom they are alike, and learned nothing.
 PEOPLE = ANSWERS["person/list"] | {
     "people": [person | {"relative": None, "learned": 0} for person in ANSWERS["person/list"]["people"]]
 }
