@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from edge.runtime.clients import Client
     from edge.system.crypto import HouseholdCipher
 
-DAYS_MAX = 3650  # as edge.api.requests; imported there, OpenCV would be too
+DAYS_MAX = 3650  # as edge.api.fields; imported there, OpenCV would be too
 
 # What the person before the camera should do, by the reason why a face gave no sample.
 GUIDANCE = {
@@ -179,7 +179,8 @@ def people(context: click.Context, broker: str | None, device: str | None, *, as
         return
     for person in known.people:
         near = "" if person.relative is None else f"  tau {person.tau:.3f}: near to {person.relative.name}"
-        echo(f"{person.name}  {count_of(person.templates, 'template')}  {person.person_id}{near}")
+        learned = f" ({person.learned} learned)" if person.learned else ""
+        echo(f"{person.name}  {count_of(person.templates, 'template')}{learned}  {person.person_id}{near}")
     count = count_of(len(known.people), "person")
     echo(f"{count}; tau {known.tau:.3f} (match threshold: d <= tau is the same person)")
 

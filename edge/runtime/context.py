@@ -6,9 +6,9 @@ from itertools import accumulate
 
 import msgspec
 
+from edge.api.fields import DAY_SECONDS
 from edge.api.images import FILE_PIXELS_MAX
 from edge.api.messages import Health
-from edge.api.requests import DAY_SECONDS
 from edge.api.verbs import Limits
 from edge.config import Config
 from edge.core.codes import Code

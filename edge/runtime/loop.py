@@ -9,8 +9,8 @@ from contextlib import ExitStack, suppress
 import numpy as np
 
 from edge.api.discovery import birth_topic, discovery_topic
+from edge.api.fields import DAY_SECONDS
 from edge.api.images import face_jpeg, small_jpeg
-from edge.api.requests import DAY_SECONDS
 from edge.api.topics import HouseholdTopics, Topics
 from edge.config import Config
 from edge.core.align import CROP_PX

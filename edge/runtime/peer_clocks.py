@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from edge.api.fields import DAY_SECONDS, DAYS_MAX
 from edge.api.replication import Greeting, RevisionMessage, read_greeting
-from edge.api.requests import DAY_SECONDS, DAYS_MAX
 from edge.api.topics import HouseholdTopics
 from edge.core.expiry import CLOCKS_APART_SECONDS, is_too_late
 from edge.errors import CipherError, GalleryError

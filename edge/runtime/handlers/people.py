@@ -4,8 +4,9 @@ from dataclasses import asdict
 
 import msgspec
 
+from edge.api.fields import PAGE_MAX
 from edge.api.replies import CorrectedReply, EnrolledReply, PeopleReply, PersonReply, RemovedReply, RenamedReply
-from edge.api.requests import PAGE_MAX, CorrectEvent, ListPeople, MergePeople, RemovePerson, RenamePerson, SetPerson
+from edge.api.requests import CorrectEvent, ListPeople, MergePeople, RemovePerson, RenamePerson, SetPerson
 from edge.core.codes import Code
 from edge.core.people import PersonChanges
 from edge.errors import RefusedError

@@ -10,6 +10,7 @@ import stat
 import sys
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 
 import cv2
@@ -26,6 +27,8 @@ from edge.commands.people import print_progress
 from edge.config import CameraConfig, Config, FleetConfig, GalleryConfig, MqttConfig
 from edge.demo.story import ANNA, portrait
 from edge.errors import BrokerError, ConfigError
+from edge.inference.embedder import STANDARD as EMBEDDER
+from edge.inference.model_card import read_card
 from edge.inference.runtime import interpreter_class
 from edge.mqtt.controller import Controller
 from edge.storage.gallery import SqliteGallery
@@ -79,6 +82,12 @@ def test_templates_are_listed_with_their_pictures_and_forgotten_one_by_one(limen
         == second.partition("  d ")[0] + (second[second.index("  sharpness") :])
     )
     one_line(limen("people", "forget-template", "Eileen", found[0]["id"]), "no_such_template")
+    with closing(SqliteGallery(pictures / "gallery.db", read_card(EMBEDDER).sha256)) as gallery:
+        (person,), (template,) = gallery.load()
+        gallery.each.learn(person.person_id, template.embedding, np.zeros((112, 112, 3), np.uint8), "e" * 32, [])
+    assert limen("people").output.startswith("Eileen  2 templates (1 learned)  p_")
+    assert f"  learned from event {'e' * 32}  " in limen("people", "templates", "Eileen").output
+    assert "1 template learned at the door" in limen("people", "check").output
     one_line(limen("people", "forget-template", "Eileen", found[1]["id"]), "last_template", "enroll another")
     one_line(limen("people", "templates", "Nemo"), "no_such_person")
 

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from edge.api.discovery import discovery_topic
-from edge.api.requests import PAGE_MAX
+from edge.api.fields import PAGE_MAX
 from edge.commands.main import main
 from edge.inference import embedder
 from edge.inference.embedder import Embedder
