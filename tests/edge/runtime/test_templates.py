@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edge.api.replies import CheckedReply, TemplatesReply
-from edge.api.requests import CheckGallery, CorrectEvent, ListTemplates, RemoveTemplate
+from edge.api.requests import CheckGallery, CorrectEvent, ListTemplates, RemoveTemplate, RemoveVisit
 from edge.capture import open_source
 from edge.config import Config, GalleryConfig
 from edge.core.events import Event
@@ -159,6 +159,13 @@ def test_a_correction_after_a_restart_takes_back_what_was_learned(context):
     context.history.tick()
     reply = LocalClient(context).call(CorrectEvent.new(id="f" * 32, name=None))
     assert reply.not_ == "Anna"
+    assert {one.origin for one in ask(context).templates} == {"given"}
+
+
+def test_with_a_visit_that_is_removed_goes_what_was_learned_from_it(context, monkeypatch):
+    come(context)
+    monkeypatch.setattr(context, "remove_visit", lambda _event_id: "e" * 32)  # the history keeps no visit here
+    LocalClient(context).call(RemoveVisit.new(id="f" * 32))
     assert {one.origin for one in ask(context).templates} == {"given"}
 
 
