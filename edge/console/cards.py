@@ -102,10 +102,14 @@ class Card(Generic[T]):
 
 
 class Cards(Generic[T]):
-    """A grid of cards by key. draw: draws what one of them says; nothing in that can have the focus."""
+    """A grid of cards by key.
 
-    def __init__(self, draw: Callable[[T], None]) -> None:
-        self._draw, self._cards = draw, dict[str, Card[T]]()
+    draw: draws what one of them says; nothing in that can have the focus
+    drag: called with the key of a card whose picture is dragged, and with None when it is let go
+    """
+
+    def __init__(self, draw: Callable[[T], None], drag: Callable[[str | None], None] | None = None) -> None:
+        self._draw, self._drag, self._cards = draw, drag, dict[str, Card[T]]()
         self._grid = ui.element("div").classes("limen-grid")
 
     def show(self, values: Mapping[str, tuple[T, Acts]]) -> None:
@@ -122,13 +126,21 @@ class Cards(Generic[T]):
         place = 0
         for key, (value, acts) in values.items():
             if key not in self._cards:
-                with self._grid:
-                    self._cards[key] = Card(self._draw)
+                self._cards[key] = self._add(key)
                 self._cards[key].box.move(target_index=place)
             self._cards[key].show(value, acts)
             place = boxes.index(self._cards[key].box) + 1
         if gone and boxes:
             self._focus(boxes[min(after_gone, len(boxes) - 1)])
+
+    def _add(self, key: str) -> Card[T]:
+        with self._grid:
+            card = Card(self._draw)
+        drag = self._drag
+        if drag is not None:
+            card.box.on("dragstart", lambda: drag(key), args=[])
+            card.box.on("dragend", lambda: drag(None), args=[])
+        return card
 
     def focus(self, key: str) -> None:
         """Where the focus is nowhere, move it into that card, so that who uses the keyboard can go on."""

@@ -8,6 +8,7 @@ from nicegui import ui
 from edge.console.cards import FIRST, Act, Cards, Facts, draw_facts
 from edge.console.crops import PAGES_MAX, Crops
 from edge.console.dialogs import ask_line, ask_sure, ask_who, tell
+from edge.console.templates import show_templates
 from edge.console.upload import enroll
 from edge.console.view import View, hide
 
@@ -109,6 +110,7 @@ class Person:
         text, notify = self._text, self._row["notify"]
         return {
             "add_picture": Act(text("add_picture"), self.add_picture),
+            "pictures": Act(text("show_pictures"), self.show_pictures),
             "rename": Act(text("rename"), self.rename),
             "merge": Act(text("merge"), self.merge),
             "guest": Act(text("guest"), self.make_guest),
@@ -127,6 +129,10 @@ class Person:
         """Add to their templates."""
         await enroll(self._view, self._name)
         await self._people.reload()
+
+    async def show_pictures(self) -> None:
+        """Show their templates, of which some may be removed."""
+        await self._view.attempt(show_templates(self._view, self._name), self._people.reload)
 
     async def rename(self) -> None:
         """Give them another name."""

@@ -8,6 +8,7 @@ from nicegui import ui
 
 from edge.console.cards import FIRST, Act, Cards, Facts, draw_facts
 from edge.console.dialogs import ask_who
+from edge.console.drop import Names
 from edge.console.view import COLOURS, View, hide, turned_off
 from edge.errors import RefusedError
 
@@ -50,7 +51,8 @@ class Visits:
             self._new = ui.button(self.text("visits_new"), icon="refresh", on_click=self.show_new)
             self._new.props("rounded no-caps").classes("invisible")
         self._none = ui.label(self.text("no_visits")).classes("limen-soft")
-        self._cards = Cards(partial(draw_facts, self.text))
+        self._cards = Cards(partial(draw_facts, self.text), self._drag)
+        self._names = Names(self._learn)
         self._more = ui.button(self.text("more"), on_click=self.load_older).props("flat no-caps")
         hide(self._off_said, self._filters, self._none, self._more)
 
@@ -96,6 +98,7 @@ class Visits:
         """Read who is enrolled. Raises LimenError."""
         self._people = [person["name"] for person in await self.view.people()]
         names = dict.fromkeys([*self._people, *([self._who.value] if self._who.value else [])])
+        self._names.show(self._people)
         options = {"": self.text("everybody")} | {name: name for name in names}
         if options != self._who.options:
             self._who.set_options(options)
@@ -164,16 +167,26 @@ class Visits:
             why=self.text("named_later") if row["corrected"] else row["why"],
         )
 
+    def _drag(self, visit: str | None) -> None:
+        """Offer the people to whom the face of a visit can be added, as long as it is dragged."""
+        is_clear = visit in self._rows and self._rows[visit]["event_type"] != "low_quality"
+        self._names.hold(visit if is_clear else None)
+
+    async def _learn(self, visit: str, who: str) -> None:
+        """Add the face of a visit to somebody's pictures."""
+        await self._change(self.text("added_to", name=who), "event/correct", id=visit, name=who)
+
+    async def _change(self, said: str, verb: str, **fields: object) -> None:
+        async def ask() -> None:
+            await self.view.ask(verb, **fields)
+            ui.notify(said, type="positive")
+
+        await self.view.attempt(ask(), self.renew)
+        self.show()
+
     def _acts(self, row: dict[str, Any]) -> dict[str, Act]:
         """What can be done with a visit."""
-
-        async def change(said: str, verb: str, **fields: object) -> None:
-            async def ask() -> None:
-                await self.view.ask(verb, **fields)
-                ui.notify(said, type="positive")
-
-            await self.view.attempt(ask(), self.renew)
-            self.show()
+        change = self._change
 
         async def name(who: str | None) -> None:
             said = text("named", name=who) if who else text("corrected")
@@ -191,6 +204,9 @@ class Visits:
             acts["it_is"] = Act(text("it_is", name=nearest), lambda: name(nearest))
         if row["event_type"] != "low_quality":
             acts["this_is"] = Act(text("this_is"), ask_name)
+        if row["name"] is not None and not row["corrected"]:
+            add = partial(self._learn, row["id"], row["name"])
+            acts["add_to"] = Act(text("add_to", name=row["name"]), add)
         if row["name"] is not None:
             acts["not_person"] = Act(text("not_person", name=row["name"]), lambda: name(None))
         if row["stranger"] is not None and row["event_type"] == "unknown":

@@ -7,11 +7,13 @@ import shutil
 import subprocess
 import sys
 import urllib.request
+import uuid
 from contextlib import suppress
 
 import pytest
 from selenium import webdriver
 from selenium.common.exceptions import StaleElementReferenceException, WebDriverException
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
@@ -199,7 +201,7 @@ def test_the_focus_and_what_is_typed_stay_while_a_visit_arrives(porch, page):
     page.shows("Somebody unknown")
     assert "Anna" in card.text  # it was not drawn anew
     until(lambda: focused(page).text == "This is ...")
-    for _ in range(2):  # beyond the new card
+    for _ in range(3):  # the last of the cards
         focused(page).send_keys(Keys.TAB)
         while focused(page).text != "Delete":
             focused(page).send_keys(Keys.TAB)
@@ -258,6 +260,33 @@ def test_every_page_loads_without_an_error_and_fits_a_phone(page):
         assert page.driver.execute_script(TOO_WIDE) == [], name
         page.driver.save_screenshot(str(SHOTS / f"{name or 'now'}-phone.png"))
     page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert page.errors() == []
+
+
+def test_a_face_is_added_by_a_button_or_dropped_on_a_name_and_removed_among_the_pictures(porch, page):
+    def templates():
+        return porch.ask("person/list", {"transaction": uuid.uuid4().hex})["data"]["people"][0]["templates"]
+
+    before = templates()
+    page.open("visits")
+    page.click("Add to Anna", within="Anna")
+    page.shows("Added to the pictures of Anna")
+    assert templates() == before + 1
+    face = page.driver.find_element(By.XPATH, "//*[contains(., 'Somebody unknown')]/img")
+    ActionChains(page.driver).click_and_hold(face).move_by_offset(20, 20).perform()
+    target = page.driver.find_element(By.CLASS_NAME, "limen-target")
+    until(target.is_displayed)
+    ActionChains(page.driver).move_to_element(target).move_by_offset(3, 3).release().perform()
+    until(lambda: page.text.count("Not Anna") == 2)
+    assert templates() == before + 2
+    page.open("people")
+    page.click("Pictures", within="Anna")
+    until(lambda: page.text.count("Given") == before + 2)
+    page.click("Delete", within="Pictures of Anna")
+    page.click("Delete", within="Delete this picture?")
+    until(lambda: templates() == before + 1)
+    page.click("Close", within="Pictures of Anna")
+    page.shows(f"{before + 1} pictures")
     assert page.errors() == []
 
 
