@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 import cv2
 import msgspec
+import numpy as np
 
 from edge.core.codes import Code
 from edge.errors import RefusedError
@@ -35,6 +36,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     detector = Detector(Path(settings.detector), threads=settings.threads)
     embedder = Embedder(Path(settings.embedder), threads=settings.threads)
+    warm_up()
     limit_memory(settings.memory_bytes)
     with suppress(EOFError, BrokenPipeError):  # the device has ended
         write(replies, Ready())
@@ -51,6 +53,12 @@ def step_back() -> None:
         Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE), encoding="ascii")
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
+def warm_up() -> None:
+    """Have OpenBLAS, behind NumPy, take its buffer now: it ends the process where it gets none."""
+    square = np.ones((128, 128), dtype=np.float32)
+    np.matmul(square, square)
 
 
 def limit_memory(more_bytes: int) -> None:
