@@ -64,6 +64,7 @@ def verify(config: "Config", first: Path, second: Path, *, as_json: bool) -> Non
 def crop_of(device: "Device", path: Path) -> "np.ndarray":
     """The largest face of a picture, aligned. Raises ImageError where there is none."""
     from edge.core.align import align
+    from edge.core.closer import look_closer
     from edge.core.stills import find_faces, least_px
 
     image = read_picture(path)
@@ -73,4 +74,4 @@ def crop_of(device: "Device", path: Path) -> "np.ndarray":
         raise ImageError(
             f"{path} shows no face: in {width}x{height} px one is found from about {least_px(width, height)} px on"
         )
-    return align(image, face.landmarks)
+    return align(image, look_closer(image, face, device.detector).landmarks)

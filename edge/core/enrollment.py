@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge.core.align import align
+from edge.core.closer import look_closer
 from edge.core.codes import Code
 from edge.core.gallery import Gallery
 from edge.core.ports import Detector, Embedder
@@ -94,7 +95,7 @@ def sample_of(
             f"{what} shows {len(faces)} faces, of {faces[-1].size_px:.0f} to {faces[0].size_px:.0f} px; expected one. "
             "Cut the picture, or take the largest (--face largest)",
         )
-    face = faces[0]
+    face = look_closer(image, faces[0], detector)
     crop = align(image, face.landmarks)
     quality = rules.assess(crop, face)
     problem = problem_of(quality, image, face, detector)
@@ -185,7 +186,7 @@ class LiveEnrollment:
     ) -> str | None:
         if len(faces) != 1:
             return Code.MULTIPLE_FACES if faces else Code.NO_FACE
-        (face,) = faces
+        face = look_closer(frame.best, faces[0], detector)
         crop = align(frame.best, face.landmarks)
         quality = rules.assess(crop, face)
         problem = problem_of(quality, frame.best, face, detector)

@@ -25,6 +25,13 @@ def similarity_transform(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     return np.column_stack([linear, centre_target - linear @ centre_source])
 
 
+def moved_back(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Find where points, (N, 2), were before a similarity, (2, 3), also one with reflection."""
+    linear, shift = matrix[:, :2], matrix[:, 2]
+    back: np.ndarray = (points - shift) @ linear / (linear[:, 0] ** 2).sum()  # (p - s) @ inverse.T
+    return back
+
+
 def box_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Compute the intersection over union of every pair of boxes.
 

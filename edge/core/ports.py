@@ -11,7 +11,10 @@ from edge.core.types import About, Face, Frame, Person, Removed, Stranger, Templ
 
 
 class StageTimer(Protocol):
-    """Times the stages of a frame, "motion", "detect", "embed" and "match": `with timer("detect"): ...`."""
+    """Times the stages of a frame, "motion", "detect", "embed" and "match": `with timer("detect"): ...`.
+
+    "embed" is all of a sample: the closer look, alignment, quality and encoding.
+    """
 
     def __call__(self, stage: str, /) -> AbstractContextManager[object]:
         """A context that lasts as long as the stage."""

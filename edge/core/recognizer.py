@@ -7,6 +7,7 @@ import numpy as np
 
 from edge.core.align import align
 from edge.core.attention import Attention, AttentionRules
+from edge.core.closer import look_closer
 from edge.core.codes import Code
 from edge.core.enrollment import SAMPLES_MAX, EnrollmentProgress, LiveEnrollment, samples_of
 from edge.core.events import Event, low_quality_event, verdict_event
@@ -116,7 +117,13 @@ class Recognizer:
                 track.refuse(replace(quality, problem=Code.NOT_UPRIGHT), frame.at)
                 return None
         with self._timer("embed"):
-            return Sample(crop, self.embedder.embed(crop), quality), quality  # (128,) float32, unit length
+            face = look_closer(frame.best, track.face, self.detector)
+            crop = align(frame.best, face.landmarks)
+            quality = self.rules.quality.assess(crop, face)
+            if quality.problem is None:
+                return Sample(crop, self.embedder.embed(crop), quality), quality  # (128,) float32, unit length
+        track.refuse(quality, frame.at)
+        return None
 
     def _finish_track(self, track: Track, frame: Frame, faces_in_frame: int) -> list[Event]:
         """The verdict of a track that ended before there was one, and its end; nothing for a flicker."""

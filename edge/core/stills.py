@@ -4,6 +4,7 @@ import numpy as np
 
 from edge.core.align import align
 from edge.core.attention import Window, one_of_each, same_face, tiles, window_of
+from edge.core.closer import look_closer
 from edge.core.events import normalized_box
 from edge.core.ports import Detector, Embedder
 from edge.core.quality import QualityRules
@@ -23,6 +24,7 @@ def encoded_faces(image: np.ndarray, detector: Detector, embedder: Embedder, rul
     """Every face in a picture, (H, W, 3) uint8 RGB, with its encoding, best score first."""
     found = []
     for face in find_faces(image, detector):
+        face = look_closer(image, face, detector)  # noqa: PLW2901
         crop = align(image, face.landmarks)
         box, problem = normalized_box(face.box, image.shape), rules.assess(crop, face).problem
         turned_over = problem is None and not is_upright(image, face, detector)

@@ -69,8 +69,8 @@ def play(config: Config, folder: Path, picture: Path, say: Callable[[str], None]
     detect, embed = (device.times[stage] for stage in ("detect", "embed"))
     say("")
     say(
-        f"The detector looked at {detect.count} frames, {detect.ms()['p50']:.1f} ms each; an encoding took "
-        f"{embed.ms()['p50']:.1f} ms. No frame left this process. To look at: {picture}"
+        f"The detector looked at {detect.count} frames, {detect.ms()['p50']:.1f} ms each; a closer look "
+        f"and an encoding took {embed.ms()['p50']:.1f} ms. No frame left this process. To look at: {picture}"
     )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from edge.config import DecisionConfig
 from edge.core.align import align
+from edge.core.closer import look_closer
 from edge.core.gallery import fmr_of
 from edge.inference.cohort import thresholds_of
 from edge.inference.detector import Detector
@@ -42,7 +43,7 @@ def crops_of(photos: LfwPhotos) -> list[np.ndarray | None]:
     for image in photos.images:
         faces = detector.detect(image)
         face = faces[most_central(np.array([face.box for face in faces]), image.shape[:2])] if faces else None
-        crops.append(None if face is None else align(image, face.landmarks))
+        crops.append(None if face is None else align(image, look_closer(image, face, detector).landmarks))
     return crops
 
 

@@ -20,6 +20,7 @@ import numpy as np
 from edge.capture import open_source
 from edge.config import CameraConfig, Config, GalleryConfig
 from edge.core.align import align
+from edge.core.closer import look_closer
 from edge.core.types import Frame
 from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
@@ -31,13 +32,14 @@ DIMENSION = 128
 
 
 def ours(gallery: np.ndarray) -> Callable[[np.ndarray], int]:
-    """limen without tracks: detect, align, embed and compare every face."""
+    """limen without tracks: detect every face, look at it closer, align, embed and compare."""
     detector, embedder = Detector(), Embedder()
 
     def look(image: np.ndarray) -> int:
         faces = detector.detect(image)
         for face in faces:
-            gallery @ embedder.embed(align(image, face.landmarks))  # (10, D) @ (D,) -> (10,)
+            crop = align(image, look_closer(image, face, detector).landmarks)
+            gallery @ embedder.embed(crop)  # (10, D) @ (D,) -> (10,)
         return len(faces)
 
     return look

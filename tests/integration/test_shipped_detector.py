@@ -23,6 +23,8 @@ def test_the_card_says_what_is_measured_again(measured):
     assert said["face_free"] == measured["face_free"]
     for name in ("hits", "misses", "false_alarms"):
         assert abs(said["held_out"][name] - measured["held_out"][name]) <= 2, name  # processors round differently
+    for name in ("landmark_error", "landmark_error_closer"):
+        assert measured["held_out"][name] == pytest.approx(said["held_out"][name], abs=0.002), name
     assert measured["pipeline"]["right_face"] == pytest.approx(said["pipeline"]["right_face"], abs=0.002)
     assert measured["pipeline"]["accuracy"] == pytest.approx(said["pipeline"]["accuracy"], abs=0.005)
 

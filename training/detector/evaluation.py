@@ -1,5 +1,6 @@
 """The evaluation of an int8 detector, through edge.inference, so that it measures what the device runs."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,9 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from edge.core.closer import look_closer
 from edge.core.types import Face
-from edge.inference.detector import Detector
+from edge.inference.detector import Detector, letterboxed
 from training.data.augment import tinted
 from training.data.faces import SCORE
 from training.data.scenes import Scene
@@ -45,13 +47,15 @@ class DetectionEvaluation:
 
     scenes:       at model scale
     found:        for each the (D, 15) detections at the default threshold, at model scale
-    loose:        the same down to a score of 0.1, for the curve only: NMS blends more cells there
+    closer:       found, with the landmarks of the closer look that the device takes before it aligns a face
+    loose:        found down to a score of 0.1, for the curve only: NMS blends more cells there
     grey, tinted: the same scenes without colour, and in wrong colours
     teacher:      one detection of the teacher on the same pictures, by the same rules, or None
     """
 
     scenes: list[Scene]
     found: list[np.ndarray]
+    closer: list[np.ndarray]
     loose: list[np.ndarray]
     score_min: float
     grey: Matches
@@ -62,8 +66,15 @@ class DetectionEvaluation:
 
     def matches(self, source: str = "") -> Matches:
         """Count at the default threshold, over the scenes whose name starts with source."""
+        return self._matches(self.found, source)
+
+    def landmark_error_closer(self, source: str = "") -> float:
+        """The landmark error of matches after the closer look; NaN where no face is found."""
+        return self._matches(self.closer, source).landmark_error
+
+    def _matches(self, found: list[np.ndarray], source: str) -> Matches:
         chosen = [row for row, scene in enumerate(self.scenes) if scene.name.startswith(source)]
-        return count_matches([self.scenes[row] for row in chosen], [self.found[row] for row in chosen])
+        return count_matches([self.scenes[row] for row in chosen], [found[row] for row in chosen])
 
     def matches_at(self, score_min: float) -> Matches:
         """Count at another threshold."""
@@ -80,25 +91,33 @@ class DetectionEvaluation:
     def numbers(self) -> dict[str, Any]:
         """Values for JSON; fractions, not percent."""
         return {
-            "held_out": rounded(described(self.matches())),
+            "held_out": rounded(self._described()),
             "held_out_grey": rounded(described(self.grey)),
             "held_out_tinted": rounded(described(self.tinted)),
-            "per_source": {source: rounded(described(self.matches(source=f"{source}/"))) for source in self.sources()},
+            "per_source": {source: rounded(self._described(f"{source}/")) for source in self.sources()},
             "by_yaw": [rounded(asdict(band)) for band in self.by_yaw()],
             "teacher": None if self.teacher is None else rounded(described(self.teacher)),
             "face_free": asdict(self.face_free) | {"claimed_share": round(self.face_free.claimed_share, 5)},
             "pipeline": None if self.pipeline is None else rounded(asdict(self.pipeline)),
         }
 
+    def _described(self, source: str = "") -> dict[str, object]:
+        closer = {"landmark_error_closer": finite(self.landmark_error_closer(source))}
+        return described(self.matches(source)) | closer
+
 
 def described(matches: Matches) -> dict[str, object]:
     """The counts, and the rates that follow from them."""
-    error = matches.landmark_error
     return asdict(matches) | {
         "recall": matches.recall,
         "false_per_100": matches.false_per_100,
-        "landmark_error": error if np.isfinite(error) else None,
+        "landmark_error": finite(matches.landmark_error),
     }
+
+
+def finite(value: float) -> float | None:
+    """The value, or None for NaN, which JSON lacks."""
+    return value if np.isfinite(value) else None
 
 
 def evaluate_detector(model: Path, data: SceneSet) -> DetectionEvaluation:
@@ -109,9 +128,14 @@ def evaluate_detector(model: Path, data: SceneSet) -> DetectionEvaluation:
     rng = np.random.default_rng(0)
     greys = [Scene(scene.name, grey(scene.image), scene.faces) for scene in scenes]
     others = [Scene(scene.name, tinted(scene.image, rng), scene.faces) for scene in greys]
+    found = [default.detect(scene.image) for scene in progress(scenes, "held-out scenes")]
     return DetectionEvaluation(
         scenes=scenes,
-        found=detect_all(default, scenes, "held-out scenes"),
+        found=[rows_of(faces) for faces in found],
+        closer=[
+            rows_of(closer_faces(default, scene, faces))
+            for scene, faces in zip(progress(data.held_out, "the same, closer"), found, strict=True)
+        ],
         loose=detect_all(loose, scenes, "the same, for the curve"),
         score_min=default.score_min,
         grey=count_matches(scenes, detect_all(default, greys, "the same, grey")),
@@ -145,10 +169,21 @@ def teacher_matches(teacher: YuNet, scenes: list[Scene]) -> Matches | None:
 
 def detect_all(detector: Detector, scenes: list[Scene], what: str) -> list[np.ndarray]:
     """The (D, 15) detections in each scene, one at a time, with the code of the device."""
-    return [
-        rows_of(detector.detect(scene.image))
-        for scene in tqdm(scenes, desc=f"detect {what}", unit="picture", disable=None)
-    ]
+    return [rows_of(detector.detect(scene.image)) for scene in progress(scenes, what)]
+
+
+def progress(scenes: list[Scene], what: str) -> Iterable[Scene]:
+    """The scenes, with a bar in the terminal."""
+    return tqdm(scenes, desc=f"detect {what}", unit="picture", disable=None)
+
+
+def closer_faces(detector: Detector, scene: Scene, faces: list[Face]) -> list[Face]:
+    """Faces at model scale after the closer look, which is at the picture's own pixels as on the device.
+
+    scene: in its own size
+    """
+    _, zoom = letterboxed(scene.image, detector.shape)
+    return [look_closer(scene.image, face.scaled(1 / zoom), detector).scaled(zoom) for face in faces]
 
 
 def rows_of(faces: list[Face]) -> np.ndarray:

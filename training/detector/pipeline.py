@@ -6,6 +6,7 @@ import numpy as np
 from tqdm import tqdm
 
 from edge.core.align import align
+from edge.core.closer import look_closer
 from edge.core.geometry import box_iou
 from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
@@ -38,7 +39,7 @@ class Pipeline:
 
 
 def measure_pipeline(detector: Detector, photographs: Photographs) -> Pipeline:
-    """Detect, align, embed and compare, with the shipped embedder."""
+    """Detect, look closer, align, embed and compare, with the shipped embedder."""
     embedder = Embedder()
     right, crops = [], []
     for image, truth in zip(
@@ -47,7 +48,7 @@ def measure_pipeline(detector: Detector, photographs: Photographs) -> Pipeline:
         faces = detector.detect(image)
         boxes = np.array([face.box for face in faces])
         face = faces[most_central(boxes, image.shape[:2])] if faces else None
-        crops.append(None if face is None else align(image, face.landmarks))
+        crops.append(None if face is None else align(image, look_closer(image, face, detector).landmarks))
         if truth is not None:
             right.append(face is not None and box_iou(face.box[None], truth[None, BOX])[0, 0] >= RIGHT_FACE_IOU_MIN)
     no_embedding = np.zeros(embedder.card.dimension, dtype=np.float32)

@@ -19,6 +19,7 @@ from click.testing import CliRunner
 from edge.commands.main import main
 from edge.config import Config
 from edge.core.align import align
+from edge.core.closer import look_closer
 from edge.core.quality import QualityRules
 from edge.demo import story
 from edge.demo.film import COME_SECONDS, FRAMES_PER_SECOND, GO_SECONDS, STAY_SECONDS, Film
@@ -39,6 +40,7 @@ def codes():
         for look in range(CARD["looks"]):
             frame = with_noise(with_person(porch(), person, Pose(0.45, 0.42, 120.0, 4.0, look)), rng)
             (face,) = detector.detect(frame)
+            face = look_closer(frame, face, detector)
             crop = align(frame, face.landmarks)
             assert QualityRules().assess(crop, face).problem is None
             rows.append(embedder.embed(crop))

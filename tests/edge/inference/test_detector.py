@@ -165,6 +165,7 @@ def test_the_card_says_what_was_measured():
     assert (card.input.width, card.input.height) == (320, 240)
     assert card.measured["held_out"]["recall"] >= 0.95
     assert card.measured["held_out"]["false_per_100"] <= 1.0
+    assert card.measured["per_source"]["photos"]["landmark_error_closer"] <= 0.05
     assert card.measured["face_free"]["claimed_share"] <= 0.01
     assert card.measured["parity"]["iou_mean"] >= 0.95
     assert card.measured["pipeline"]["right_face"] >= 0.99
