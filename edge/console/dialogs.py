@@ -16,6 +16,7 @@ NAMES_SHOWN = 50
 def box(title: str) -> Iterator[ui.dialog]:
     """A dialog with a title; what the block draws is inside."""
     with ui.dialog() as dialog, ui.card().classes("limen-card limen-dialog column"):
+        dialog.props["aria-label"] = title
         ui.label(title).classes("text-h6")
         yield dialog
 
