@@ -40,8 +40,8 @@ class Part(Generic[T]):
         self._box = ui.element("div").classes("limen-part")
 
     def show(self, value: T) -> None:
-        """Say that."""
-        if self._said != [value]:
+        """Say that; nothing where whoever looked at it has left."""
+        if self._said != [value] and not self._box.is_deleted:
             self._said = [value]
             self._box.clear()
             with self._box:
@@ -116,8 +116,10 @@ class Cards(Generic[T]):
         """Show these and no others: what each says, and what can be done with it.
 
         A card that is there stays where it is, so that none moves away from under a finger; where the one that has the
-        focus is gone, the next gets it.
+        focus is gone, the next gets it. Nothing is shown where whoever looked at them has left.
         """
+        if self._grid.is_deleted:
+            return
         boxes = self._grid.default_slot.children
         gone = [self._cards.pop(key).box for key in self._cards.keys() - values.keys()]
         after_gone = min((boxes.index(box) for box in gone), default=0)
