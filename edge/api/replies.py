@@ -218,9 +218,13 @@ class FacesReply(Reply, frozen=True, kw_only=True):
 
 
 class SnapshotReply(Reply, frozen=True, kw_only=True):
-    """What the camera sees: a JPEG in base64."""
+    """What the camera sees: a JPEG in base64.
+
+    privacy_zones: left, top, width and height of each, as shares of the picture, in which they are black
+    """
 
     image: str
+    privacy_zones: list[list[float]]
 
 
 class ExportedReply(Reply, frozen=True, kw_only=True):

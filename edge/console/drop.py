@@ -9,14 +9,15 @@ from edge.console.dialogs import NAMES_SHOWN
 
 
 class Names:
-    """The names. take: called with the key of what was dropped, and with the name.
+    """The names, with a text before them. take: called with the key of what was dropped, and with the name.
 
     It is for a mouse alone: what it does can be done by buttons too.
     """
 
-    def __init__(self, take: Callable[[str, str], Awaitable[None]]) -> None:
+    def __init__(self, said: str, take: Callable[[str, str], Awaitable[None]]) -> None:
         self._take, self._held = take, ""
         with ui.row().classes("limen-drop").props('aria-hidden="true"') as self._row:
+            ui.label(said).classes("full-width text-center")
             self._names = Part(self._draw)
         self._row.set_visibility(False)
 

@@ -10,7 +10,7 @@ from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
@@ -97,12 +97,21 @@ class Switches(msgspec.Struct, frozen=True):
     fpir: float | None = None
 
 
+class Measured(NamedTuple):
+    """What a report of health said. at: when it came, seconds since 1970."""
+
+    at: float
+    fps: float | None
+    temp_c: float | None
+    disk_free_mb: int | None
+
+
 @dataclass
 class Camera:
     """What was heard of one device.
 
     gallery: another number where somebody was enrolled, changed or removed
-    course: of its health, seconds since 1970, frames/s and degrees Celsius
+    course: of its health since the console was started, at most a day
     """
 
     device: str
@@ -113,7 +122,7 @@ class Camera:
     gallery: int = 0
     switches: Switches | None = None
     events: deque[Told] = field(default_factory=lambda: deque(maxlen=EVENTS_MAX))
-    course: deque[tuple[float, float | None, float | None]] = field(default_factory=lambda: deque(maxlen=COURSE_MAX))
+    course: deque[Measured] = field(default_factory=lambda: deque(maxlen=COURSE_MAX))
 
     @property
     def online(self) -> bool:
@@ -151,7 +160,7 @@ class Camera:
                     self.events.appendleft(msgspec.json.decode(payload, type=Told))
                 case "health":
                     self.health = health = msgspec.json.decode(payload, type=HealthNow)
-                    self.course.append((time.time(), health.fps, health.temp_c))
+                    self.course.append(Measured(time.time(), health.fps, health.temp_c, health.disk_free_mb))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return
 

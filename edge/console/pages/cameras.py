@@ -2,27 +2,39 @@
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from nicegui import ui
 
 from edge.console.cards import Act, Cards
+from edge.console.course import Course, course, draw_course, number
 from edge.console.dialogs import answer as shown
 from edge.console.dialogs import box
 from edge.console.household import Camera
 from edge.console.texts import Texts
 from edge.console.view import View, status_badge
 
+FPS_SPAN, TEMPERATURE_SPAN, DISK_SPAN = 5.0, 20.0, 500.0  # smaller differences are drawn smaller
+SIDES = ("left", "top", "width", "height")  # of a privacy zone
+
+
+@dataclass(frozen=True)
+class Row:
+    """One thing that is said of a camera, and how it went."""
+
+    label: str
+    value: str
+    course: Course | None = None
+
 
 @dataclass(frozen=True)
 class State:
-    """What is said of one camera. course: frames per second over time, points of a line; empty where there is none."""
+    """What is said of one camera."""
 
     device: str
     online: bool
-    rows: tuple[tuple[str, str], ...]
+    rows: tuple[Row, ...]
     problems: tuple[str, ...]
-    course: str
-    course_said: str
 
 
 def draw(view: View) -> None:
@@ -42,11 +54,9 @@ def acts(view: View, device: str) -> dict[str, Act]:
 
     async def look() -> None:
         async def ask() -> None:
-            answer = await view.household.answer(device, "snapshot/get")
+            seen = await view.household.answer(device, "snapshot/get")
             with box(device) as dialog:
-                picture = ui.element("img").style("max-width: 85vw; max-height: 75vh")
-                picture.props["src"] = f"data:image/jpeg;base64,{answer['image']}"
-                picture.props["alt"] = device
+                draw_snapshot(view.text, device, seen)
             await shown(dialog)
 
         await view.attempt(ask())
@@ -54,27 +64,43 @@ def acts(view: View, device: str) -> dict[str, Act]:
     return {"look": Act(view.text("snapshot"), look)}
 
 
+def draw_snapshot(text: Texts, device: str, seen: dict[str, Any]) -> None:
+    """What a camera sees, and where it is kept from seeing."""
+    zones = seen.get("privacy_zones", [])  # which a camera of an earlier release does not tell
+    with ui.element("div").classes("limen-snapshot"):
+        picture = ui.element("img")
+        picture.props["src"], picture.props["alt"] = f"data:image/jpeg;base64,{seen['image']}", device
+        for zone in zones:
+            place = (f"{side}: {100 * float(share):.2f}%" for side, share in zip(SIDES, zone, strict=True))
+            ui.element("div").classes("limen-zone").style("; ".join(place)).props('aria-hidden="true"')
+    if zones:
+        ui.label(text("one_zone") if len(zones) == 1 else text("zones", count=len(zones))).classes("limen-soft")
+
+
 def state(text: Texts, camera: Camera) -> State:
     """What is known of a camera."""
     health = camera.health
-    rows = [(text("version"), camera.about.version), (text("model"), camera.about.embedder.name)]
+    rows = [Row(text("version"), camera.about.version), Row(text("model"), camera.about.embedder.name)]
     if health is not None:
         rows += [
-            (text("frames"), number(health.fps)),
-            (text("memory"), number(health.rss_mb, "MB")),
-            (text("temperature"), number(health.temp_c, "°C")),
-            (text("disk"), number(health.disk_free_mb, "MB")),
-            (text("waiting"), str(health.outbox)),
+            Row(text("frames"), number(health.fps), went(camera, "fps", FPS_SPAN)),
+            Row(text("memory"), number(health.rss_mb, "MB")),
+            Row(text("temperature"), number(health.temp_c, "°C"), went(camera, "temp_c", TEMPERATURE_SPAN, "°C")),
+            Row(text("disk"), number(health.disk_free_mb, "MB"), went(camera, "disk_free_mb", DISK_SPAN, "MB")),
+            Row(text("waiting"), str(health.outbox)),
         ]
-    rates = [(at, fps) for at, fps, _ in camera.course if fps is not None]
     return State(
         device=camera.device,
         online=camera.online,
-        rows=tuple((label, value) for label, value in rows if value),
+        rows=tuple(row for row in rows if row.value),
         problems=() if health is None else tuple(health.problems()),
-        course=points(rates),
-        course_said=f"{text('frames')}: {rates[-1][1]:.1f}" if rates else "",
     )
+
+
+def went(camera: Camera, what: str, span: float, unit: str = "") -> Course | None:
+    """How that went since the console was started, at most a day."""
+    known = [(one.at, float(value)) for one in camera.course if (value := getattr(one, what)) is not None]
+    return course([at for at, _ in known], [value for _, value in known], span, unit)
 
 
 def draw_state(text: Texts, state: State) -> None:
@@ -82,39 +108,11 @@ def draw_state(text: Texts, state: State) -> None:
     with ui.row().classes("items-center justify-between full-width no-wrap"):
         ui.label(state.device).classes("text-h6")
         status_badge(text, online=state.online)
-    for label, value in state.rows:
-        with ui.row().classes("justify-between full-width no-wrap"):
-            ui.label(label).classes("limen-soft")
-            ui.label(value)
+    for row in state.rows:
+        with ui.row().classes("justify-between items-center full-width no-wrap"):
+            ui.label(row.label).classes("limen-soft")
+            if row.course is not None:
+                draw_course(text, row.label, row.course)
+            ui.label(row.value).classes("no-wrap")
     for problem in state.problems:
         ui.label(problem).classes("text-warning")
-    if state.course:
-        course(state.course, state.course_said)
-
-
-def number(value: float | None, unit: str = "") -> str:
-    """A number for people; nothing where it is not known."""
-    if value is None:
-        return ""
-    return f"{value:,.0f} {unit}".strip() if abs(value) >= 100 else f"{value:.1f} {unit}".strip()
-
-
-def points(rates: list[tuple[float, float]]) -> str:
-    """A line from times and values, in a box of 100 by 30; empty where there are fewer than two."""
-    if len(rates) < 2:
-        return ""
-    first, last, most = rates[0][0], rates[-1][0], max(fps for _, fps in rates) or 1.0
-    return " ".join(
-        f"{100 * (at - first) / max(1e-9, last - first):.1f},{29 - 28 * fps / most:.1f}" for at, fps in rates
-    )
-
-
-def course(points: str, said: str) -> None:
-    """A line. said: what a screen reader says."""
-    line = f'<polyline fill="none" stroke="currentColor" vector-effect="non-scaling-stroke" points="{points}"/>'
-    with ui.element("div").classes("full-width text-primary").props('role="img"') as box:
-        box.props["aria-label"] = said
-        ui.html(
-            f'<svg viewBox="0 0 100 30" preserveAspectRatio="none" width="100%" height="36">{line}</svg>',
-            sanitize=False,
-        )

@@ -52,7 +52,7 @@ class Visits:
             self._new.props("rounded no-caps").classes("invisible")
         self._none = ui.label(self.text("no_visits")).classes("limen-soft")
         self._cards = Cards(partial(draw_facts, self.text), self._drag)
-        self._names = Names(self._learn)
+        self._names = Names(self.text("drop_on"), self._learn)
         self._more = ui.button(self.text("more"), on_click=self.load_older).props("flat no-caps")
         hide(self._off_said, self._filters, self._none, self._more)
 

@@ -26,7 +26,10 @@ def recognize_image(request: RecognizeImage, device: DeviceContext) -> PictureWo
 @handles(GetSnapshot)
 def get_snapshot(_request: GetSnapshot, device: DeviceContext) -> SnapshotReply:
     """The newest frame, made smaller."""
-    return SnapshotReply(image=base64.b64encode(small_jpeg(device.frame().best, SNAPSHOT_PX_MAX)).decode())
+    return SnapshotReply(
+        image=base64.b64encode(small_jpeg(device.frame().best, SNAPSHOT_PX_MAX)).decode(),
+        privacy_zones=[list(zone) for zone in device.config.camera.privacy_zones],
+    )
 
 
 @handles(CheckHealth)

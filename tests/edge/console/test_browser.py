@@ -17,7 +17,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from edge.config import Config, GalleryConfig, HistoryConfig, MqttConfig, StrangersConfig
+from edge.config import CameraConfig, Config, GalleryConfig, HistoryConfig, MqttConfig, StrangersConfig
 from edge.console.texts import DE
 from edge.demo.film import Film
 from edge.demo.story import portrait
@@ -101,6 +101,7 @@ def porch(tmp_path_factory):
             device="porch", clock="trusted", gallery=GalleryConfig(folder / "gallery.db"),
             history=HistoryConfig(keep_hours=24), strangers=StrangersConfig(keep_days=1),
             mqtt=MqttConfig(host="127.0.0.1", port=broker.port, snapshot=True, health_every_seconds=1.0),
+            camera=CameraConfig(privacy_zones=((0.5, 0.0, 0.25, 0.2),)),
         )  # fmt: skip
         with running(config, lambda: film), Household(broker.port) as household:
             until(lambda: household.newest("status") == b"online")
@@ -135,6 +136,7 @@ def is_served(port):
 def page(address):
     if CHROMIUM is None or DRIVER is None:
         pytest.skip("chromium is not here: apt install chromium chromium-driver")
+    SHOTS.mkdir(parents=True, exist_ok=True)
     page = Page(address)
     yield page
     page.driver.quit()
@@ -231,6 +233,25 @@ def test_what_has_the_focus_keeps_it_while_its_card_changes(porch, page):
     page.driver.execute_script("arguments[0].focus()", button)
     until(lambda: page.driver.find_elements(By.TAG_NAME, "polyline"))
     assert focused(page) == button
+    course = page.driver.find_element(By.CLASS_NAME, "limen-course")
+    assert course.get_attribute("aria-label").startswith("Frames per second: lowest")
+    button.send_keys(Keys.ENTER)
+    page.shows("1 privacy zone")
+    zone, picture = (
+        page.driver.find_element(By.CSS_SELECTOR, f".limen-snapshot {one}") for one in (".limen-zone", "img")
+    )
+
+    dialog = page.driver.find_element(By.CLASS_NAME, "limen-dialog")
+
+    def is_in_its_place():  # once the dialog has opened
+        inner, outer = zone.rect, picture.rect
+        wide, high = outer["width"], outer["height"]
+        place = (inner["x"] - outer["x"], inner["y"] - outer["y"], inner["width"], inner["height"])
+        within = wide < dialog.rect["width"]
+        return within and wide > 300 and place == pytest.approx((wide / 2, 0, wide / 4, high / 5), abs=1)
+
+    until(is_in_its_place)
+    page.driver.save_screenshot(str(SHOTS / "snapshot.png"))
     assert page.errors() == []
 
 
@@ -247,7 +268,6 @@ def test_a_refusal_is_said_and_nothing_is_enrolled(page, tmp_path):
 
 
 def test_every_page_loads_without_an_error_and_fits_a_phone(page):
-    SHOTS.mkdir(parents=True, exist_ok=True)
     for name in PAGES:
         page.open(name)
         page.shows("porch" if name in {"", "cameras", "settings"} else "limen")

@@ -143,6 +143,7 @@ def test_in_a_privacy_zone_nobody_is_seen_nor_shown(config, household):
         until(lambda: service.running.watch.count > 80)
         answer = ask(household, "snapshot/get")
     assert household.events() == []
+    assert answer["data"]["privacy_zones"] == [[0.0, 0.2, 1.0, 0.8]]
     picture = cv2.imdecode(np.frombuffer(base64.b64decode(answer["data"]["image"]), np.uint8), cv2.IMREAD_COLOR)
     assert picture[100:].max() < 10
     assert picture[:90].min() > 80
