@@ -1,5 +1,6 @@
 """What every page is made of: the frame around it, and the ways it asks a camera and shows what came."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -67,20 +68,32 @@ class View:
         """Wait until the browser has drawn what there is, so that it need not wait for what comes then."""
         client = ui.context.client
         await client.connected()
+        self._end_if_left()
         with suppress(TimeoutError):
             await client.run_javascript("return 0", timeout=DRAWN_SECONDS)
+        self._end_if_left()
+
+    def _end_if_left(self) -> None:
+        """End the task where whoever looked at the page has left it."""
+        if self.root.is_deleted:
+            raise asyncio.CancelledError
 
     async def attempt(self, task: Awaitable[None], then: Callable[[], Awaitable[None]] | None = None) -> bool:
-        """Do something, and then that; show in words why it failed. Returns whether it did not."""
+        """Do something, and then that; show in words why it failed. Returns whether it did not.
+
+        The task ends where whoever looks at the page leaves it.
+        """
         try:
             with self.root:  # what a handler shows outlives the card that it was asked from
                 await task
                 if then is not None:
                     await then()
         except LimenError as error:
+            self._end_if_left()
             with self.root:
                 ui.notify(str(error), type="negative", multi_line=True, close_button=True, timeout=10_000)
             return False
+        self._end_if_left()
         return True
 
     def when(self, moment: datetime | str | float | None) -> str:

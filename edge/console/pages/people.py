@@ -16,12 +16,12 @@ from edge.console.view import View, hide
 async def draw(view: View) -> None:
     """The page."""
     people = People(view)
+    view.each_event(people.follow)
     await view.attempt(people.load())
     people.show(FIRST)
     await view.drawn()
     people.show()
     await view.attempt(people.show_faces())
-    view.each_event(people.follow)
 
 
 class People:

@@ -17,10 +17,10 @@ TURN_ON = "[strangers]\nkeep_days = 14"
 async def draw(view: View) -> None:
     """The page."""
     strangers = Strangers(view)
+    view.each_event(strangers.follow)
     await view.attempt(strangers.load())
     strangers.show()
     await view.attempt(strangers.load_people(), strangers.show_faces)
-    view.each_event(strangers.follow)
 
 
 class Strangers:

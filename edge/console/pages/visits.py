@@ -23,12 +23,12 @@ NEAR = 1.3  # of the threshold: farther away, the nearest person is no guess
 async def draw(view: View) -> None:
     """The page."""
     visits = Visits(view)
+    view.each_event(visits.follow)
     await view.attempt(visits.load())
     visits.show(FIRST)
     await view.drawn()
     visits.show()
     await view.attempt(visits.load_people())
-    view.each_event(visits.follow)
 
 
 class Visits:
