@@ -5,7 +5,8 @@ import math
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -49,10 +50,10 @@ class VideoFrames:
         self.ended = False
         self._warned: set[str] = set()
         self._closed = threading.Event()
-        self._decoder: Decoder | None = None if self.live else self._open()
-        self._reading: Iterator[Frame] = iter(self)
+        self._opened = [] if self.live else [self._open()]  # until somebody takes it: who iterates, or close
+        self._reading = iter(self)
 
-    def __iter__(self) -> Iterator[Frame]:
+    def __iter__(self) -> Generator[Frame]:
         """Yield frames; of a live source as they come."""
         return self._live() if self.live else self._file()
 
@@ -63,19 +64,30 @@ class VideoFrames:
         return frame
 
     def close(self) -> None:
-        """Ask for the end; the thread that reads releases the decoder, which two threads must not touch."""
+        """Ask for the end; the thread that iterates releases the decoder, which two threads must not touch.
+
+        What `read` holds, and a decoder that nobody has taken yet, are released at once.
+        """
         self._closed.set()
+        self._reading.close()
+        if decoder := self._untaken():
+            decoder.close()
 
     def _open(self) -> Decoder:
         if not self.live and not is_file(Path(self.location)):
             raise CameraError(f"there is no video {masked(self.location)}")
         return open_decoder(self.location)
 
-    def _file(self) -> Iterator[Frame]:
+    def _untaken(self) -> Decoder | None:
+        """The decoder that was opened first, to one caller alone."""
+        with suppress(IndexError):
+            return self._opened.pop()
+        return None
+
+    def _file(self) -> Generator[Frame]:
         clock, shown = FileClock(self.fps_max), 0
         while not self._closed.is_set():
-            decoder = self._decoder or self._open()
-            self._decoder = None
+            decoder = self._untaken() or self._open()
             clock.begin(decoder.frames_per_second)
             try:
                 while not self._closed.is_set() and (timestamp := decoder.grab()) is not None:
@@ -113,7 +125,7 @@ class VideoFrames:
             text = "%s ended after %.1f of %.1f s: it is damaged, or was cut off"
             self._warn_once(text, name, clock.elapsed, claimed)
 
-    def _live(self) -> Iterator[Frame]:
+    def _live(self) -> Generator[Frame]:
         wait, failing = BACKOFF_SECONDS[0], False
         while not self._closed.is_set():
             try:

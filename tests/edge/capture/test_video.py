@@ -1,6 +1,7 @@
 """Videos that are damaged, turned, or claim what is not so, through both decoders."""
 
 import re
+import shutil
 import struct
 from fractions import Fraction
 from pathlib import Path
@@ -98,7 +99,9 @@ def damaged(path, film):
 
 
 def test_the_decoder_is_pyav_where_it_is_installed_and_opencv_for_devices(decoder, film):
-    assert type(open_decoder(str(film))) is (PyAvDecoder if decoder == "pyav" else OpenCvDecoder)
+    opened = open_decoder(str(film))
+    opened.close()
+    assert type(opened) is (PyAvDecoder if decoder == "pyav" else OpenCvDecoder)
     with pytest.raises(CameraError, match=r"/dev/video99 cannot be opened as video"):
         open_decoder("/dev/video99")
 
@@ -411,9 +414,23 @@ def test_the_number_of_a_camera_is_a_live_device():
     assert (frames.live, frames.location) == (True, "/dev/video0")
 
 
-def test_nothing_is_left_open(decoder, film):  # noqa: ARG001
+@pytest.mark.parametrize("frames", [0, 1])
+@pytest.mark.parametrize("fast", [True, False])
+def test_nothing_is_left_open(decoder, film, tmp_path, fast, frames):  # noqa: ARG001
+    """Also where it is closed before the thread that reads has begun; not only once garbage is collected."""
+    own = Path(shutil.copy(film, tmp_path))
+    sources = []
     for _ in range(3):
-        source = open_source(CameraConfig("video", str(film), FPS))
-        source.read(1.0)
-        source.close()
-    until(lambda: film not in {link.resolve() for link in Path("/proc/self/fd").iterdir()})  # by the thread that reads
+        sources.append(open_source(CameraConfig("video", str(own), FPS), fast=fast))
+        for _ in range(frames):
+            sources[-1].read(1.0)
+        sources[-1].close()
+    until(lambda: own not in {link.resolve() for link in Path("/proc/self/fd").iterdir()})  # by the thread that reads
+
+
+def test_a_film_that_is_closed_before_it_is_begun_is_not_left_open(decoder, film, tmp_path):  # noqa: ARG001
+    own = Path(shutil.copy(film, tmp_path))
+    frames = VideoFrames(str(own), FPS)
+    frames.close()
+    assert list(frames) == []
+    assert own not in {link.resolve() for link in Path("/proc/self/fd").iterdir()}
