@@ -11,6 +11,9 @@ from edge.console.dialogs import ask_line, ask_sure, ask_who, tell
 from edge.console.templates import show_templates
 from edge.console.upload import enroll
 from edge.console.view import View, hide
+from edge.errors import RefusedError
+
+PICTURES_MAX = 24  # each is asked for by itself
 
 
 async def draw(view: View) -> None:
@@ -31,6 +34,7 @@ class People:
         self.view, self.text = view, view.text
         self.rows: list[dict[str, Any]] = []
         self._crops = Crops(view, "recognized", "person_id")
+        self._pictures: dict[str, str | None] = {}  # the first template, by person_id, of who has not come yet
         with ui.row():
             ui.button(view.text("add_person"), icon="person_add", on_click=self.add).props("no-caps")
             ui.button(view.text("check"), icon="checklist", on_click=self.check).props("flat no-caps")
@@ -46,6 +50,19 @@ class People:
         """Show what they look like, as far as that many pages of visits say. Raises LimenError."""
         async for _ in self._crops.load({row["person_id"] for row in self.rows}, pages):
             self.show()
+        for row in self.rows:
+            who = row["person_id"]
+            if self._crops.of(who) is None and who not in self._pictures and len(self._pictures) < PICTURES_MAX:
+                self._pictures[who] = await self._picture(row["name"])
+                self.show()
+
+    async def _picture(self, name: str) -> str | None:
+        """The first template of somebody; None where there is none, and of a camera of an earlier release."""
+        try:
+            page = await self.view.ask("person/templates", name=name, limit=1, crops=True)
+        except RefusedError:
+            return None
+        return next(iter(page["crops"].values()), None)
 
     async def reload(self) -> None:
         """Show them as they are now."""
@@ -55,6 +72,7 @@ class People:
     async def follow(self, changed: bool) -> None:
         """Bring what is shown up to date. Raises LimenError."""
         if changed:
+            self._pictures.clear()
             await self.load()
         await self.show_faces(pages=1)
         self.show()
@@ -89,7 +107,7 @@ class People:
             badges.append((text("notify_off"), "grey-7"))
         return Facts(
             title=row["name"],
-            crop=self._crops.of(row["person_id"]),
+            crop=self._crops.of(row["person_id"]) or self._pictures.get(row["person_id"]),
             lines=(
                 text("one_picture") if count == 1 else text("pictures", count=count),
                 text("threshold", tau=f"{row['tau']:.2f}"),

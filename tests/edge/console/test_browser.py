@@ -176,6 +176,7 @@ def test_a_picture_enrolls_somebody_whose_name_is_text_and_forgetting_gives_a_re
     page.open("people")
     page.shows(SCRIPT_NAME)
     assert page.driver.title == "People - limen"
+    until(lambda: page.driver.find_elements(By.XPATH, f'//img[@alt="{SCRIPT_NAME}"]'))  # who has not come yet
     page.click("Forget", within=SCRIPT_NAME[:10])
     page.click("Forget", within="cannot be undone")
     page.shows("Overwritten: templates 1, pictures 1")
