@@ -264,6 +264,8 @@ def test_a_refusal_is_said_and_nothing_is_enrolled(page, tmp_path):
     page.write("Name", "Wall")
     page.driver.find_element(By.XPATH, "//input[@type='file']").send_keys(str(wall))
     page.shows("wall.png")
+    choose = page.driver.find_element(By.XPATH, "//*[contains(@class, 'q-uploader')]//button")
+    assert choose.accessible_name == "Picture with one face"
     page.click("Save", within="Add a person")
     page.shows("no_face")
 
