@@ -10,7 +10,8 @@ from urllib.parse import quote
 
 from nicegui import ui
 
-from edge.console.household import Camera, Household
+from edge.console.camera import Camera
+from edge.console.household import Household
 from edge.console.texts import Texts, language_of
 from edge.errors import LimenError
 

@@ -6,11 +6,11 @@ from typing import Any
 
 from nicegui import ui
 
+from edge.console.camera import Camera
 from edge.console.cards import Act, Cards
 from edge.console.course import Course, course, draw_course, number
 from edge.console.dialogs import answer as shown
 from edge.console.dialogs import box
-from edge.console.household import Camera
 from edge.console.texts import Texts
 from edge.console.view import View, status_badge
 

@@ -5,8 +5,8 @@ from functools import partial
 
 from nicegui import ui
 
+from edge.console.camera import Camera
 from edge.console.cards import Cards, Switch
-from edge.console.household import Camera
 from edge.console.texts import Texts
 from edge.console.view import View
 

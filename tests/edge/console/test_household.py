@@ -6,7 +6,8 @@ import threading
 import pytest
 
 from edge.config import MqttConfig
-from edge.console.household import CAMERAS_MAX, EVENTS_MAX, Asker, Household
+from edge.console.camera import EVENTS_MAX
+from edge.console.household import CAMERAS_MAX, Asker, Household
 from edge.errors import BrokerError
 from tests.edge.mqtt.test_controller import answering
 from tests.household import until
