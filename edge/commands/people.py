@@ -42,6 +42,7 @@ GUIDANCE = {
     "not_upright": "the picture is upside down: turn the camera (camera.rotate_deg)",
     "dark": "there is too little light",
     "blurred": "hold still for a moment",
+    "unclear": "show the whole face",
     "too_similar": "turn your head a little",
     "different_people": "that is somebody else",
 }

@@ -51,7 +51,11 @@ def verify(config: "Config", first: Path, second: Path, *, as_json: bool) -> Non
     from edge.runtime.assembly import open_or_empty
 
     with open_or_empty(config) as device:
-        both = np.stack([device.embedder.embed(crop_of(device, path)) for path in (first, second)])
+        encodings = [device.embedder.encode(crop_of(device, path)) for path in (first, second)]
+        for path, encoding in zip((first, second), encodings, strict=True):
+            if encoding.clarity is not None and encoding.clarity < config.decision.quality.clarity_min:
+                echo(f"{path}: no clear face (clarity {encoding.clarity:.2f}): the answer may be wrong", err=True)
+        both = np.stack([encoding.embedding for encoding in encodings])
         distance, tau = float(np.square(both[0] - both[1]).sum()), float(device.recognizer.gallery.taus(both)[0, 1])
     if as_json:
         print_json({"same": distance <= tau, "distance": distance, "tau": tau})

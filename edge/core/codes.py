@@ -51,6 +51,7 @@ class Code(StrEnum):
     NOT_UPRIGHT = "not_upright", "The face is upside down."
     DARK = "dark", "The face is too dark."
     BLURRED = "blurred", "The face is blurred."
+    UNCLEAR = "unclear", "The model sees no clear face: it is covered, cut off, or none."
     TOO_SIMILAR = "too_similar", "The sample differs too little from those taken already."
     DIFFERENT_PEOPLE = "different_people", "The samples are of different people."
     DIFFERENT_PERSON = "different_person", "The face is not of the person on the other pictures, or of that name."

@@ -99,12 +99,15 @@ def sample_of(
     crop = align(image, face.landmarks)
     quality = rules.assess(crop, face)
     problem = problem_of(quality, image, face, detector)
-    if problem is not None:
-        raise RefusedError(
-            problem,
-            f"{what}: the face is {problem.replace('_', ' ')} ({quality.summary()}); {rules.needed(problem)}",
-        )
-    return Sample(crop, embedder.embed(crop), quality)
+    if problem is None:
+        encoding = embedder.encode(crop)
+        quality = rules.encoded(quality, encoding.clarity)
+        if quality.problem is None:
+            return Sample(crop, encoding.embedding, quality)
+        problem = quality.problem
+    raise RefusedError(
+        problem, f"{what}: the face is {problem.replace('_', ' ')} ({quality.summary()}); {rules.needed(problem)}"
+    )
 
 
 def problem_of(quality: Quality, image: np.ndarray, face: Face, detector: Detector) -> str | None:
@@ -192,7 +195,11 @@ class LiveEnrollment:
         problem = problem_of(quality, frame.best, face, detector)
         if problem is not None:
             return problem
-        sample = Sample(crop, embedder.embed(crop), quality)
+        encoding = embedder.encode(crop)
+        quality = rules.encoded(quality, encoding.clarity)
+        if quality.problem is not None:
+            return quality.problem
+        sample = Sample(crop, encoding.embedding, quality)
         refuse_conflict("the person before the camera", self.name, sample.embedding, gallery)
         if self.samples:
             kept = np.stack([sample.embedding for sample in self.samples])

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from edge.core.templates import StoredTemplate
-from edge.core.types import About, Face, Frame, Person, Removed, Stranger, Template
+from edge.core.types import About, Encoding, Face, Frame, Person, Removed, Stranger, Template
 
 
 class StageTimer(Protocol):
@@ -31,6 +31,9 @@ class Detector(Protocol):
 
 class Embedder(Protocol):
     """The encoding f(x)."""
+
+    def encode(self, crop: np.ndarray) -> Encoding:
+        """(112, 112, 3) uint8 RGB -> its encoding, and how clear the face is."""
 
     def embed(self, crop: np.ndarray) -> np.ndarray:
         """(112, 112, 3) uint8 RGB -> (D,) float32 of unit length."""

@@ -1,6 +1,6 @@
 """The quality of a sample: a score, and the first rule that it breaks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,12 +15,14 @@ class QualityRules:
     sharpness_min: variance of the crop's Laplacian
     brightness_min: mean grey level of the crop, of 0 to 255
     yaw_deg_max: how far the head may be turned to the side
+    clarity_min: of the encoding; 1 is the least that the model's card asks for, 0 takes everything
     """
 
     face_px_min: float = 40.0
     sharpness_min: float = 6.0
     brightness_min: float = 30.0
     yaw_deg_max: float = 40.0
+    clarity_min: float = 1.0
 
     def needed(self, problem: str) -> str:
         """What a sample with that problem lacks, for people."""
@@ -30,6 +32,7 @@ class QualityRules:
             "not_upright": "eyes above the mouth are needed: turn the picture, or the camera (camera.rotate_deg)",
             "dark": f"brightness {self.brightness_min:g} is needed: turn on a light",
             "blurred": f"sharpness {self.sharpness_min:g} is needed: hold still",
+            "unclear": f"clarity {self.clarity_min:g} is needed: show the whole face, uncovered",
         }[problem]
 
     def assess(self, crop: np.ndarray, face: Face) -> Quality:
@@ -49,6 +52,19 @@ class QualityRules:
         # The geometric mean of the ratios, each counted up to twice what is required.
         score = float(np.prod([min(1.0, ratio / 2) for _, ratio in checks]) ** (1 / len(checks)))
         return Quality(score, sharpness, brightness, face.size_px, yaw, problem)
+
+    def encoded(self, quality: Quality, clarity: float | None) -> Quality:
+        """The quality of a sample that was assessed, and then encoded: unclear where the model sees no clear face.
+
+        clarity: see Encoding. It counts in the score as much as all that was assessed.
+        """
+        if clarity is None or self.clarity_min <= 0:
+            return replace(quality, clarity=clarity)
+        ratio = clarity / self.clarity_min
+        problem = quality.problem or ("unclear" if ratio < 1 else None)
+        return replace(
+            quality, clarity=clarity, problem=problem, score=float(np.sqrt(quality.score * min(1.0, ratio / 2)))
+        )
 
 
 def ratio_of(value: float, wanted: float) -> float:

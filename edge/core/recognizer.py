@@ -121,7 +121,10 @@ class Recognizer:
             crop = align(frame.best, face.landmarks)
             quality = self.rules.quality.assess(crop, face)
             if quality.problem is None:
-                return Sample(crop, self.embedder.embed(crop), quality), quality  # (128,) float32, unit length
+                encoding = self.embedder.encode(crop)
+                quality = self.rules.quality.encoded(quality, encoding.clarity)
+                if quality.problem is None:
+                    return Sample(crop, encoding.embedding, quality), quality
         track.refuse(quality, frame.at)
         return None
 
@@ -219,7 +222,7 @@ class Recognizer:
         for face in found:
             match = self.gallery.identify(face.embedding)
             turned = match.person is not None and not face.upright
-            person = None if turned else match.person
+            person = None if turned or face.problem == Code.UNCLEAR else match.person
             faces.append(
                 RecognizedFace(
                     name=None if person is None else person.name,

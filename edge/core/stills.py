@@ -26,9 +26,11 @@ def encoded_faces(image: np.ndarray, detector: Detector, embedder: Embedder, rul
     for face in find_faces(image, detector):
         face = look_closer(image, face, detector)  # noqa: PLW2901
         crop = align(image, face.landmarks)
-        box, problem = normalized_box(face.box, image.shape), rules.assess(crop, face).problem
-        turned_over = problem is None and not is_upright(image, face, detector)
-        found.append(FoundFace(embedder.embed(crop), box, face.score, problem, not turned_over))
+        box, quality = normalized_box(face.box, image.shape), rules.assess(crop, face)
+        turned_over = quality.problem is None and not is_upright(image, face, detector)
+        encoding = embedder.encode(crop)
+        problem = rules.encoded(quality, encoding.clarity).problem
+        found.append(FoundFace(encoding.embedding, box, face.score, problem, not turned_over))
     return found
 
 

@@ -114,6 +114,19 @@ class Stranger:
 
 
 @dataclass(frozen=True, eq=False)
+class Encoding:
+    """What the embedder makes of a crop.
+
+    embedding: (D,) float32 of unit length
+    clarity:   how clear a face the model sees, in units of the least that is to be recognized; None where its card does
+               not tell. Covered faces, faces that are cut off or not aligned, and things have less than 1.
+    """
+
+    embedding: np.ndarray
+    clarity: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Template:
     """One stored reference embedding, (D,) float32 of unit length, made by the model of that sha256.
 
@@ -173,6 +186,7 @@ class Quality:
 
     score: in [0, 1]; sharpness: variance of the crop's Laplacian; brightness: mean grey level of the crop;
     face_px: square root of the box's area where the face was cut from; yaw_deg: to the side, 0 is towards the camera
+    clarity: see Encoding; None where the crop was not encoded, or the model does not tell
     """
 
     score: float
@@ -181,12 +195,14 @@ class Quality:
     face_px: float
     yaw_deg: float
     problem: str | None = None
+    clarity: float | None = None
 
     def summary(self) -> str:
         """The measured values, for people."""
+        clarity = "" if self.clarity is None else f", clarity {self.clarity:.2f}"
         return (
             f"{self.face_px:.0f} px, sharpness {self.sharpness:.0f}, brightness {self.brightness:.0f}, "
-            f"turned {self.yaw_deg:.0f} degrees"
+            f"turned {self.yaw_deg:.0f} degrees{clarity}"
         )
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edge.core.types import Encoding
 from edge.errors import ImageError, ModelError
 from edge.inference.model_card import EmbedderCard, read_card
 from edge.inference.runtime import MODELS_DIR, Graph
@@ -34,15 +35,28 @@ class Embedder:
             )
 
     def embed(self, crop: np.ndarray) -> np.ndarray:
-        """Compute the encoding of one aligned crop.
+        """Compute the encoding of one aligned crop, (128,) float32 of unit length. Raises as encode does."""
+        return self.encode(crop).embedding
 
-        crop: (112, 112, 3) uint8 RGB; the card says the size. Returns (128,) float32 of unit length.
+    def encode(self, crop: np.ndarray) -> Encoding:
+        """Compute the encoding of one aligned crop, and how clear the face is where the card tells what is enough.
+
+        crop: (112, 112, 3) uint8 RGB; the card says the size
         Raises ImageError where the crop has another shape or type, ModelError where the encoding has no direction.
         """
-        if crop.shape != self.crop_shape or crop.dtype != np.uint8:
-            raise ImageError(f"expected a crop of {self.crop_shape} uint8, got {crop.shape} {crop.dtype}")
-        encoding = self._graph.run(np.ascontiguousarray(crop))[0].reshape(-1)  # (1, D) -> (D,)
+        encoding = self.raw(crop)
         length = float(np.linalg.norm(encoding))
         if length == 0.0:
             raise ModelError(f"model {self.card.name} gave the zero vector: it cannot be scaled to unit length")
-        return encoding / length
+        clarity = None if self.card.clarity is None else length / self.card.clarity.length_min
+        return Encoding(encoding / length, clarity)
+
+    def raw(self, crop: np.ndarray) -> np.ndarray:
+        """Compute the output of the network, (128,) float32; it is the longer, the clearer the face. Raises ImageError.
+
+        That the length tells the quality of a face is known of encodings that were trained for it (MagFace: Meng et al.
+        2021) and, less, of others.
+        """
+        if crop.shape != self.crop_shape or crop.dtype != np.uint8:
+            raise ImageError(f"expected a crop of {self.crop_shape} uint8, got {crop.shape} {crop.dtype}")
+        return self._graph.run(np.ascontiguousarray(crop))[0].reshape(-1)  # (1, D) -> (D,)

@@ -71,6 +71,23 @@ class Normalization(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return interpolated(points, min(max(fmr, points[0][0]), points[-1][0]))
 
 
+class Clarity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long the output of the network must be for a face to be clear enough.
+
+    crops:       of held-out people, as a door camera sees them
+    share_below: the share of them that is below length_min
+    length_min:  Euclidean length of the output before it is brought to unit length
+    """
+
+    crops: int
+    share_below: float
+    length_min: float
+
+    def __post_init__(self) -> None:
+        if not self.length_min > 0:
+            raise ValueError(f"length_min {self.length_min:g}: expected more than 0")
+
+
 class Card(msgspec.Struct, frozen=True, kw_only=True):
     """The fields that the cards of all kinds of models have; `read_card` reads a card of any kind as this one."""
 
@@ -99,6 +116,7 @@ class EmbedderCard(Card, frozen=True, forbid_unknown_fields=True, kw_only=True):
     dimension: int
     impostors: Impostors
     normalization: Normalization | None = None
+    clarity: Clarity | None = None
 
     def tau_within(self, fmr: float) -> float:
         """Interpolate tau, with an FMR outside of the measured range moved to its nearest end. See `tau`."""

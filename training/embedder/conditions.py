@@ -11,7 +11,9 @@ from training.data.ages import PACK, RANKS, females_and_males
 from training.data.conditions import CONDITIONS, Condition, as_it_is, turned_by, under
 from training.data.crops import groups_of
 from training.data.lfw import LfwPairs
-from training.embedder.encoder import encode_on_device
+from training.data.teacher import unit_length
+from training.embedder.clarity import ErrorAfterDiscard, errors_after_discard
+from training.embedder.encoder import outputs_on_device
 from training.embedder.training_set import Rows
 from training.evaluate.shares import Share
 
@@ -22,17 +24,30 @@ TURNED_EACH = 200  # women and men: the share is large, so fewer pairs measure i
 
 @dataclass(frozen=True)
 class Rules:
-    """How the model ships: its thresholds at an FMR; and one tau for all at that rate, to compare with."""
+    """How the model ships: its thresholds at an FMR; and one tau for all at that rate, to compare with.
+
+    length_min: of an output that is clear enough to be compared as the model ships
+    """
 
     shipped: Thresholds
     one: Thresholds
     fmr: float
+    length_min: float = 0.0
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """embeddings: (N, D) float32 of unit length; lengths: (N,) of the outputs that they are made of."""
+
+    embeddings: np.ndarray
+    lengths: np.ndarray
 
 
 @dataclass(frozen=True)
 class UnderCondition:
     """The mated LFW pairs, the first picture of each under a condition.
 
+    unclear:     share of the first pictures that are not compared as the model ships: the face is not clear enough
     tar_shipped: share of the mated pairs that pass as the model ships, with its 95 % interval
     fmr_shipped: share of all non-mated pairs of a first and a second picture that pass there
     tar_one_tau: share of the mated pairs that pass one tau for all, at the same rate
@@ -41,6 +56,7 @@ class UnderCondition:
 
     condition: str
     pairs: int
+    unclear: float
     tar_shipped: float
     tar_shipped_interval: tuple[float, float]
     fmr_shipped: float
@@ -53,42 +69,69 @@ class GroupRate:
     """How many pairs of a female and a male of one group pass as the model ships, and at one tau for all.
 
     The pairs share crops, so no interval of independent trials holds.
+    unclear: share of the crops that are not compared as the model ships
     """
 
     group: str
     females: int
     males: int
+    unclear: float
     passed: int
     fmr_shipped: float
     fmr_one_tau: float
 
 
-def by_condition(embedder: Embedder, lfw: LfwPairs, rules: Rules) -> list[UnderCondition]:
-    """Measure every condition on the mated LFW pairs."""
+def encoded(embedder: Embedder, images: np.ndarray, what: str) -> Encoded:
+    """Encode (N, 112, 112, 3) uint8 with the int8 model."""
+    outputs = outputs_on_device(embedder, images, what)
+    return Encoded(unit_length(outputs), np.linalg.norm(outputs, axis=1))
+
+
+def by_condition(
+    embedder: Embedder, lfw: LfwPairs, rules: Rules
+) -> tuple[list[UnderCondition], list[ErrorAfterDiscard]]:
+    """Measure every condition on the mated LFW pairs, and the error after discard over all of them together."""
     people = groups_of(lfw.pack.read().names)
     first, second = lfw.pairs.first[lfw.pairs.same], lfw.pairs.second[lfw.pairs.same]
-    references = encode_on_device(embedder, lfw.images[second], "references")
+    references = encoded(embedder, lfw.images[second], "references")
     different = people[first][:, None] != people[second][None]
-    results = []
+    results, lengths, passed = [], [], []
     for name, change in CONDITIONS.items():
-        probes = encode_on_device(embedder, under(change, lfw.images[first]), name)
-        results.append(_under_condition(name, probes, references, different, rules))
-    return results
+        probes = encoded(embedder, under(change, lfw.images[first]), name)
+        shipped, one = _beyond_both(probes, references, rules)
+        clear = _both_clear(probes, references, rules)
+        results.append(_under_condition(name, probes.lengths < rules.length_min, shipped, one, clear, different))
+        lengths.append(np.minimum(probes.lengths, references.lengths))
+        passed.append(np.diagonal(shipped) <= 0)
+    return results, errors_after_discard(np.concatenate(lengths), np.concatenate(passed))
+
+
+def _beyond_both(first: Encoded, second: Encoded, rules: Rules) -> tuple[np.ndarray, np.ndarray]:
+    """(N, M) each: how far beyond tau every pair is, as the model ships and with one tau for all."""
+    shipped, one = (beyond(first.embeddings, second.embeddings, rule, rules.fmr) for rule in (rules.shipped, rules.one))
+    return shipped, one
+
+
+def _both_clear(first: Encoded, second: Encoded, rules: Rules) -> np.ndarray:
+    """(N, M) bool: whether both sides are clear enough to be compared as the model ships."""
+    clear: np.ndarray = np.minimum(first.lengths[:, None], second.lengths[None]) >= rules.length_min
+    return clear
 
 
 def _under_condition(
-    name: str, probes: np.ndarray, references: np.ndarray, different: np.ndarray, rules: Rules
+    name: str, unclear: np.ndarray, shipped: np.ndarray, one: np.ndarray, clear: np.ndarray, different: np.ndarray
 ) -> UnderCondition:
-    shipped, one = (beyond(probes, references, rule, rules.fmr) for rule in (rules.shipped, rules.one))
+    passes = (shipped <= 0) & clear
     mated, non_mated = np.diagonal(shipped), shipped[different]
     wanted = int(len(non_mated) * FMR)
-    passed = Share(int((mated <= 0).sum()), len(mated))
+    passed = Share(int(np.diagonal(passes).sum()), len(mated))
     return UnderCondition(
         condition=name,
         pairs=len(mated),
+        unclear=float(unclear.mean()),
         tar_shipped=passed.value,
         tar_shipped_interval=passed.interval,
-        fmr_shipped=float((non_mated <= 0).mean()),
+        fmr_shipped=float(passes[different].mean()),
         tar_one_tau=float((np.diagonal(one) <= 0).mean()),
         tar_at_fmr=float((mated < np.partition(non_mated, wanted)[wanted]).mean()),
     )
@@ -125,9 +168,17 @@ def _rate(
     embedder: Embedder, group: str, females: Rows, males: Rows, rules: Rules, change: Condition | None
 ) -> GroupRate:
     females_encoded, males_encoded = (
-        encode_on_device(embedder, under(change or as_it_is, rows.images()), group) for rows in (females, males)
+        encoded(embedder, under(change or as_it_is, rows.images()), group) for rows in (females, males)
     )
-    passes, passes_one = (
-        beyond(females_encoded, males_encoded, rule, rules.fmr) <= 0 for rule in (rules.shipped, rules.one)
+    shipped, one = _beyond_both(females_encoded, males_encoded, rules)
+    passes = (shipped <= 0) & _both_clear(females_encoded, males_encoded, rules)
+    lengths = np.concatenate([females_encoded.lengths, males_encoded.lengths])
+    return GroupRate(
+        group=group,
+        females=len(females),
+        males=len(males),
+        unclear=float((lengths < rules.length_min).mean()),
+        passed=int(passes.sum()),
+        fmr_shipped=float(passes.mean()),
+        fmr_one_tau=float((one <= 0).mean()),
     )
-    return GroupRate(group, len(females), len(males), int(passes.sum()), float(passes.mean()), float(passes_one.mean()))

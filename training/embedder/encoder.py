@@ -51,6 +51,13 @@ def encode_float(backbone: nn.Module, images: Sequence[np.ndarray] | np.ndarray,
     return unit_length(outputs_of(backbone, images, px=px))
 
 
+def outputs_on_device(embedder: Embedder, images: np.ndarray, what: str) -> np.ndarray:
+    """(N, H, W, C) uint8 -> (N, D) float32, the outputs of the int8 model, one at a time."""
+    return np.stack(
+        [embedder.raw(np.asarray(image)) for image in tqdm(images, desc=f"embed {what}", unit="crop", disable=None)]
+    )
+
+
 def encode_on_device(embedder: Embedder, images: np.ndarray, what: str) -> np.ndarray:
     """(N, H, W, C) uint8 -> (N, D) float32 of unit length, one at a time, with the code of the device."""
     return np.stack(

@@ -1,6 +1,6 @@
 """The evaluation of an int8 embedder, through edge.inference, so that it measures what the device runs."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import msgspec
@@ -11,8 +11,9 @@ from edge.config import DecisionConfig
 from edge.core.thresholds import OneThreshold
 from edge.inference.cohort import read_cohort, thresholds_of
 from edge.inference.embedder import Embedder
-from edge.inference.model_card import Impostors, Normalization
+from edge.inference.model_card import Clarity, Impostors, Normalization
 from training.data.lfw import Pairs
+from training.embedder.clarity import ErrorAfterDiscard, measured_clarity
 from training.embedder.conditions import GroupRate, Rules, UnderCondition, by_condition, by_group
 from training.embedder.encoder import encode_float, encode_on_device
 from training.embedder.nearest import NearPair, nearest_pairs
@@ -48,6 +49,8 @@ class Evaluation:
     conditions:  the mated pairs of LFW under each condition of a door camera, at fmr_shipped
     groups:      the rate of each group of people, at fmr_shipped
     nearest:     the nearest pairs of different held-out people
+    clarity:     how long the output for a clear face is, or None
+    discarded:   the error over all conditions after the least clear pairs were left out
     visits:      the verdicts on whole tracks of LFW people, at the rate that ships
     leads:       how far within tau those tracks come, at fmr_shipped
     """
@@ -61,6 +64,8 @@ class Evaluation:
     conditions: list[UnderCondition]
     groups: list[GroupRate]
     nearest: list[NearPair]
+    clarity: Clarity | None
+    discarded: list[ErrorAfterDiscard]
     visits: list[VisitRates]
     leads: list[TrackLeads]
 
@@ -73,6 +78,7 @@ class Evaluation:
             "conditions": [rounded(asdict(condition), RATE_DIGITS) for condition in self.conditions],
             "groups": [rounded(asdict(group), RATE_DIGITS) for group in self.groups],
             "nearest_different_people": [pair.numbers() for pair in self.nearest],
+            "error_after_discard": [rounded(asdict(point)) for point in self.discarded],
             "visits": [rates.numbers() for rates in self.visits],
         }
 
@@ -87,11 +93,15 @@ def evaluate(embedder: Embedder, training_set: TrainingSet, seed: int = 0) -> Ev
         lfw = compare(encode_on_device(embedder, training_set.lfw.images, "LFW"), training_set.lfw.pairs)
     different = impostors(tail, held_out.people, held_out.teacher)
     normalization = measured_normalization(embedder, embeddings, held_out.people)
+    clarity = measured_clarity(embedder, training_set)
     card = msgspec.structs.replace(embedder.card, impostors=different, normalization=normalization)
     rules, visits, leads = None, list[VisitRates](), list[TrackLeads]()
+    conditions, discarded = list[UnderCondition](), list[ErrorAfterDiscard]()
     if different.distance_at_fmr:
         rules = Rules(thresholds_of(embedder.model, card), OneThreshold(card.tau_within), card.fmr_min)
+        rules = rules if clarity is None else replace(rules, length_min=clarity.length_min)
     if rules is not None and training_set.lfw is not None:
+        conditions, discarded = by_condition(embedder, training_set.lfw, rules)
         played, fpir = encoded_visits(embedder, training_set.lfw), DecisionConfig().fpir
         households = [people for people in HOUSEHOLDS if people < len(played)]
         visits = [visit_rates(played, rules.shipped, people, fpir) for people in households]
@@ -103,9 +113,11 @@ def evaluate(embedder: Embedder, training_set: TrainingSet, seed: int = 0) -> Ev
         normalization=normalization,
         tail=tail,
         fmr_shipped=None if rules is None else rules.fmr,
-        conditions=[] if training_set.lfw is None or rules is None else by_condition(embedder, training_set.lfw, rules),
+        conditions=conditions,
         groups=[] if rules is None else by_group(embedder, training_set.set_aside, rules),
         nearest=nearest_pairs(embeddings, held_out),
+        clarity=clarity,
+        discarded=discarded,
         visits=visits,
         leads=leads,
     )

@@ -5,6 +5,7 @@ import numpy as np
 from scipy.stats import norm
 from sklearn.metrics import det_curve, roc_curve
 
+from training.embedder.clarity import ErrorAfterDiscard
 from training.embedder.conditions import UnderCondition
 from training.embedder.evaluation import Comparisons
 from training.embedder.nearest import NearPair
@@ -76,6 +77,18 @@ def impostor_figure(tail: ImpostorTail, quantiles: dict[str, float]) -> bytes:
         plot.plot(tail.distances[drawn], (drawn + 1) / tail.pairs)
     plot.plot(list(quantiles.values()), [float(fmr) for fmr in quantiles], "o")
     plot.set(yscale="log")
+    return png(figure)
+
+
+def discard_figure(errors: list[ErrorAfterDiscard]) -> bytes:
+    """FNMR over the share of pairs that are left out, the least clear first (ISO/IEC 29794-1)."""
+    figure, plot = axes("LFW under all conditions, without the least clear pairs", "pairs left out", "FNMR")
+    shares = [error.discarded for error in errors]
+    plot.plot(shares, [error.fnmr for error in errors], "o-", label="by the length of the output")
+    plot.plot(shares, [error.fnmr_best for error in errors], "--", label="the best possible")
+    plot.plot(shares, [errors[0].fnmr] * len(errors), ":", label="at random")
+    plot.set(ylim=(0, None))
+    plot.legend()
     return png(figure)
 
 

@@ -41,6 +41,7 @@ def write_report(card: EmbedderCard, evaluation: Evaluation, run_dir: Path) -> P
         pictures[f"{key}-distances"] = figures.histogram_figure(comparisons, label)
     if evaluation.conditions:
         pictures["conditions"] = figures.conditions_figure(evaluation.conditions)
+        pictures["discard"] = figures.discard_figure(evaluation.discarded)
     if evaluation.leads:
         pictures["tracks-det"] = figures.tracks_figure(evaluation.leads)
     if evaluation.nearest:

@@ -158,8 +158,13 @@ class EncoderTask(ABC):
         return parity(network, evaluation, data)
 
     def complete_card(self, card: EmbedderCard, evaluation: Evaluation) -> EmbedderCard:
-        """The card with the distances and the normalised scores between different people."""
-        return msgspec.structs.replace(card, impostors=evaluation.impostors, normalization=evaluation.normalization)
+        """The card with the distances and the normalised scores between different people, and what is clear."""
+        return msgspec.structs.replace(
+            card,
+            impostors=evaluation.impostors,
+            normalization=evaluation.normalization,
+            clarity=evaluation.clarity,
+        )
 
     def write_report(self, card: EmbedderCard, evaluation: Evaluation, run_dir: Path) -> Path:
         """Write ROC, DET, histograms and tables as one HTML file."""

@@ -276,6 +276,19 @@ def test_two_pictures_are_of_one_person(limen, pictures):
     assert result.output.startswith("same person  d 0.")
 
 
+def test_a_face_of_which_only_the_eyes_are_seen_is_not_clear(limen, pictures):
+    covered = cv2.imread(str(pictures / "portrait.png"))
+    covered[124:190, 165:285] = covered[10:98, 165:285] = 60
+    cv2.imwrite(str(pictures / "covered.png"), covered)
+    one_line(limen("enroll", "Eileen", pictures / "covered.png"), "unclear: image 1: the face is unclear", "uncovered")
+    assert limen("enroll", "Eileen", pictures / "portrait.png").exit_code == 0
+    assert limen("identify", pictures / "covered.png").output.startswith("unknown")
+    assert limen("identify", pictures / "covered.png").output.endswith("unclear\n")
+    said = limen("verify", pictures / "portrait.png", pictures / "covered.png")
+    assert "covered.png: no clear face (clarity 0." in said.stderr
+    assert "covered.png" not in said.stdout
+
+
 def test_a_photograph_of_a_phone_is_enrolled_and_of_several_people_the_nearest(limen, pictures):
     """A face of about 160 px in 12 megapixels, and another one of 110 px beside it."""
     photo = np.full((3000, 4000, 3), 90, dtype=np.uint8)

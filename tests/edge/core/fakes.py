@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from edge.core.types import Face
+from edge.core.types import Encoding, Face
 
 SQUARE_LANDMARKS = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]])
 
@@ -32,7 +32,12 @@ class SquareDetector:
 
 
 class ColourEmbedder:
-    """The colour's direction: alike colours are near."""
+    """The colour's direction: alike colours are near. clarity: of every face."""
+
+    clarity = None
+
+    def encode(self, crop):
+        return Encoding(self.embed(crop), self.clarity)
 
     def embed(self, crop):
         colour = crop.reshape(-1, 3).astype(np.float32).max(axis=0) - 120

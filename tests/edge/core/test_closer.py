@@ -19,6 +19,7 @@ from edge.demo.scene import people
 from edge.inference.detector import Detector
 from edge.storage.gallery import SqliteGallery
 from tests.edge.core.asking import found_in
+from tests.edge.core.fakes import ColourEmbedder
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +87,7 @@ def test_every_part_of_limen_cuts_the_same_crop(detector, tmp_path):
     (face,) = find_faces(portrait, detector)
     wanted, asked = align(portrait, look_closer(portrait, face, detector).landmarks), []
 
-    class Noting:
+    class Noting(ColourEmbedder):
         def embed(self, crop):
             asked.append(crop)
             return np.array([1, 0, 0], np.float32)

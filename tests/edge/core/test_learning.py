@@ -13,7 +13,7 @@ from edge.core.thresholds import OneThreshold
 from edge.core.track import CLEARLY
 from edge.core.types import Person, Template
 from edge.storage.gallery import SqliteGallery
-from tests.edge.core.fakes import SquareDetector
+from tests.edge.core.fakes import ColourEmbedder, SquareDetector
 from tests.edge.core.learned import GOOD, MODEL, TAU, Porch, distances, turned
 from tests.edge.core.test_recognizer import BLUE, EASY, RED, enrolled, watch
 
@@ -161,7 +161,7 @@ def test_a_change_of_looks_is_followed_as_far_as_the_anchor_allows(porch):
     assert not any(porch.visit(face, learn=False) for _ in range(50))
 
 
-class OneLook:
+class OneLook(ColourEmbedder):
     """Whoever comes is Anna, with a look that is that far from her picture, which is blue."""
 
     def embed(self, crop):

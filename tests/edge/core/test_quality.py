@@ -1,5 +1,7 @@
 """The quality gate, on a real face and on what is done to it."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -65,6 +67,20 @@ def test_a_head_in_profile_is_turned_away(portrait):
     points = face.landmarks.copy()
     points[2] = points[1]  # the nose over an eye
     assert RULES.assess(crop, Face(face.box, face.score, points)).problem == "turned_away"
+
+
+def test_an_encoding_that_is_not_clear_is_refused_and_lowers_the_score(portrait):
+    quality = RULES.assess(*portrait)
+    clear, barely, unclear = (RULES.encoded(quality, clarity) for clarity in (2.0, 1.0, 0.9))
+    assert [one.problem for one in (clear, barely, unclear)] == [None, None, "unclear"]
+    assert clear.score == pytest.approx(np.sqrt(quality.score))
+    assert barely.score == pytest.approx(np.sqrt(quality.score / 2))
+    assert unclear.clarity == 0.9
+    assert "clarity 0.90" in unclear.summary()
+    assert RULES.encoded(quality, None) == quality
+    assert RULES.encoded(replace(quality, problem="dark"), 0.9).problem == "dark"
+    assert replace(RULES, clarity_min=0.8).encoded(quality, 0.9).problem is None
+    assert replace(RULES, clarity_min=0.0).encoded(quality, 0.1).problem is None
 
 
 def test_the_laplacian_is_opencvs():

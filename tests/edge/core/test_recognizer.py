@@ -11,7 +11,7 @@ from edge.core.quality import QualityRules
 from edge.core.recognizer import Recognizer, RecognizerRules
 from edge.core.thresholds import OneThreshold
 from edge.core.types import Frame
-from edge.errors import GalleryError
+from edge.errors import GalleryError, RefusedError
 from edge.storage.gallery import SqliteGallery
 from edge.storage.strangers import SqliteStrangers
 from tests.edge.core.asking import (
@@ -164,6 +164,27 @@ def test_unknown_is_not_said_of_somebody_who_was_near_enough_for_one_sample(door
     ]
     events += watch(door, [], 3, start=1)
     assert [(event.event_type, event.phase) for event in events] == [("low_quality", "new")]
+
+
+def test_a_face_that_is_not_clear_is_neither_named_nor_unknown(path):
+    embedder = ColourEmbedder()
+    door = open_door(path, embedder)
+    enrolled(door, alice=RED)
+    embedder.clarity = 0.7
+    events = watch(door, walking(RED), 3) + watch(door, [], 2, start=3)
+    assert [(event.event_type, event.phase) for event in events] == [("low_quality", "new")]
+    assert "unclear" in events[0].why
+    face = handle(door, RecognizeImage(picture((RED, 100, 80, 64)))).data["faces"][0]
+    assert (face["name"], face["problem"]) == (None, "unclear")
+    with pytest.raises(RefusedError, match=r"image 1: the face is unclear .*clarity 0\.70\); clarity 1 is needed"):
+        door.enroll("bob", [picture((GREEN, 100, 80, 64))])
+    door.start_enrollment("bob", 1)
+    watch(door, [(GREEN, 100, 80, 64)], 1, start=10)
+    assert [progress.reason for progress in door.progress()][-1] == "unclear"
+    door.cancel_enrollment()
+    embedder.clarity = 1.0
+    assert said(watch(door, [], 3, start=12)) == [("low_quality", "new", None)]
+    assert said(watch(door, walking(RED), 3, start=20)) == [("recognized", "new", "alice")]
 
 
 def test_somebody_who_walks_behind_a_post_for_two_seconds_stays_one_track(door):

@@ -7,11 +7,15 @@ import sys
 
 import numpy as np
 import pytest
+from skimage.data import astronaut
 
+from edge.core.align import align
 from edge.errors import ImageError, ModelError
+from edge.inference.detector import Detector
 from edge.inference.embedder import LITE, STANDARD, Embedder
 from edge.inference.model_card import EmbedderCard, card_path, read_card
 from training.data.augment import door_camera
+from training.data.conditions import brim, scarf
 
 SHIPPED = pytest.mark.parametrize("model", [STANDARD, LITE], ids=lambda path: path.stem)
 
@@ -41,6 +45,36 @@ def test_a_face_stays_nearer_to_itself_than_to_a_mirror_of_noise(model, face):
     noise = np.random.default_rng(0).integers(0, 256, face.shape, dtype=np.uint8)
     here = embedder.embed(face)
     assert np.square(here - embedder.embed(again)).sum() < np.square(here - embedder.embed(noise)).sum()
+
+
+@SHIPPED
+def test_a_portrait_is_clear_and_what_is_no_face_is_not(model):
+    embedder, image = Embedder(model), astronaut()
+    portrait = align(image, Detector().detect(image)[0].landmarks)
+    noise = np.random.default_rng(0).integers(0, 256, portrait.shape, dtype=np.uint8)
+    assert embedder.encode(portrait).clarity > 1.2
+    assert embedder.encode(noise).clarity < 0.8
+    assert embedder.encode(scarf(brim(portrait, np.random.default_rng(0)), np.random.default_rng(1))).clarity < 1
+    assert np.linalg.norm(embedder.raw(portrait)) == pytest.approx(
+        embedder.encode(portrait).clarity * embedder.card.clarity.length_min
+    )
+
+
+def test_a_card_without_clarity_tells_none(copy, face):
+    card = json.loads(card_path(copy).read_text())
+    del card["clarity"]
+    card["normalization"] = None
+    card_path(copy).write_text(json.dumps(card))
+    assert Embedder(copy).encode(face).clarity is None
+
+
+@pytest.mark.parametrize("length", [0.0, -1.0])
+def test_a_card_with_a_clarity_of_nothing_is_refused(copy, length):
+    card = json.loads(card_path(copy).read_text())
+    card["clarity"]["length_min"] = length
+    card_path(copy).write_text(json.dumps(card))
+    with pytest.raises(ModelError, match=f"length_min {length:g}: expected more than 0"):
+        Embedder(copy)
 
 
 @SHIPPED

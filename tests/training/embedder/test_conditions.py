@@ -1,5 +1,6 @@
 """By plain loops over the pairs, on drawn faces, with the shipped embedder."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +12,7 @@ from training.data.conditions import CONDITIONS, under
 from training.data.crops import UNLABELLED
 from training.data.generated import generated_people
 from training.data.lfw import LfwPairs, Pairs
+from training.embedder.clarity import errors_after_discard
 from training.embedder.conditions import Rules, by_condition, by_group, first_of
 from training.embedder.nearest import nearest_pairs
 from training.embedder.training_set import Rows
@@ -41,7 +43,7 @@ def lfw():
 
 @pytest.mark.parametrize("name", ["as it is", "hat's brim"])
 def test_the_rates_of_a_condition_are_those_of_all_pairs(embedder, lfw, name):
-    (result,) = [result for result in by_condition(embedder, lfw, RULES) if result.condition == name]
+    (result,) = [result for result in by_condition(embedder, lfw, RULES)[0] if result.condition == name]
     probes = [embedder.embed(crop) for crop in under(CONDITIONS[name], lfw.images[0::2])]
     references = [embedder.embed(crop) for crop in lfw.images[1::2]]
     distance = {
@@ -58,8 +60,36 @@ def test_the_rates_of_a_condition_are_those_of_all_pairs(embedder, lfw, name):
     assert result.tar_at_fmr == np.mean([d < min(non_mated) for d in mated])  # 1e-3 of 132 pairs is none of them
 
 
+def test_what_is_not_clear_does_not_pass(embedder, lfw):
+    probes = under(CONDITIONS["as it is"], lfw.images[0::2])
+    lengths = np.array([np.linalg.norm(embedder.raw(crop)) for crop in probes])
+    references = np.array([np.linalg.norm(embedder.raw(crop)) for crop in lfw.images[1::2]])
+    least = float(np.median(lengths))
+    plain, discarded = by_condition(embedder, lfw, RULES)
+    gated, same = by_condition(embedder, lfw, replace(RULES, length_min=least))
+    assert plain[0].unclear == 0
+    assert gated[0].unclear == np.mean(lengths < least)
+    assert gated[0].tar_shipped <= np.mean(np.minimum(lengths, references) >= least)
+    assert gated[0].tar_at_fmr == plain[0].tar_at_fmr  # of the encodings, not of the device's rules
+    assert same == discarded  # whatever is clear enough
+    assert discarded[0].fnmr == pytest.approx(1 - np.mean([result.tar_shipped for result in plain]))
+
+
+def test_the_error_after_discard_is_that_of_the_clearest_pairs():
+    lengths = np.array([3.0, 1.0, 2.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0])
+    passed = np.array([True, False, True, True, True, True, True, True, True, False])
+    errors = {error.discarded: error for error in errors_after_discard(lengths, passed)}
+    assert (errors[0.0].pairs, errors[0.0].fnmr, errors[0.0].fnmr_best) == (10, pytest.approx(0.2), pytest.approx(0.2))
+    assert (errors[0.1].pairs, errors[0.1].fnmr, errors[0.1].fnmr_best) == (
+        9,
+        pytest.approx(1 / 9),
+        pytest.approx(1 / 9),
+    )
+    assert (errors[0.5].pairs, errors[0.5].fnmr, errors[0.5].fnmr_best) == (5, pytest.approx(1 / 5), 0)
+
+
 def test_every_condition_is_measured(embedder, lfw):
-    assert [result.condition for result in by_condition(embedder, lfw, RULES)] == list(CONDITIONS)
+    assert [result.condition for result in by_condition(embedder, lfw, RULES)[0]] == list(CONDITIONS)
 
 
 def test_a_group_is_of_pairs_of_a_female_and_a_male(embedder):
