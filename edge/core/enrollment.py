@@ -18,7 +18,7 @@ from edge.core.types import Face, Frame, Quality, Sample
 from edge.errors import RefusedError
 
 SAMPLES_MAX = 20
-APART_MIN = 0.03  # d between two samples worth keeping both: frames of somebody who stands still are nearer
+APART_MIN = 0.02  # d between two samples worth keeping both: neighbouring frames of one visit are 0.01 to 0.02 apart
 FEWER = "one is enough, and a few in different light help"  # than SAMPLES_MAX pictures
 
 

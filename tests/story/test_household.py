@@ -58,21 +58,22 @@ def film(path):
 
 
 def replay(config, household, path, truth):
-    """`limen run --fast` on a clip, from beginning to end; what was said of every track."""
+    """`limen run --fast` on a clip, from beginning to end; what was said of every track but those of low quality."""
     before = len(household.events())
     subprocess.run([*LIMEN, "--config", config_file(config), "run", "--source", path, "--fast"], check=True)
     until(lambda: household.newest("status") == b"offline")
     until(lambda: phases(household.events()[before:], "new") == phases(household.events()[before:], "end"))
     last = {}
     for event in household.events()[before:]:
-        if event["phase"] != "end":
+        if event["phase"] != "end" and event["event_type"] != "low_quality":
             assert event["track"] not in last or event["phase"] == "update"  # one verdict, unless the identity changes
             last[event["track"]] = event
     return [RevisionMessage(path.name, truth, event) for event in last.values()]
 
 
 def phases(events, phase):
-    return {event["track"] for event in events if event["phase"] == phase}
+    """The tracks with an event of that phase; one of low quality has a single event."""
+    return {event["track"] for event in events if event["phase"] == phase and event["event_type"] != "low_quality"}
 
 
 def config_file(config):
