@@ -53,7 +53,7 @@ def test_a_portrait_is_clear_and_what_is_no_face_is_not(model):
     portrait = align(image, Detector().detect(image)[0].landmarks)
     noise = np.random.default_rng(0).integers(0, 256, portrait.shape, dtype=np.uint8)
     assert embedder.encode(portrait).clarity > 1.2
-    assert embedder.encode(noise).clarity < 0.8
+    assert embedder.encode(noise).clarity < 1
     assert embedder.encode(scarf(brim(portrait, np.random.default_rng(0)), np.random.default_rng(1))).clarity < 1
     assert np.linalg.norm(embedder.raw(portrait)) == pytest.approx(
         embedder.encode(portrait).clarity * embedder.card.clarity.length_min
