@@ -72,6 +72,7 @@ NOT_RUN = {
     "python -m tests.bench.swaps": "a minute; tests/edge/core/test_track.py swaps two people",
     "python -m tests.bench.learning": "half a minute; tests/edge/core/test_learning.py plays by the same rules",
     "python -m tests.bench.corrections": "half a minute; tests/edge/core/test_people.py corrects by the same rules",
+    "python -m tests.bench.fine_tuning": "minutes; tests/training/embedder/test_weights.py starts from weights",
     "python -m tests.bench.verdicts": "tests/story plays by it",
     "limen-train run embedder": "hours",
     "limen-train run detector": "hours",
