@@ -68,6 +68,7 @@ def replay(config, household, path, truth):
         if event["phase"] != "end" and event["event_type"] != "low_quality":
             assert event["track"] not in last or event["phase"] == "update"  # one verdict, unless the identity changes
             last[event["track"]] = event
+    assert last, f"nobody was told in {path.name}"  # a person of low quality alone is not left out in silence
     return [RevisionMessage(path.name, truth, event) for event in last.values()]
 
 
