@@ -54,9 +54,14 @@ class Embedder:
     def raw(self, crop: np.ndarray) -> np.ndarray:
         """Compute the output of the network, (128,) float32; it is the longer, the clearer the face. Raises ImageError.
 
-        That the length tells the quality of a face is known of encodings that were trained for it (MagFace: Meng et al.
-        2021) and, less, of others.
+        Where the card says so, it is the mean of the outputs for the crop and for its mirror image. That the length
+        tells the quality of a face is known of encodings that were trained for it (MagFace: Meng et al. 2021) and,
+        less, of others.
         """
         if crop.shape != self.crop_shape or crop.dtype != np.uint8:
             raise ImageError(f"expected a crop of {self.crop_shape} uint8, got {crop.shape} {crop.dtype}")
+        output = self._output(crop)
+        return (output + self._output(crop[:, ::-1])) / 2 if self.card.mirror else output
+
+    def _output(self, crop: np.ndarray) -> np.ndarray:
         return self._graph.run(np.ascontiguousarray(crop))[0].reshape(-1)  # (1, D) -> (D,)

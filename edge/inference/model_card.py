@@ -111,9 +111,14 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EmbedderCard(Card, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The card of an embedder."""
+    """The card of an embedder.
+
+    mirror: whether an encoding is the mean of the outputs for the crop and for its mirror image; the description in the
+            file says it too, so that no such model has the sha256 of one whose encodings are others
+    """
 
     dimension: int
+    mirror: bool = False
     impostors: Impostors
     normalization: Normalization | None = None
     clarity: Clarity | None = None

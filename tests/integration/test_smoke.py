@@ -54,6 +54,14 @@ def test_the_device_loads_it_and_identifies_people(run_dir):
     assert "drawings" in embedder.card.terms
 
 
+def test_an_encoding_is_the_mean_over_the_mirror_image_and_the_file_says_so(run_dir):
+    from ai_edge_litert.tools.flatbuffer_utils import read_model
+
+    embedder, crop = Embedder(run_dir / "smoke.tflite"), generated_people(people=1, pictures=1, seed=99).images[0]
+    assert np.array_equal(embedder.embed(crop), embedder.embed(crop[:, ::-1]))
+    assert b"its mirror image" in read_model(str(run_dir / "smoke.tflite")).description
+
+
 def test_the_report_has_its_figures(run_dir):
     page = (run_dir / "report.html").read_text()
     figures = sorted(path.name for path in run_dir.glob("*.png"))

@@ -113,6 +113,10 @@ class DetectorTask:
         """The terms of use, for the card."""
         return terms(self.experiment)
 
+    def description(self, data: SceneSet) -> str:  # noqa: ARG002 -- the same for all
+        """Nothing."""
+        return ""
+
     def card(self, basics: dict[str, Any], model: Path, data: SceneSet) -> DetectorCard:
         """The card of a model that is not yet measured, with the threshold chosen on the scenes for that."""
         card = DetectorCard(**basics, score_min=LOOSE, nms_iou=NMS_IOU)

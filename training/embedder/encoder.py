@@ -46,9 +46,17 @@ def outputs_of(
     return np.concatenate(rows)
 
 
-def encode_float(backbone: nn.Module, images: Sequence[np.ndarray] | np.ndarray, px: int | None = None) -> np.ndarray:
-    """(N, H, W, C) uint8 -> (N, D) float32 of unit length, with the network as trained; px: shrink the pictures."""
-    return unit_length(outputs_of(backbone, images, px=px))
+def encode_float(
+    backbone: nn.Module, images: Sequence[np.ndarray] | np.ndarray, px: int | None = None, *, mirror: bool = False
+) -> np.ndarray:
+    """(N, H, W, C) uint8 -> (N, D) float32 of unit length, with the network as trained; px: shrink the pictures.
+
+    mirror: take the mean of the outputs for each picture and for its mirror image
+    """
+    outputs = outputs_of(backbone, images, px=px)
+    if mirror:
+        outputs += outputs_of(backbone, [image[:, ::-1] for image in images], px=px)
+    return unit_length(outputs)
 
 
 def outputs_on_device(embedder: Embedder, images: np.ndarray, what: str) -> np.ndarray:

@@ -158,12 +158,12 @@ class EmbedderParity:
         return f"int8 keeps a cosine of {self.cosine_mean:.4f} to float on {self.measured_on}"
 
 
-def parity(backbone: nn.Module, shipped: Evaluation, training_set: TrainingSet) -> EmbedderParity:
+def parity(backbone: nn.Module, shipped: Evaluation, training_set: TrainingSet, *, mirror: bool) -> EmbedderParity:
     """Compare float with int8 on LFW, or else on the held-out people; never on calibration crops."""
     lfw = training_set.lfw
     images = training_set.held_out.images() if lfw is None else lfw.images
     int8 = shipped.held_out if shipped.lfw is None else shipped.lfw
-    as_trained = encode_float(backbone, images)
+    as_trained = encode_float(backbone, images, mirror=mirror)
     cosines = (as_trained * int8.embeddings).sum(axis=1)
     return EmbedderParity(
         measured_on="held-out people" if lfw is None else "LFW",

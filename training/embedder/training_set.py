@@ -77,6 +77,11 @@ class TrainingSet:
     set_aside: dict[str, Rows]
 
     @property
+    def mirrors(self) -> bool:
+        """Whether a crop and its mirror image show the same, as with faces; the augmentation mirrors half of them."""
+        return self.augment is door_camera
+
+    @property
     def person_numbers(self) -> np.ndarray:
         """(N,) int64 for the training rows, -1 where unlabelled."""
         return person_numbers(self.train.people)

@@ -87,6 +87,9 @@ class Task(Protocol):
     def terms(self) -> str:
         """The terms of use, for the card."""
 
+    def description(self, data: Any) -> str:
+        """What the file of the model says of itself, or ""; another description makes another sha256."""
+
     def card(self, basics: dict[str, Any], model: Path, data: Any) -> Any:
         """The card of a model that is quantized but not yet measured; a task may choose a threshold here."""
 

@@ -48,6 +48,15 @@ def to_int8_tflite(float_path: Path, images: Iterable[np.ndarray], path: Path) -
     path.write_bytes(quantized.quantized_model)
 
 
+def describe(path: Path, description: str) -> None:
+    """Write the description of a TFLite model into its file."""
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    model = flatbuffer_utils.read_model(str(path))
+    model.description = description
+    flatbuffer_utils.write_model(model, str(path))
+
+
 def as_float_input(image: np.ndarray) -> np.ndarray:
     """(H, W, C) uint8 -> (1, H, W, C) float32, the input of the float model."""
     return to_network(torch.from_numpy(np.array(image))[None]).permute(0, 2, 3, 1).numpy()

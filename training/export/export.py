@@ -13,7 +13,7 @@ from training.engine.run_log import LOG, read_log, validations
 from training.engine.task import Parity, Task
 from training.evaluate.rounding import rounded
 from training.export.card import basics, write_card
-from training.export.convert import pinned, to_float_tflite, to_int8_tflite
+from training.export.convert import describe, pinned, to_float_tflite, to_int8_tflite
 from training.export.output import output_into
 from training.export.partitions import xnnpack_partitions
 
@@ -32,6 +32,8 @@ def export(task: Task, data: Any, runs_dir: Path, models_dir: Path | None) -> tu
         with output_into(run_dir / "export.log"):
             to_float_tflite(network, task.input_shape, float_model)
             to_int8_tflite(float_model, images, model)
+            if description := task.description(data):
+                describe(model, description)
         history = validations(read_log(run_dir / LOG))
         card = task.card(basics(task, network, model, data.split_stats, history), model, data)
         write_card(card, model)

@@ -60,6 +60,22 @@ def test_a_portrait_is_clear_and_what_is_no_face_is_not(model):
     )
 
 
+def with_card(model, **fields):
+    """An embedder of the same file under a card with other fields."""
+    card_path(model).write_text(json.dumps(json.loads(card_path(model).read_text()) | {"normalization": None} | fields))
+    return Embedder(model)
+
+
+def test_a_mirrored_encoding_is_the_mean_of_both_outputs_and_the_same_for_both(copy, face):
+    mirrored, plain = face[:, ::-1], with_card(copy, mirror=False)
+    mean = (plain.raw(face) + plain.raw(mirrored)) / 2
+    both = with_card(copy, mirror=True)
+    assert not np.allclose(plain.raw(face), plain.raw(mirrored), atol=0.1)
+    assert np.array_equal(both.raw(face), mean)
+    assert np.array_equal(both.raw(mirrored), mean)
+    assert np.array_equal(both.embed(face), mean / np.linalg.norm(mean))
+
+
 def test_a_card_without_clarity_tells_none(copy, face):
     card = json.loads(card_path(copy).read_text())
     del card["clarity"]
