@@ -33,7 +33,6 @@ class People:
     """The people of a gallery and their store; strangers too, where they are kept.
 
     stores: everything in the gallery's file that can hold something of a person, asked in turn when one is removed
-    outside: what takes note of a removal, here or elsewhere, and erases once it is on the disk
     upkeep: the templates of one person, one by one
 
     Every method that takes a name raises RefusedError with no_such_person where nobody has it, and with invalid where
@@ -45,7 +44,6 @@ class People:
         store.alike = gallery.alike
         self.strangers = None if strangers is None else Strangers(gallery.empty(), strangers)
         self.stores: list[PersonStore] = [store] if strangers is None else [store, strangers]
-        self.outside: list[PersonStore] = []
         self.upkeep = Upkeep(gallery, store, self._refresh)
 
     def reload(self, *, rolled_back: bool = False) -> None:
@@ -58,11 +56,7 @@ class People:
         kept = {template.template_id for template in templates} if gone else set[str]()
         lost = list[np.ndarray]()
         for person_id in gone:
-            own = self._embeddings_but(person_id, kept)
-            lost += own
-            if own and not rolled_back:
-                for place in self.outside:
-                    place.erase_person(person_id, self.gallery.people[person_id].name, np.stack(own))
+            lost += self._embeddings_but(person_id, kept)
         self.gallery.fill(people, templates)
         if self.strangers is None:
             return
@@ -233,7 +227,7 @@ class People:
     def _remove(self, person: Person) -> Removed:
         embeddings = self.gallery.embeddings_of(person.person_id)
         removed = self.store.remove(person)
-        for store in [*self.stores, *self.outside]:
+        for store in self.stores:
             store.erase_person(person.person_id, person.name, embeddings)
         self._refresh({person.person_id} | self.gallery.denied)
         if self.strangers is not None:

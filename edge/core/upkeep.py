@@ -52,9 +52,11 @@ class Upkeep:
         """Learn nothing from a visit that somebody corrected while it went on."""
         self._disputed.append(visit)
 
-    def unlearn(self, visit: str | None) -> None:
-        """Drop what was learned from a visit, by the id of its first event."""
-        self.drop([] if visit is None else self._store.each.learned_from(visit))
+    def unlearn(self, visit: str | None) -> int:
+        """Drop what was learned from a visit, by the id of its first event. Returns how many templates that was."""
+        learned = [] if visit is None else self._store.each.learned_from(visit)
+        self.drop(learned)
+        return len(learned)
 
     def remove(self, person_id: str, template_id: str) -> int:
         """Remove one template of a person, and what was learned by it. Returns how many templates went.

@@ -93,8 +93,7 @@ class Device:
             )
             # Strangers are erased also where they are not kept now, but an earlier configuration kept them.
             recognizer.people.stores = [store, SqliteStrangers(store), store.answers, store.audit, store.nonces]
-            history = History(config, recognizer.gallery, store.clock, embedder)
-            recognizer.people.outside = [history]
+            history = History(config, recognizer.gallery, store, embedder)
             opened.pop_all()
         return cls(detector, embedder, store, recognizer, times, history)
 

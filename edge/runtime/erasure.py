@@ -27,6 +27,7 @@ TABLES = {
     "stranger": "deleted where one of its templates is within tau of one of the person's",
     "stranger_template": "deleted with the stranger",
     "answer": "every kept answer is emptied: any may name the person, by an earlier name too",
+    "removed_template": "encodings of who was removed: deleted once no visit that looks like them is left",
     "revision": "replaced by a tombstone, an id and nothing else, when the local changes are recorded",
     "audit": "holds ids and counts, never a name",
     "nonce": "holds random values that signers chose",

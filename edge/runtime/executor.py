@@ -73,9 +73,9 @@ def finish_erasure(request: Request, device: DeviceContext, removed: dict[str, s
 
     for step in (
         leave_tombstones,
+        lambda: device.history.erase(removed, {}, None) if removed else None,
         lambda: checkpoint(request, device),
         lambda: erase_from_outbox(device.config, removed),
-        lambda: device.history.erase(removed, {}, None) if removed else None,
     ):
         try:
             step()

@@ -4,10 +4,8 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import replace
+from contextlib import suppress
 from typing import TypeVar
-
-import numpy as np
 
 from edge.api.images import jpeg_pixels
 from edge.api.replies import Visit
@@ -16,14 +14,14 @@ from edge.core.codes import Code
 from edge.core.events import Event, EventType
 from edge.core.gallery import Gallery
 from edge.core.types import Frame, Sample
-from edge.errors import HistoryError, RefusedError
+from edge.errors import GalleryError, HistoryError, RefusedError
 from edge.inference.embedder import Embedder
 from edge.runtime.bounded import BoundedDict
-from edge.runtime.history_file import HistoryFile
+from edge.runtime.history_file import HistoryFile, bounds_of
 from edge.runtime.visits import Words, has_scene
+from edge.storage.gallery import SqliteGallery
 from edge.storage.history import SqliteHistory
-from edge.storage.visits import Bounds, Note, Pictures, StoredVisit, Wanted
-from edge.system.clock import Clock
+from edge.storage.visits import Note, Pictures, StoredVisit, Wanted
 
 log = logging.getLogger("limen")
 
@@ -33,9 +31,6 @@ SHORTLY_SECONDS = 0.5  # that it waits for what nobody asked for
 RETRY_SECONDS = 30.0
 PURGE_EVERY_SECONDS = 600.0
 TRACKS_MAX = 1000
-SAMPLES_KEPT = 100  # visits of enrolled people that can be corrected where no history is kept
-SAMPLES_KEPT_SECONDS = 86_400.0
-HOUR_SECONDS, MEGABYTE = 3600.0, 1_000_000
 T = TypeVar("T")
 
 
@@ -45,23 +40,20 @@ class History:
     on: whether visits are kept for the household; otherwise samples alone, for event/correct
     """
 
-    def __init__(self, config: Config, gallery: Gallery, clock: Clock, embedder: Embedder) -> None:
-        self._gallery, self._clock, self._embedder = gallery, clock, embedder
+    def __init__(self, config: Config, gallery: Gallery, store: SqliteGallery, embedder: Embedder) -> None:
+        self._gallery, self._store, self._embedder = gallery, store, embedder
         self.on = config.history.keep_hours > 0
         self._scenes = self.on and config.history.scene
-        bounds = Bounds(config.history.keep_hours * HOUR_SECONDS, config.history.megabytes_max * MEGABYTE)
-        if not self.on:
-            bounds = replace(bounds, seconds=SAMPLES_KEPT_SECONDS, visits=SAMPLES_KEPT, named_alone=True)
         path = config.history.beside(config.gallery.path)
-        self._file = HistoryFile(path, embedder.card.sha256, bounds)
+        self._file = HistoryFile(path, embedder.card.sha256, bounds_of(config.history))
+        store.removed.wanted = lambda: self._file.there
         self._words = Words(gallery, embedder.card.short_name)
         self._problem: str | None = None
         self._visits = BoundedDict[str, str | None](TRACKS_MAX)  # the id of each track's first event; None: removed
         self._unwritten = False
         self._working: Future[None] | None = None  # on what takes its time, and nobody waits for
         self._write_at = self._purge_at = 0.0
-        self._removed: dict[str, np.ndarray] = {}  # (L, D) float32, templates of people by their ids
-        self._erasing: set[str] = set()  # of them, whom the work is about
+        self._erasing: set[str] = set()  # people, by their ids, whom the work is about
         self._erase_at: float | None = None  # on the monotonic clock; None where nothing is to be erased
 
     @property
@@ -71,12 +63,13 @@ class History:
 
     def start(self) -> None:
         """Have erased who was removed while this did not run, and what an erasure left that was cut short."""
-        if self._file.there:
-            self._erase_at = 0.0
+        self._erase_at = 0.0
 
     def close(self) -> None:
         """Write what waits, and close the file."""
         self._file.close()
+        if self._working is not None:
+            self._finish(self._working.exception())
 
     def note(self, event_id: str, at: float, clock_set: bool, event: Event, frame: Frame | None) -> None:
         """Note an event of a track. at: when it was published, seconds since 1970; frame: the newest, or None."""
@@ -123,16 +116,16 @@ class History:
             return
         now = time.monotonic()
         if self._erase_at is not None and now >= self._erase_at:
-            self._erase_at = None
-            self._working = self._erase()
+            with suppress(GalleryError):  # it cannot be read now: it is tried again
+                self._erase()
         elif self._unwritten and now >= self._write_at:
             self._unwritten = False
             self._working = self._file.write()
         elif now >= self._purge_at:
             self._purge_at = now + PURGE_EVERY_SECONDS
             if self._file.there:
-                moment, bounds = self._clock.now(), self._file.bounds
-                self._working = self._file.ask(lambda file: dropped(file.purge(bounds, moment)))
+                moment, bounds = self._store.clock.now(), self._file.bounds
+                self._working = self._file.do(lambda file: file.purge(bounds, moment))
 
     def page(self, wanted: Wanted) -> list[tuple[Visit, int]]:
         """Visits, the newest first, each with its number. Raises RefusedError with history_off or storage."""
@@ -199,23 +192,17 @@ class History:
         """Delete the visits of strangers who are not kept any more. Raises RefusedError with storage."""
         self._asked(lambda file: file.remove_strangers(kept), None)
 
-    def erase_person(self, person_id: str, name: str, embeddings: np.ndarray) -> int:  # noqa: ARG002 -- see PersonStore
-        """See edge.core.ports.PersonStore. Takes note alone: `erase` erases, once the removal is on the disk."""
-        if len(embeddings):
-            self._removed[person_id] = embeddings
-        return 0
-
     def erase(
         self, _removed: Mapping[str, str], _enrolled: Mapping[str, str], seconds: float | None = ANSWER_SECONDS
     ) -> None:
-        """Erase everybody who is not enrolled any more. Raises HistoryError; then it is tried again.
+        """Erase everybody who is not enrolled any more, once that is on the disk; what fails is tried again.
 
         Where it takes more than so many seconds it goes on behind, and until it is done no visit is told; None waits.
+        Raises HistoryError, and GalleryError where what is to be erased cannot be read.
         """
-        if not self._file.there:
-            self._removed.clear()
+        self._erase()
+        if self._working is None:
             return
-        self._working, self._erase_at = self._erase(), None
         try:
             error = self._working.exception(seconds)
         except TimeoutError:
@@ -225,12 +212,30 @@ class History:
         if error is not None:
             raise error
 
-    def _erase(self) -> "Future[None]":
+    def _erase(self) -> None:
+        """Have erased who is not enrolled any more, and what looks like them. Raises GalleryError."""
+        self._erase_at = time.monotonic() + RETRY_SECONDS  # where the next fails
+        self._erasing, like = self._store.removed.load(self._gallery.people)
+        self._erase_at = None
         enrolled, within = list(self._gallery.people), self._gallery.tau
-        self._removed = {one: own for one, own in self._removed.items() if one not in self._gallery.people}
-        self._erasing = set(self._removed)
-        like = np.concatenate(list(self._removed.values())) if self._removed else np.zeros((0, 0), np.float32)
-        return self._file.ask(lambda file: dropped(file.erase_all_but(enrolled, like, within)))
+        if self._file.there:
+            self._working = self._file.do(lambda file: file.erase_all_but(enrolled, like, within))
+        else:
+            self._drop_removed()
+
+    def _drop_removed(self) -> None:
+        """Drop the encodings of those whose visits are erased; where that cannot be done now, all is done again."""
+        erased, self._erasing = self._erasing, set()
+        if not erased:
+            return
+        if self._store.writing:  # it is the caller's transaction, which may be rolled back
+            self._erase_at = 0.0
+            return
+        try:
+            self._store.removed.drop(erased)
+        except GalleryError as error:
+            log.warning("the gallery still holds encodings of who was removed: %s", error)
+            self._erase_at = time.monotonic() + RETRY_SECONDS
 
     def _finish(self, error: BaseException | None) -> None:
         """Note how work ended that nobody waited for; what failed is tried again."""
@@ -241,8 +246,9 @@ class History:
         self._problem = problem
         self._write_at = now + (WRITE_EVERY_SECONDS if problem is None else RETRY_SECONDS)
         if problem is None:
-            self._removed = {one: own for one, own in self._removed.items() if one not in self._erasing}
+            self._drop_removed()
         else:
+            self._erasing = set()
             self._unwritten = True
             self._erase_at = now + RETRY_SECONDS
 
@@ -287,10 +293,6 @@ def in_time(answer: "Future[T]") -> T:
     except TimeoutError:
         answer.cancel()
         raise
-
-
-def dropped(_result: object) -> None:
-    """Nothing, whatever it was."""
 
 
 def no_such_event(event_id: str) -> RefusedError:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from edge.config import HistoryConfig
 from edge.core.types import Frame, Sample
 from edge.errors import HistoryError
 from edge.runtime.visits import encoded
@@ -21,6 +22,9 @@ log = logging.getLogger("limen")
 
 WAITING_MAX = 64  # notes that wait to be encoded, or to be written
 SCENES_MAX = 4  # frames that wait to be encoded: one of 1920x1080 is 6 MB
+SAMPLES_KEPT = 100  # visits of enrolled people that can be corrected where no history is kept
+SAMPLES_KEPT_SECONDS = 86_400.0
+HOUR_SECONDS, MEGABYTE = 3600.0, 1_000_000
 T = TypeVar("T")
 
 
@@ -78,6 +82,14 @@ class HistoryFile:
             return self._with_file(work)
 
         return self._submit(done)
+
+    def do(self, work: Callable[[SqliteHistory], object]) -> "Future[None]":
+        """As ask, of what answers nothing that matters."""
+
+        def done(file: SqliteHistory) -> None:
+            work(file)
+
+        return self.ask(done)
 
     def close(self) -> None:
         """Write what waits, and close the file; what is asked later opens it again."""
@@ -141,3 +153,11 @@ class HistoryFile:
         if self._file is not None:
             self._file.close()
         self._file = None
+
+
+def bounds_of(history: HistoryConfig) -> Bounds:
+    """How much is kept; where no history is, so many samples of enrolled people."""
+    bytes_max = history.megabytes_max * MEGABYTE
+    if history.keep_hours > 0:
+        return Bounds(history.keep_hours * HOUR_SECONDS, bytes_max)
+    return Bounds(SAMPLES_KEPT_SECONDS, bytes_max, visits=SAMPLES_KEPT, named_alone=True)

@@ -18,6 +18,7 @@ from edge.storage.damage import readable
 from edge.storage.database import Database
 from edge.storage.idempotency import Answers
 from edge.storage.nonces import Nonces
+from edge.storage.removed import RemovedTemplates
 from edge.storage.templates import SqliteTemplates, another_id, new_id
 from edge.storage.unit_of_work import Row
 from edge.storage.words import count_of
@@ -40,7 +41,7 @@ class SqliteGallery(Database):
         alike is erased with a person; the gallery's own rule, once it has one
     damaged: how many templates of each table could not be used when they were last read
     clock, audit, answers, nonces: the time of day, and what is kept beside people
-    each: the templates of one person, one by one
+    each, removed: the templates of one person, one by one, and the encodings of who was removed
 
     Raises GalleryError where the file cannot be opened or is no gallery.
     """
@@ -58,7 +59,7 @@ class SqliteGallery(Database):
         super().__init__(path, make=make)
         self.clock = Clock(self, trusted=clock_trusted)
         self.audit, self.answers, self.nonces = Audit(self, self.clock), Answers(self), Nonces(self)
-        self.each = SqliteTemplates(self)
+        self.each, self.removed = SqliteTemplates(self), RemovedTemplates(self)
         self.model, self.keep_crops = model, keep_crops
         self.alike: Callable[[np.ndarray, np.ndarray], np.ndarray] = near_enough
         self.bytes = 4 * dimension
@@ -205,12 +206,10 @@ class SqliteGallery(Database):
         truncated.
         """
         with self.transaction():
-            templates, crops = (
-                sum(
-                    self.value(f"SELECT count({what}) FROM {table} WHERE person = ?", (person.person_id,))  # noqa: S608 -- ours
-                    for table in OWNED
-                )
-                for what in ("*", "crop")
+            ((templates, crops),) = self.rows(
+                "SELECT count(*), count(crop) FROM (SELECT crop FROM template WHERE person = ?1 "
+                "UNION ALL SELECT crop FROM negative WHERE person = ?1)",
+                (person.person_id,),
             )
             self._delete("person", person.person_id)
             self.erase("DELETE FROM person WHERE id = ?", (person.person_id,))
@@ -286,6 +285,8 @@ class SqliteGallery(Database):
 
     def _delete(self, column: str, value: str) -> int:
         """Delete the templates, negative ones too, of a person or of an id. Returns how many."""
+        if column == "person":
+            self.removed.keep(value)
         return sum(self.erase(f"DELETE FROM {table} WHERE {column} = ?", (value,)) for table in OWNED)  # noqa: S608 -- ours
 
     def _called(self, name: str) -> Person | None:

@@ -117,6 +117,13 @@ STEPS = (
         "CREATE INDEX negative_person ON negative (person)",
         "CREATE INDEX stranger_template_stranger ON stranger_template (stranger)",
     ),
+    (
+        """CREATE TABLE removed_template ( -- see edge.storage.removed
+            person TEXT NOT NULL,
+            model TEXT NOT NULL,
+            embedding BLOB NOT NULL
+        ) STRICT""",
+    ),
 )
 
 

@@ -7,6 +7,8 @@ import msgspec
 from edge.api.images import jpeg_pixels, small_jpeg
 from edge.api.replies import RemovedVisitReply, VisitReply, VisitsReply
 from edge.api.requests import GetVisit, ListVisits, RemoveVisit
+from edge.core.codes import Code
+from edge.errors import RefusedError
 from edge.runtime.context import ANSWER_BYTES, DeviceContext, fitting
 from edge.runtime.handlers.registry import handles
 from edge.storage.visits import Wanted
@@ -59,8 +61,14 @@ def get_visit(request: GetVisit, device: DeviceContext) -> VisitReply:
 @handles(RemoveVisit)
 def remove_visit(request: RemoveVisit, device: DeviceContext) -> RemovedVisitReply:
     """Delete and overwrite one visit, and what was learned from it."""
-    visit = device.remove_visit(request.id)
-    device.people.upkeep.unlearn(visit)
+    try:
+        visit = device.remove_visit(request.id)
+        device.people.upkeep.unlearn(visit)
+    except RefusedError as refusal:
+        # Asked again, where the device ended when the visit was deleted, and what was learned from it was not yet.
+        if refusal.code != Code.NO_SUCH_EVENT or not device.people.upkeep.unlearn(request.id):
+            raise
+        visit = request.id
     return RemovedVisitReply(id=visit, at=rfc3339())
 
 

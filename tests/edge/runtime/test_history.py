@@ -1,6 +1,8 @@
 """The visits that a device keeps, asked for over a real broker."""
 
 import base64
+import signal
+import subprocess
 import sys
 import threading
 import time
@@ -197,6 +199,69 @@ def test_who_is_removed_by_a_command_leaves_the_history_too(home, tmp_path):
     assert home.ask(GetVisit, id="v2").scene is None  # she may be in it
 
 
+ENDS_AFTER_THE_REMOVAL = """
+import os, signal, sys
+from pathlib import Path
+from edge.api.requests import RemovePerson
+from edge.config import Config, GalleryConfig, HistoryConfig
+from edge.runtime import executor
+from edge.runtime.assembly import Device
+from edge.runtime.context import DeviceContext
+config = Config(clock="trusted", gallery=GalleryConfig(Path(sys.argv[1])), history=HistoryConfig(keep_hours=24))
+executor.finish_erasure = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+with Device.open(config) as device:
+    executor.carry_out(RemovePerson.new(name="Eileen"), DeviceContext(config, device), "a test")
+"""
+
+
+def test_a_device_that_ends_right_after_a_removal_erases_who_looks_like_them_when_it_starts_again(
+    home, settings, tmp_path
+):
+    home.ask(EnrollImages, name="Eileen", images=[portrait_jpeg()])
+    (template,) = (crop for _, crop in home.store.crops())
+    home.see("v0", template, "Eileen")
+    home.see("v1", template[:, ::-1].copy())  # she was not recognized
+    home.see("v2", np.ascontiguousarray(NOISE[:112, :112]))
+    assert home.ids() == ["v2", "v1", "v0"]
+    own = home.device.embedder.embed(template).tobytes()[:64]
+    piece = base64.b64decode(home.ask(GetVisit, id="v1").crop)[1200:1260]
+    home.device.close()
+    ended = subprocess.run([sys.executable, "-c", ENDS_AFTER_THE_REMOVAL, str(settings.gallery.path)], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert piece in on_disk(tmp_path)
+    for _start in range(2):  # at the second there is nothing left to do
+        with closing(Device.open(settings)) as device:
+            again = Home(settings, device)
+            assert not again.people.gallery.people
+            again.history.start()
+            again.history.tick()
+            until(again.history._working.done)
+            again.history.tick()
+            assert again.ids() == ["v2"]
+            assert again.store.removed.load(())[0] == set()
+    assert piece not in on_disk(tmp_path)
+    assert own not in b"".join(file.read_bytes() for file in tmp_path.glob("gallery.db*"))
+
+
+def test_what_could_not_be_erased_is_known_until_it_is(home, monkeypatch):
+    """Also where other work on the file succeeds meanwhile."""
+    home.ask(EnrollImages, name="Eileen", images=[portrait_jpeg()])
+    (template,) = (crop for _, crop in home.store.crops())
+    home.see("v0", template)
+    assert home.ids() == ["v0"]
+    with monkeypatch.context() as patched:
+        patched.setattr(SqliteHistory, "erase_all_but", lambda *_: 1 / 0)
+        with pytest.raises(RefusedError, match="ZeroDivisionError"):
+            home.ask(RemovePerson, name="Eileen")
+    home.history.tick()  # it purges, but is not to erase yet
+    until(home.history._working.done)
+    home.history.tick()
+    assert home.ids() == ["v0"]
+    home.history.erase({}, {})
+    assert home.ids() == []
+    assert home.store.removed.load(())[0] == set()
+
+
 def test_who_was_removed_elsewhere_leaves_the_history_here(home, tmp_path):
     """As another camera of the household removes somebody: the gallery has changed, and says no more of whom."""
     home.ask(EnrollImages, name="Eileen", images=[portrait_jpeg()])
@@ -246,6 +311,19 @@ def test_what_was_removed_does_not_come_back_with_the_next_event_of_its_track(ho
     assert home.ask(GetVisit, id="e2").visit.id == "v2"
     home.see("v3", crop, track="v0")
     assert home.ids() == ["v3", "v2"]
+
+
+def test_a_visit_whose_removal_was_cut_short_is_removed_when_that_is_asked_for_again(home):
+    home.ask(EnrollImages, name="Eileen", images=[portrait_jpeg()])
+    (template,) = (crop for _, crop in home.store.crops())
+    home.see("v0", template, "Eileen")
+    eileen, sample = home.people.summary("Eileen").person_id, Sample(template, home.device.embedder.embed(template))
+    assert home.people.upkeep.learn(eileen, sample, "v0", time.time())
+    assert home.history.remove("v0") == ["v0"]  # and the device ended
+    assert home.ask(RemoveVisit, id="v0").id == "v0"
+    assert home.people.summary("Eileen").learned == 0
+    with pytest.raises(RefusedError, match="no visit that is kept"):
+        home.ask(RemoveVisit, id="v0")
 
 
 def test_a_correction_made_of_a_stored_picture_enrolls_the_face(home):

@@ -21,7 +21,8 @@ CROP = np.random.default_rng(1).integers(0, 256, (112, 112, 3), dtype=np.uint8)
 PIECE = b"Unmistakable"
 TABLES = {
     "person", "template", "negative", "stranger", "stranger_template", "answer", "setting", "audit", "nonce",
-    "revision", "event", "lost", "visit", "visit_event", "visit_picture", "visit_erasure", "sqlite_sequence",
+    "revision", "removed_template", "event", "lost", "visit", "visit_event", "visit_picture", "visit_erasure",
+    "sqlite_sequence",
 }  # fmt: skip
 
 
