@@ -3,20 +3,18 @@
 deploy/CONFIGURATION.md is generated from these classes: a line `key: meaning` of a docstring is the key's row there.
 """
 
-import difflib
 import os
-import re
-from dataclasses import dataclass, field, is_dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal, get_args, get_type_hints
+from typing import Annotated, Literal
 
 import msgspec
 
 from edge.core import patterns
-from edge.core.patterns import in_words
 from edge.core.quality import QualityRules
 from edge.core.track import TrackRules
 from edge.errors import ConfigError
+from edge.system.secret import secret
 
 Level = Annotated[str, msgspec.Meta(pattern=patterns.LEVEL, max_length=63)]
 DeviceName = Annotated[str, msgspec.Meta(pattern=patterns.DEVICE, max_length=63)]
@@ -32,7 +30,6 @@ PASSWORD_VARIABLE = "LIMEN_MQTT_PASSWORD"  # noqa: S105 -- the variable's name, 
 SIGNING_KEY_VARIABLE = "LIMEN_MQTT_SIGNING_KEY"
 SIGNING_KEY_BYTES_MIN = 32
 HOUSEHOLD_KEY_VARIABLE = "LIMEN_HOUSEHOLD_KEY"
-SECRET = "********"  # noqa: S105 -- what is printed in place of one
 
 
 @dataclass(frozen=True)
@@ -282,88 +279,3 @@ class Config:
     home_assistant: HomeAssistantConfig = field(default_factory=HomeAssistantConfig)
     fleet: FleetConfig = field(default_factory=FleetConfig)
     log: LogConfig = field(default_factory=LogConfig)
-
-
-def secret(variable: str, key: str, file: Path | None) -> str | None:
-    """From the environment, else from the file, else None. Raises ConfigError where either cannot be read."""
-    if variable in os.environ:
-        value = os.environ[variable].strip()
-        try:
-            value.encode()
-        except UnicodeEncodeError as error:  # its text holds what could not be read
-            raise ConfigError(f"{variable} cannot be used: it is not text in UTF-8") from error
-        return value
-    if file is None:
-        return None
-    try:
-        return file.read_text(encoding="utf-8").strip()
-    except UnicodeDecodeError as error:  # its text holds what could not be read
-        raise ConfigError(f"{key} {file} cannot be read: it is not text in UTF-8") from error
-    except OSError as error:
-        raise ConfigError(f"{key} {file} cannot be read: {error}") from error
-
-
-def load_config(path: Path) -> Config:
-    """The configuration in that file.
-
-    Raises ConfigError that names the file and the first key that does not hold, with the nearest known one.
-    """
-    try:
-        values = msgspec.toml.decode(path.read_bytes())
-    except OSError as error:
-        raise ConfigError(f"configuration {path} cannot be read: {error.strerror}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:  # the last: [[[[... without end
-        raise ConfigError(f"{path}: {error}") from error
-    refuse_unknown(values, Config, str(path))
-    try:
-        return msgspec.convert(values, Config, dec_hook=lambda kind, value: kind(value))  # paths
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {in_words(error)}{choices(str(error))}") from error
-
-
-def choices(message: str) -> str:
-    """What may stand where msgspec says that an enum value is invalid; nothing where it says something else."""
-    place = re.fullmatch(r"Invalid enum value .* - at `\$\.([\w.]+)`", message)
-    if place is None:
-        return ""
-    kind = Config
-    for key in place[1].split("."):
-        kind = get_type_hints(kind)[key]
-    return f"; expected {' or '.join(map(repr, get_args(kind)))}"
-
-
-def device_named(config: Config, name: str) -> Config:
-    """The configuration of another device. Raises ConfigError where that cannot be its name."""
-    try:
-        return replace(config, device=msgspec.convert(name, DeviceName))
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"device {name!r} cannot be a part of its topics: {in_words(error)}") from error
-
-
-def broker_at(config: Config, address: str) -> Config:
-    """The configuration of another broker, HOST or HOST:PORT. Raises ConfigError."""
-    host, colon, port = address.rpartition(":") if address.count(":") == 1 else (address, "", "")
-    try:
-        mqtt = replace(config.mqtt, host=msgspec.convert(host, Host))
-        if colon:
-            mqtt = replace(mqtt, port=msgspec.convert(port, Port, strict=False))
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"broker {address!r} is not HOST or HOST:PORT: {in_words(error)}") from error
-    return replace(config, mqtt=mqtt)
-
-
-def refuse_unknown(values: dict[str, object], kind: type, where: str, prefix: str = "") -> None:
-    """Raise ConfigError for the first key that the dataclass, or one inside it, does not have."""
-    types = get_type_hints(kind)
-    for key, value in values.items():
-        if key not in types:
-            near = difflib.get_close_matches(key, list(types), n=1)
-            hint = f"; did you mean `{prefix}{near[0]}`?" if near else f"; known are {', '.join(types)}"
-            raise ConfigError(f"{where}: unknown key `{prefix}{key}`{hint}")
-        if is_dataclass(types[key]) and isinstance(value, dict):
-            refuse_unknown(value, types[key], where, f"{prefix}{key}.")
-
-
-def masked(location: str) -> str:
-    """An address without the password that may be in it, before the host or in what is asked of it."""
-    return re.sub(r"\?.*", f"?{SECRET}", re.sub(r"(//[^:/@]*):.*@", rf"\1:{SECRET}@", location))

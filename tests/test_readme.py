@@ -17,7 +17,8 @@ import pytest
 from edge.api.messages import event_message
 from edge.api.verbs import convert_request
 from edge.capture import open_source
-from edge.config import CameraConfig, Config, DecisionConfig, GalleryConfig, MqttConfig, load_config
+from edge.commands.config_file import load_config
+from edge.config import CameraConfig, Config, DecisionConfig, GalleryConfig, MqttConfig
 from edge.core.events import Event
 from edge.core.gallery import fmr_of
 from edge.core.types import Quality

@@ -36,7 +36,7 @@ NEAR = 0.06  # d of crops by another detector than release 1 had; who is named d
 
 
 def config_of(path):
-    from edge.config import load_config
+    from edge.commands.config_file import load_config
 
     return load_config(path)
 

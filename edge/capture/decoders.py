@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 
 from edge.api.images import RgbImage
-from edge.config import masked
 from edge.errors import CameraError
+from edge.system.secret import masked
 
 READ_SECONDS_MAX = 10.0  # that opening, or one frame, may take
 DEVICES = "/dev/"

@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from edge.capture.decoders import DEVICES, Decoder, about_decoder, open_decoder
-from edge.config import masked
 from edge.core.types import About, Frame
 from edge.errors import CameraError
 from edge.system.files import is_file
+from edge.system.secret import masked
 
 log = logging.getLogger("limen")
 

@@ -17,7 +17,7 @@ from edge.capture.health import REMEDIES, problem_of
 from edge.capture.video import is_live
 from edge.commands import file_checks
 from edge.commands.file_checks import Warned
-from edge.config import Config, masked
+from edge.config import Config
 from edge.core.align import CROP_PX
 from edge.core.reach import FIELD_OF_VIEW_DEG, part_of_view_deg, reach_text
 from edge.core.turning import upright
@@ -31,6 +31,7 @@ from edge.runtime.assembly import Device, model_path, open_or_empty
 from edge.runtime.device_name import INSTANCE
 from edge.system.clock import NOT_SET_REMEDY, PEERS_APART, rfc3339
 from edge.system.files import is_dir
+from edge.system.secret import masked
 
 RUNTIMES = ("ai-edge-litert", "tflite-runtime")
 PACKAGES = (*RUNTIMES, "numpy", "opencv-python-headless", "paho-mqtt", "picamera2")

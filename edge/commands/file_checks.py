@@ -8,11 +8,12 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from edge.config import Config, masked
+from edge.config import Config
 from edge.runtime.assembly import Device
 from edge.storage.aside import files_set_aside
 from edge.storage.words import count_of
 from edge.system.files import exists, mode_of
+from edge.system.secret import masked
 
 UNIT = "limen.service"
 SYSTEMCTL_SECONDS = 2.0

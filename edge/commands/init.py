@@ -150,8 +150,9 @@ class Questions:
         self, config: "Config", address: str | None, username: str | None, password_file: Path | None, ca: Path | None
     ) -> tuple["MqttConfig", str | None]:
         """Which broker, and a password that was typed."""
+        from edge.commands.config_file import broker_at
         from edge.commands.probes import try_broker
-        from edge.config import PASSWORD_VARIABLE, broker_at
+        from edge.config import PASSWORD_VARIABLE
 
         base = replace(
             config.mqtt,
@@ -186,8 +187,8 @@ class Questions:
 
     def name(self, config: "Config", name: str | None, password: str | None) -> str:
         """What the device is called, and that no other one is."""
+        from edge.commands.config_file import device_named
         from edge.commands.probes import look_for_namesake
-        from edge.config import device_named
         from edge.runtime.device_name import named
 
         def check(chosen: str) -> str:

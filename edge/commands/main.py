@@ -28,7 +28,8 @@ def main(context: click.Context, path: Path | None, gallery: Path | None, *, qui
     """Recognize who is at the door, on the camera itself."""
     from dataclasses import replace
 
-    from edge.config import Config, load_config
+    from edge.commands.config_file import load_config
+    from edge.config import Config
 
     context.meta[QUIET] = quiet
     if verbose:

@@ -90,7 +90,7 @@ def client_of(
 
     make: whether a gallery is created there where it is missing
     """
-    from edge.config import device_named
+    from edge.commands.config_file import device_named
     from edge.runtime.clients import open_client
     from edge.runtime.device_name import named, named_at_broker
 
@@ -103,7 +103,7 @@ def client_of(
 
 def with_overrides(config: "Config", source: str | None, broker: str | None) -> "Config":
     """The configuration with another source and broker, where they are given."""
-    from edge.config import broker_at
+    from edge.commands.config_file import broker_at
 
     if source is not None:
         config = replace(config, camera=camera_of(source, config.camera))

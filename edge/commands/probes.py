@@ -10,12 +10,13 @@ from pathlib import Path
 
 from edge.capture import open_source
 from edge.commands.checks import is_own
-from edge.config import PASSWORD_VARIABLE, CameraConfig, Config, masked
+from edge.config import PASSWORD_VARIABLE, CameraConfig, Config
 from edge.errors import BrokerError, CameraError, LimenError
 from edge.inference.detector import Detector
 from edge.mqtt.controller import Controller
 from edge.mqtt.identity import REMEDY
 from edge.storage.words import count_of
+from edge.system.secret import masked
 
 LOOK_SECONDS, LOOK_FRAMES = 5.0, 60
 SILENT_SECONDS = 10.0

@@ -6,7 +6,8 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from edge.config import Config, load_config
+from edge.commands.config_file import load_config
+from edge.config import Config
 from edge.errors import ConfigError
 from edge.system.files import exists
 

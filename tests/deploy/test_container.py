@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from edge.config import load_config
+from edge.commands.config_file import load_config
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "container"
 COMPOSE = yaml.safe_load((FOLDER / "compose.yaml").read_text())

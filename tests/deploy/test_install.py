@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.config import Config, load_config
+from edge.commands.config_file import load_config
+from edge.config import Config
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 

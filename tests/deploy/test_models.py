@@ -11,7 +11,7 @@ import cv2
 import pytest
 from skimage.data import astronaut
 
-from edge.config import load_config
+from edge.commands.config_file import load_config
 from edge.inference.embedder import LITE, STANDARD
 from edge.inference.model_card import card_path, cohort_path
 from edge.runtime.assembly import model_path

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from edge.commands.config_file import broker_at, load_config
 from edge.config import (
     HOUSEHOLD_KEY_VARIABLE,
     PASSWORD_VARIABLE,
@@ -12,8 +13,6 @@ from edge.config import (
     FleetConfig,
     GalleryConfig,
     MqttConfig,
-    broker_at,
-    load_config,
 )
 from edge.errors import ConfigError
 from edge.runtime.assembly import Device

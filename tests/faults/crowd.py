@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from edge.config import load_config
+from edge.commands.config_file import load_config
 from edge.demo.story import portrait
 from tests.bench.growth import fill
 from tests.faults.device import at_work, write_config

@@ -18,7 +18,8 @@ from edge.api.images import read_image
 from edge.api.requests import VERBS
 from edge.api.topics import Topics
 from edge.api.verbs import Limits, convert_request, decode_json, request_type, transaction_of
-from edge.config import Config, load_config
+from edge.commands.config_file import load_config
+from edge.config import Config
 from edge.core.graphemes import count_characters
 from edge.core.names import NAME_BYTES_MAX, NAME_MAX, clean_name, levels_of, printable
 from edge.errors import ConfigError, ModelError, RefusedError

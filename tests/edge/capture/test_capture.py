@@ -13,10 +13,10 @@ import pytest
 from edge.capture import open_source
 from edge.capture.altered import Masked
 from edge.capture.latest import LatestFrame
-from edge.capture.video import masked
 from edge.config import CameraConfig
 from edge.core.types import Frame
 from edge.errors import CameraError
+from edge.system.secret import masked
 from tests.edge.capture.fakes import FakePicamera2
 
 FPS, FRAMES = 20.0, 30

@@ -17,9 +17,10 @@ from click.testing import CliRunner
 from skimage.data import astronaut
 
 from edge.commands import file_checks, probes
+from edge.commands.config_file import load_config
 from edge.commands.main import main
 from edge.commands.settings_file import settings_text, write_settings
-from edge.config import CameraConfig, Config, GalleryConfig, HistoryConfig, MqttConfig, load_config
+from edge.config import CameraConfig, Config, GalleryConfig, HistoryConfig, MqttConfig
 from edge.errors import ConfigError
 from tests.edge.mqtt.brokers import mosquitto
 from tests.household import Nothing, free_port, running, until

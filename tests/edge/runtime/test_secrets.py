@@ -12,8 +12,9 @@ from click.testing import CliRunner
 from skimage.data import astronaut
 
 from edge.capture import open_source
+from edge.commands.config_file import load_config
 from edge.commands.main import main
-from edge.config import PASSWORD_VARIABLE, SIGNING_KEY_VARIABLE, CameraConfig, load_config
+from edge.config import PASSWORD_VARIABLE, SIGNING_KEY_VARIABLE, CameraConfig
 from edge.errors import LimenError
 from edge.mqtt.controller import Controller
 from tests.household import base64_of, portrait_jpeg, running, until
