@@ -20,7 +20,7 @@ from edge.capture import open_source
 from edge.commands.config_file import load_config
 from edge.config import CameraConfig, Config, DecisionConfig, GalleryConfig, MqttConfig
 from edge.core.events import Event
-from edge.core.gallery import fmr_of
+from edge.core.rates import fmr_of
 from edge.core.types import Quality
 from edge.demo.scene import porch, with_person
 from edge.demo.story import portrait

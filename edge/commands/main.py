@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from edge.commands import call, console, device, init, people, recognition, templates, watch
+from edge.commands import call, console, device, enroll, init, people, recognition, templates, watch
 from edge.commands.init import CONFIG_HERE
 from edge.commands.options import CONFIG_FILE, FILE, QUIET, Commands
 from edge.errors import ConfigError
@@ -56,7 +56,7 @@ def configuration_here() -> Path | None:
 for command in (
     init.init,
     watch.run,
-    people.enroll,
+    enroll.enroll,
     people.people,
     people.forget,
     people.rebuild,

@@ -21,7 +21,8 @@ from edge.mqtt.inbox import COUNT_MAX, Inbox, Incoming
 from edge.mqtt.journal import Journal
 from edge.mqtt.limits import BadTopic, Refusal, TooLarge, topic_problem
 from edge.mqtt.network import Network
-from edge.mqtt.outbound import INFLIGHT_MAX, Outbound, Outgoing
+from edge.mqtt.outbound import INFLIGHT_MAX, Outbound
+from edge.mqtt.outgoing import Outgoing
 from edge.mqtt.reports import (
     Cause,
     Connected,

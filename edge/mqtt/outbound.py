@@ -3,13 +3,12 @@
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 from edge.mqtt.limits import BadTopic, Limits, Refusal, TooLarge, packet_bytes, topic_problem
+from edge.mqtt.outgoing import Outgoing, Sent
 from edge.mqtt.reports import Outcome, Publication, Receipt
 from edge.mqtt.states import State, States
-from edge.mqtt.suspects import CLOSES_MAX, Key, Suspects
+from edge.mqtt.suspects import CLOSES_MAX, Suspects
 
 INFLIGHT_MAX = 16
 STATES_INFLIGHT_MAX = 64
@@ -19,45 +18,6 @@ REMOVALS_MAX = 1000
 QUEUE_BYTES_MAX = 16_000_000
 CONGESTED_COUNT, CONGESTED_BYTES = 64, 4_000_000
 PACKET_TOO_LARGE = 0x95
-
-
-@dataclass
-class Outgoing:
-    """A message that waits to be delivered.
-
-    expires_at: on the monotonic clock; later it goes to late_topic
-    token: by which the sender knows it when it is done with
-    retain: the broker keeps it; a lost connection loses it, and the sender has a newer one by then
-    instead: the payload that is sent in its place where it is too large for the broker
-    """
-
-    topic: str
-    payload: bytes
-    expires_at: float | None = None
-    late_topic: str | None = None
-    correlation: bytes | None = None
-    token: int | None = None
-    retain: bool = False
-    instead: bytes | None = None
-
-    @property
-    def key(self) -> Key:
-        """What it is known by when it is suspected; an event comes again as another object."""
-        return self.topic if self.token is None else self.token
-
-    def smaller(self) -> "Outgoing | None":
-        """What is sent in its place; None where there is nothing."""
-        return None if self.instead is None else replace(self, payload=self.instead, instead=None)
-
-
-class Sent(NamedTuple):
-    """A message under way. size: bytes of its packet; neither message nor state: it is sent once and then forgotten."""
-
-    key: Key
-    size: int
-    qos: int
-    message: Outgoing | None = None
-    state: State | None = None
 
 
 class Outbound:

@@ -9,7 +9,8 @@ from typing import Self
 
 from edge.config import Config
 from edge.core.attention import AttentionRules
-from edge.core.gallery import Gallery, fpir_of
+from edge.core.gallery import Gallery
+from edge.core.rates import fpir_of
 from edge.core.recognizer import Recognizer, RecognizerRules
 from edge.errors import ConfigError, GalleryError
 from edge.inference import detector as detectors

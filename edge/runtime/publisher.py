@@ -29,7 +29,8 @@ from edge.core.evidence import SOMEBODY, UNKNOWN
 from edge.core.types import Frame, Person
 from edge.errors import OutboxError, RefusedError
 from edge.inference.runtime import interpreter_class
-from edge.mqtt.device_link import INFLIGHT_MAX, DeviceLink, Outgoing
+from edge.mqtt.device_link import INFLIGHT_MAX, DeviceLink
+from edge.mqtt.outgoing import Outgoing
 from edge.runtime.assembly import Device
 from edge.runtime.bounded import BoundedDict
 from edge.runtime.erasure import Erasure

@@ -17,7 +17,8 @@ from edge.api.topics import HouseholdTopics
 from edge.config import Config
 from edge.core.replication import Revision, TemplateRecord, join
 from edge.errors import CipherError, GalleryError
-from edge.mqtt.device_link import DeviceLink, Incoming, Outgoing
+from edge.mqtt.device_link import DeviceLink, Incoming
+from edge.mqtt.outgoing import Outgoing
 from edge.runtime.assembly import Device
 from edge.runtime.bounded import BoundedDict
 from edge.runtime.peer_clocks import PeerClocks

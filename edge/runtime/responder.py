@@ -9,8 +9,9 @@ from edge.api.signing import Stamp
 from edge.api.verbs import Request
 from edge.core.codes import Code
 from edge.errors import GalleryError, RefusedError
-from edge.mqtt.device_link import DeviceLink, Outgoing, topic_problem
+from edge.mqtt.device_link import DeviceLink, topic_problem
 from edge.mqtt.inbox import Incoming
+from edge.mqtt.outgoing import Outgoing
 from edge.runtime.context import DeviceContext
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from edge.config import DecisionConfig
 from edge.core.align import align
 from edge.core.closer import look_closer
-from edge.core.gallery import fmr_of
+from edge.core.rates import fmr_of
 from edge.inference.cohort import thresholds_of
 from edge.inference.detector import Detector
 from edge.inference.embedder import LITE, STANDARD, Embedder

@@ -14,7 +14,8 @@ from pathlib import Path
 import click
 import numpy as np
 
-from edge.core.gallery import Gallery, fmr_of
+from edge.core.gallery import Gallery
+from edge.core.rates import fmr_of
 from edge.core.relatives import STRICTEST
 from edge.core.selection import mean_of
 from edge.core.thresholds import beyond

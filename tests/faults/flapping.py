@@ -31,7 +31,8 @@ from edge.config import Config, GalleryConfig, MqttConfig
 from edge.core.types import Frame
 from edge.demo.film import FRAMES_PER_SECOND
 from edge.demo.scene import porch, with_person
-from edge.mqtt.device_link import DeviceLink, Outgoing
+from edge.mqtt.device_link import DeviceLink
+from edge.mqtt.outgoing import Outgoing
 from tests.edge.mqtt.brokers import mosquitto, server
 from tests.household import Broker, Household, running, until, visit
 

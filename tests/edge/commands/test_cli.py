@@ -22,8 +22,8 @@ from skimage.data import astronaut
 from edge.api.replies import ProgressReply
 from edge.api.signing import key_id
 from edge.capture import open_source
+from edge.commands.enroll import print_progress
 from edge.commands.main import main
-from edge.commands.people import print_progress
 from edge.config import CameraConfig, Config, FleetConfig, GalleryConfig, MqttConfig
 from edge.demo.story import ANNA, portrait
 from edge.errors import BrokerError, ConfigError

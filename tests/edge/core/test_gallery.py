@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.core.gallery import LOOKS, Gallery, fpir_of
+from edge.core.gallery import Gallery
+from edge.core.rates import LOOKS, fpir_of
 from edge.core.thresholds import Cohort, NormalizedThresholds, OneThreshold
 from edge.core.types import Person, Template
 

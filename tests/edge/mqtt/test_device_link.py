@@ -12,9 +12,10 @@ from edge.api.topics import Topics
 from edge.config import MqttConfig
 from edge.demo.broker import EmbeddedBroker
 from edge.mqtt.backoff import Backoff
-from edge.mqtt.device_link import INFLIGHT_MAX, BadTopic, DeviceLink, Outgoing, TooLarge
+from edge.mqtt.device_link import INFLIGHT_MAX, BadTopic, DeviceLink, TooLarge
 from edge.mqtt.journal import loggable
 from edge.mqtt.network import Network
+from edge.mqtt.outgoing import Outgoing
 from edge.mqtt.reports import Cause
 from tests.edge.mqtt.brokers import mosquitto
 from tests.household import Household, until

@@ -12,8 +12,9 @@ from edge.api.topics import Topics
 from edge.config import MqttConfig
 from edge.errors import ConfigError
 from edge.mqtt.backoff import Backoff
-from edge.mqtt.device_link import DeviceLink, Outgoing
+from edge.mqtt.device_link import DeviceLink
 from edge.mqtt.network import Network
+from edge.mqtt.outgoing import Outgoing
 from tests.edge.mqtt.brokers import World, level_of, server
 from tests.household import until
 

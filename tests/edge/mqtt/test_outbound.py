@@ -6,7 +6,8 @@ from collections import deque
 import pytest
 
 from edge.mqtt.limits import BadTopic, Limits, TooLarge
-from edge.mqtt.outbound import INFLIGHT_MAX, STATES_INFLIGHT_MAX, TRANSIENTS_MAX, Outbound, Outgoing
+from edge.mqtt.outbound import INFLIGHT_MAX, STATES_INFLIGHT_MAX, TRANSIENTS_MAX, Outbound
+from edge.mqtt.outgoing import Outgoing
 from edge.mqtt.reports import Outcome, Receipt
 from edge.mqtt.states import BEFORE_MAX, State, States
 from edge.mqtt.suspects import CLOSES_MAX, COUNT_MAX, Suspects

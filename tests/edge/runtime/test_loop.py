@@ -11,7 +11,7 @@ from skimage.data import astronaut
 
 from edge.api.discovery import discovery_topic
 from edge.capture import open_source
-from edge.core.gallery import fpir_of
+from edge.core.rates import fpir_of
 from edge.core.types import Frame
 from edge.demo.scene import Pose, with_person
 from edge.demo.scene import porch as porch_without_people

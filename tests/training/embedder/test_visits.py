@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edge.core.gallery import fmr_of
+from edge.core.rates import fmr_of
 from edge.core.thresholds import OneThreshold
 from training.embedder.figures import tracks_figure
 from training.embedder.visits import SAMPLES, Visits, told, track_leads, visit_rates
