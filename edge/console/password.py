@@ -55,7 +55,7 @@ def read_password(path: Path) -> Password:
         kind, salt, digest = path.read_text("ascii").strip().split("$")
         found = Password(base64.b64decode(salt, validate=True), base64.b64decode(digest, validate=True))
     except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+        raise ConfigError(f"{path} cannot be read: {error.strerror}; --set-password {path} writes one") from error
     except ValueError as error:
         raise ConfigError(f"{path} holds no password: write one with --set-password {path}") from error
     if kind != "scrypt" or len(found.digest) != 64:

@@ -193,5 +193,5 @@ def test_a_password_is_long_enough_and_its_file_can_be_written(tmp_path):
         write_password(tmp_path / "password", "short")
     with pytest.raises(ConfigError, match="cannot be written"):
         write_password(tmp_path / "none" / "password", WORD)
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match=r"cannot be read: .*--set-password .*password writes one"):
         read_password(tmp_path / "password")
