@@ -300,7 +300,15 @@ class CheckGallery(Request, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """List what may be mended: people with one template or none, templates that are poor or unlike, people alike."""
 
 
-@verb("gallery/rebuild", Access.WRITE, RebuiltReply)
+@verb(
+    "gallery/rebuild",
+    Access.WRITE,
+    RebuiltReply,
+    Code.IMAGE_TOO_COSTLY,
+    Code.IMAGE_BROKEN,
+    Code.WORKER_FAILED,
+    reads_pictures=True,
+)
 class RebuildGallery(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Embed every stored crop again with the present model."""
 

@@ -144,17 +144,14 @@ class GalleryStore(PersonStore, Protocol):
     def set(self, name: str, value: str) -> None:
         """Write a setting."""
 
-    def crops(self) -> Iterable[tuple[str, np.ndarray]]:
-        """The template id and the (112, 112, 3) crop of every stored crop."""
-
     def import_(self, data: bytes) -> tuple[int, int]:
         """Add everybody of an export; returns how many people and templates are new."""
 
     def foreign(self) -> int:
         """How many templates are of another model: nobody is matched with them."""
 
-    def rebuild(self, embeddings: dict[str, np.ndarray]) -> None:
-        """Replace the embeddings, by template id, in one transaction."""
+    def rebuild(self, embeddings: dict[str, np.ndarray]) -> int:
+        """Replace the embeddings, by template id, in one transaction. Returns how many of them were there."""
 
 
 class StrangerStore(PersonStore, Protocol):

@@ -235,21 +235,18 @@ class Recognizer:
             )
         return faces
 
-    def embed_crops(self) -> dict[str, np.ndarray]:
-        """The embedding of every stored crop, (D,) float32 by template id, by the present model; writes nothing."""
-        return {template_id: self.embedder.embed(crop) for template_id, crop in self.store.crops()}
-
     def rebuild(self, embeddings: dict[str, np.ndarray]) -> tuple[int, int]:
-        """Replace the embeddings of all crops. Returns how many, and how many templates have no crop.
+        """Replace the embeddings of all crops, (D,) float32 by template id, by those of the present model.
 
-        Distances of another model have another scale, so a person's own tau is dropped where the model changed.
+        Returns how many, without those that are no more, and how many templates have no crop. Distances of another
+        model have another scale, so a person's own tau is dropped where the model changed.
         """
         if self.store.foreign():
             for person in self.gallery.people.values():
                 self.store.update(replace(person, tau=None))
-        self.store.rebuild(embeddings)
+        made = self.store.rebuild(embeddings)
         self.reload()
-        return len(embeddings), self.store.foreign()
+        return made, self.store.foreign()
 
     def switch(self, *, on: bool) -> None:
         """Turn recognition on or off; it outlasts restarts."""

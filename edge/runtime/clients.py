@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from edge.api.replies import ImportedReply, PeopleReply, ProgressReply, TemplatesReply
-from edge.api.requests import CancelEnrollment, ListPeople, ListTemplates, StartEnrollment
+from edge.api.requests import CancelEnrollment, ListPeople, ListTemplates, RebuildGallery, StartEnrollment
 from edge.api.verbs import Access, Request
 from edge.config import Config
 from edge.core.templates import TemplateSummary
@@ -19,6 +19,7 @@ from edge.runtime.assembly import Device
 from edge.runtime.context import DeviceContext
 
 ANSWER_SECONDS = 20.0
+REBUILT_SECONDS = 600.0  # thousands of templates on a Pi Zero 2 W, whose encoder takes a tenth of a second
 R = TypeVar("R")
 ReportProgress = Callable[[ProgressReply], None]
 
@@ -65,6 +66,8 @@ class RemoteClient:
         seconds = ANSWER_SECONDS
         if isinstance(request, StartEnrollment):
             seconds += request.timeout_seconds
+        if isinstance(request, RebuildGallery):
+            seconds = REBUILT_SECONDS
 
         def report(data: dict[str, object]) -> None:
             if progress is not None:

@@ -1,7 +1,7 @@
 """A request whose pictures are being read by the worker: it is answered when they are."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from functools import partial
 
 from edge.api.answers import Answer, ok_answer, refusal_answer
@@ -13,7 +13,7 @@ from edge.mqtt.device_link import DeviceLink
 from edge.mqtt.inbox import Incoming
 from edge.runtime.context import DeviceContext
 from edge.runtime.handlers import PICTURE_READERS, PictureWork
-from edge.runtime.pictures import Found
+from edge.runtime.pictures import Found, PictureTask
 from edge.runtime.removals import REMOVED, Removals
 from edge.runtime.responder import Address, RequestKey, Responder
 from edge.runtime.worker import PictureWorker
@@ -24,13 +24,18 @@ Write = Callable[[Request, RequestKey, Callable[[], object] | RefusedError], Ans
 
 @dataclass
 class PictureJob:
-    """A request under way. came_at: when it arrived, on the monotonic clock."""
+    """A request under way. came_at: when it arrived, on the monotonic clock.
+
+    tasks: what is to be read after this; found: what was found before
+    """
 
     request: Request
     work: PictureWork
     key: RequestKey
     address: Address
     came_at: float
+    tasks: Iterator[PictureTask]
+    found: list[Found] = field(default_factory=list)
 
 
 class PictureRequests:
@@ -68,9 +73,9 @@ class PictureRequests:
             if request.access is not Access.READ:
                 self._responder.record(refusal_answer(refusal, key.transaction), key)
             raise
-        self.job = PictureJob(request, work, key, address, incoming.came_at)
+        self.job = PictureJob(request, work, key, address, incoming.came_at, iter(work.tasks))
         self._link.work_for(incoming.asker)
-        self._worker.start(work.task)
+        self._go_on(self.job)
 
     def _refuse_removed(self, work: PictureWork, came_at: float) -> None:
         if work.person is not None and self._removals.cover(work.person, came_at):
@@ -87,8 +92,25 @@ class PictureRequests:
     def poll(self) -> None:
         """Carry the request out whose pictures were read."""
         outcome = self._worker.poll()
-        if self.job is not None and outcome is not None:
+        if self.job is None or outcome is None:
+            return
+        if isinstance(outcome, RefusedError):
             self._finish(self.job, outcome)
+            return
+        self.job.found += outcome
+        self._go_on(self.job)
+
+    def _go_on(self, job: PictureJob) -> None:
+        """Have the next pictures read; after the last, carry the request out."""
+        try:
+            task = next(job.tasks, None)
+        except GalleryError as error:
+            self._finish(job, error)
+            return
+        if task is None:
+            self._finish(job, job.found)
+        else:
+            self._worker.start(task)
 
     def close(self) -> None:
         """End the worker: no request is left without an answer."""
@@ -97,15 +119,17 @@ class PictureRequests:
         if self.job is not None:
             self._finish(self.job, RefusedError(Code.STOPPED, "the device was stopped"))
 
-    def _finish(self, job: PictureJob, outcome: list[Found] | RefusedError) -> None:
+    def _finish(self, job: PictureJob, outcome: list[Found] | RefusedError | GalleryError) -> None:
         self.job = None
         self._link.work_for(None)
         try:
             self._refuse_removed(job.work, job.came_at)
         except RefusedError as refusal:
             outcome = refusal
-        handler = outcome if isinstance(outcome, RefusedError) else partial(job.work.finish, outcome)
         try:
+            if isinstance(outcome, GalleryError):
+                raise outcome
+            handler = outcome if isinstance(outcome, RefusedError) else partial(job.work.finish, outcome)
             if job.request.access is Access.READ:
                 answer = answer_of(handler, job.key.transaction)
             else:

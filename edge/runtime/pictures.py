@@ -7,6 +7,7 @@ import numpy as np
 
 from edge.api.images import read_image
 from edge.api.verbs import decode_base64
+from edge.core.align import CROP_PX
 from edge.core.enrollment import sample_or_reason
 from edge.core.ports import Detector, Embedder
 from edge.core.quality import QualityRules
@@ -43,13 +44,23 @@ class FacesTask(msgspec.Struct, frozen=True, tag=True):
         return "image"
 
 
-PictureTask = SamplesTask | FacesTask
-Found = Sample | LeftOut | list[FoundFace]  # in one picture
+class CropsTask(msgspec.Struct, frozen=True, tag=True):
+    """Crops of the gallery, of each of which the encoding is wanted. images: (112, 112, 3) uint8 RGB, as bytes."""
+
+    images: list[bytes]
+
+    def name_of(self, number: int) -> str:
+        """See SamplesTask."""
+        return f"stored picture {number}"
+
+
+PictureTask = SamplesTask | FacesTask | CropsTask
+Found = Sample | LeftOut | list[FoundFace] | np.ndarray  # in one picture
 
 
 def samples_in(found: list[Found]) -> list[Sample | LeftOut]:
     """What was found by a SamplesTask, picture by picture."""
-    return [one for one in found if not isinstance(one, list)]
+    return [one for one in found if isinstance(one, Sample | LeftOut)]
 
 
 def faces_in(found: list[Found]) -> list[FoundFace]:
@@ -57,7 +68,12 @@ def faces_in(found: list[Found]) -> list[FoundFace]:
     return [face for faces in found if isinstance(faces, list) for face in faces]
 
 
-def images_of(task: PictureTask) -> Iterator[np.ndarray]:
+def encodings_in(found: list[Found]) -> list[np.ndarray]:
+    """What was found by a CropsTask: (D,) float32 of each picture."""
+    return [one for one in found if isinstance(one, np.ndarray)]
+
+
+def images_of(task: SamplesTask | FacesTask) -> Iterator[np.ndarray]:
     """Each picture, (H, W, 3) uint8 RGB, decoded when it is asked for.
 
     Raises RefusedError with not_base64, not_an_image, image_too_large or image_broken that names the picture.
@@ -72,6 +88,10 @@ def images_of(task: PictureTask) -> Iterator[np.ndarray]:
 
 def read_pictures(task: PictureTask, detector: Detector, embedder: Embedder, rules: QualityRules) -> Iterator[Found]:
     """What is found in each picture, one after the other. Raises RefusedError as images_of does."""
+    if isinstance(task, CropsTask):
+        for crop in task.images:
+            yield embedder.embed(np.frombuffer(crop, np.uint8).reshape(CROP_PX, CROP_PX, 3))
+        return
     for number, image in enumerate(images_of(task), 1):
         if isinstance(task, SamplesTask):
             yield sample_or_reason(image, number, detector, embedder, rules, largest=task.largest)

@@ -23,6 +23,7 @@ from edge.runtime.worker_messages import (
     SAID_BYTES_MAX,
     SAYINGS,
     Begun,
+    FoundEncoding,
     FoundFaces,
     FoundNone,
     FoundSample,
@@ -104,7 +105,7 @@ class WorkerProcess:
             match said := self._next():
                 case Begun():
                     self.picture = len(found) + 1
-                case FoundSample() | FoundNone() | FoundFaces():
+                case FoundSample() | FoundNone() | FoundFaces() | FoundEncoding():
                     found.append(found_of(said, task, self._dimension))
                 case Refused():
                     return RefusedError(said.code, said.reason)

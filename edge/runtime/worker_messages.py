@@ -14,7 +14,7 @@ from edge.core.codes import Code
 from edge.core.quality import QualityRules
 from edge.core.selection import LeftOut
 from edge.core.types import FoundFace, Sample
-from edge.runtime.pictures import FacesTask, Found, PictureTask
+from edge.runtime.pictures import CropsTask, FacesTask, Found, PictureTask
 
 T = TypeVar("T")
 LENGTH = struct.Struct("<I")
@@ -69,6 +69,12 @@ class FoundFaces(msgspec.Struct, frozen=True, tag=True):
     faces: list[FoundFace]
 
 
+class FoundEncoding(msgspec.Struct, frozen=True, tag=True):
+    """The encoding of a crop."""
+
+    embedding: np.ndarray
+
+
 class Refused(msgspec.Struct, frozen=True, tag=True):
     """The request is refused."""
 
@@ -76,27 +82,35 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
     reason: Annotated[str, msgspec.Meta(max_length=REASON_MAX)]
 
 
-Said = Ready | Begun | FoundSample | FoundNone | FoundFaces | Refused
+Finding = FoundSample | FoundNone | FoundFaces | FoundEncoding
+Said = Ready | Begun | Finding | Refused
 
 
 def said_of(found: Found) -> Said:
     """What was found in a picture, as a message."""
     if isinstance(found, Sample):
         return FoundSample(found)
+    if isinstance(found, np.ndarray):
+        return FoundEncoding(found)
     return FoundNone(found) if isinstance(found, LeftOut) else FoundFaces(found)
 
 
-def found_of(said: FoundSample | FoundNone | FoundFaces, task: PictureTask, dimension: int) -> Found:
+def found_of(said: Finding, task: PictureTask, dimension: int) -> Found:
     """The same back.
 
     Raises ValueError where that is no answer to the task, an array has another shape or type, an encoding another
     length, or a picture is left out for no known reason.
     """
-    if isinstance(said, FoundFaces) != isinstance(task, FacesTask):
+    if isinstance(said, FoundFaces) != isinstance(task, FacesTask) or isinstance(said, FoundEncoding) != isinstance(
+        task, CropsTask
+    ):
         raise ValueError(f"{type(said).__name__} to a {type(task).__name__}")
     if isinstance(said, FoundNone):
         check_left_out(said.left_out, task)
         return said.left_out
+    if isinstance(said, FoundEncoding):
+        check_encoding(said.embedding, dimension)
+        return said.embedding
     if isinstance(said, FoundFaces):
         for face in said.faces:
             check_encoding(face.embedding, dimension)

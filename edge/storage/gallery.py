@@ -254,16 +254,16 @@ class SqliteGallery(Database):
         """Add everybody of an archive; see edge.storage.archive. Returns how many people and templates are new."""
         return import_(self, self.audit, data, "the gallery")
 
-    def rebuild(self, embeddings: dict[str, np.ndarray]) -> None:
-        """Replace the embeddings, (D,) float32 by template id, by those of the present model, in one transaction."""
+    def rebuild(self, embeddings: dict[str, np.ndarray]) -> int:
+        """Replace embeddings, (D,) float32 by template id, in one transaction. Returns how many of them were there."""
+        rows = [(blob_of(embedding), self.model, template_id) for template_id, embedding in embeddings.items()]
         with self.transaction():
-            for template_id, embedding in embeddings.items():
-                for table in TEMPLATES:
-                    self.execute(
-                        f"UPDATE {table} SET embedding = ?, model = ? WHERE id = ?",  # noqa: S608 -- ours
-                        (blob_of(embedding), self.model, template_id),
-                    )
-            self.audit.note("rebuild", detail=count_of(len(embeddings), "template"))
+            made = sum(
+                self.executemany(f"UPDATE {table} SET embedding = ?, model = ? WHERE id = ?", rows)  # noqa: S608 -- ours
+                for table in TEMPLATES
+            )
+            self.audit.note("rebuild", detail=count_of(made, "template"))
+        return made
 
     def setting(self, name: str) -> str | None:
         """A setting, also from before a restart; None where there is none."""

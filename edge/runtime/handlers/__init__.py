@@ -4,18 +4,15 @@ from edge.runtime.handlers import device, enrollment, gallery, history, people, 
 from edge.runtime.handlers.registry import (
     HANDLERS,
     PICTURE_READERS,
-    PREPARERS,
     PictureWork,
     handles,
     prepare,
-    prepares,
     reads_pictures,
 )
 
 __all__ = [
     "HANDLERS",
     "PICTURE_READERS",
-    "PREPARERS",
     "PictureWork",
     "device",
     "enrollment",
@@ -24,7 +21,6 @@ __all__ = [
     "history",
     "people",
     "prepare",
-    "prepares",
     "reads_pictures",
     "strangers",
     "templates",

@@ -20,7 +20,7 @@ def recognize_image(request: RecognizeImage, device: DeviceContext) -> PictureWo
     def finish(found: list[Found]) -> FacesReply:
         return FacesReply(faces=device.recognizer.recognize(faces_in(found)))
 
-    return PictureWork(FacesTask([request.image], device.limits.image_pixels_max), finish)
+    return PictureWork([FacesTask([request.image], device.limits.image_pixels_max)], finish)
 
 
 @handles(GetSnapshot)

@@ -25,7 +25,7 @@ def enroll_images(request: EnrollImages, device: DeviceContext) -> PictureWork:
         return enrolled_reply(device.people.add(name, chosen.samples, expires), chosen.left_out)
 
     pixels, largest = device.limits.image_pixels_max, request.face == "largest"
-    return PictureWork(SamplesTask(request.images, pixels, device.running, largest), finish, name)
+    return PictureWork([SamplesTask(request.images, pixels, device.running, largest)], finish, name)
 
 
 @handles(StartEnrollment)

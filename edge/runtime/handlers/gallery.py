@@ -1,7 +1,8 @@
 """The gallery as a whole: export, import, check, rebuild."""
 
 import base64
-from collections.abc import Callable
+from collections.abc import Iterator
+from itertools import islice
 
 from edge.api.replies import CheckedReply, ExportedReply, ImportedReply, RebuiltReply
 from edge.api.requests import CheckGallery, ExportGallery, ImportGallery, RebuildGallery
@@ -10,9 +11,12 @@ from edge.core.checkup import check_gallery
 from edge.core.codes import Code
 from edge.errors import CipherError, GalleryError, RefusedError
 from edge.runtime.context import ANSWER_BYTES, DeviceContext
-from edge.runtime.handlers.registry import handles, prepares
+from edge.runtime.handlers.registry import PictureWork, handles, reads_pictures
+from edge.runtime.pictures import CropsTask, Found, encodings_in
 from edge.storage.archive import check
 from edge.system.crypto import ARCHIVE
+
+CROPS_AT_ONCE = 25  # a fraction of the time that pictures may take, and of the time between two frames to hand over
 
 
 @handles(ExportGallery)
@@ -56,13 +60,20 @@ def list_findings(_request: CheckGallery, device: DeviceContext) -> CheckedReply
     return CheckedReply(findings=findings, checked=checked, learned=learned)
 
 
-@prepares(RebuildGallery)
-def rebuild_gallery(_request: RebuildGallery, device: DeviceContext) -> Callable[[], RebuiltReply]:
-    """Embed every stored crop again, then write the embeddings."""
-    embeddings = device.recognizer.embed_crops()
+@reads_pictures(RebuildGallery)
+def rebuild_gallery(_request: RebuildGallery, device: DeviceContext) -> PictureWork:
+    """Embed every stored crop again, some at a time, then write the embeddings of those that are still there."""
+    ids = list[str]()
 
-    def write() -> RebuiltReply:
+    def tasks() -> Iterator[CropsTask]:
+        crops = iter(device.store.crops())
+        while some := list(islice(crops, CROPS_AT_ONCE)):
+            ids.extend(template_id for template_id, _ in some)
+            yield CropsTask([crop.tobytes() for _, crop in some])
+
+    def finish(found: list[Found]) -> RebuiltReply:
+        embeddings = dict(zip(ids, encodings_in(found), strict=True))
         templates, without_picture = device.recognizer.rebuild(embeddings)
         return RebuiltReply(templates=templates, without_picture=without_picture)
 
-    return write
+    return PictureWork(tasks(), finish)

@@ -1,6 +1,6 @@
 """Which function handles which request."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
@@ -10,7 +10,6 @@ from edge.runtime.pictures import Found, PictureTask, read_pictures
 
 R = TypeVar("R", bound=Request)
 T = TypeVar("T")
-Preparer = Callable[[R, DeviceContext], Callable[[], T]]
 Handler = Callable[[Request, DeviceContext], object]
 
 
@@ -18,19 +17,18 @@ Handler = Callable[[Request, DeviceContext], object]
 class PictureWork:
     """What a request with pictures needs.
 
-    task: what is to be read, here or by another process
+    tasks: what is to be read, one after the other, here or by another process; may raise GalleryError
     finish: writes the result, by what was found in each picture, and gives the reply; may raise RefusedError
     person: whose pictures they are, where they are to be kept
     """
 
-    task: PictureTask
+    tasks: Iterable[PictureTask]
     finish: Callable[[list[Found]], object]
     person: str | None = None
 
 
 PictureReader = Callable[[R, DeviceContext], PictureWork]
 HANDLERS: dict[type[Request], Handler] = {}
-PREPARERS: dict[type[Request], Callable[[Request, DeviceContext], Callable[[], object]]] = {}
 PICTURE_READERS: dict[type[Request], Callable[[Request, DeviceContext], PictureWork]] = {}
 
 
@@ -43,22 +41,6 @@ def handles(kind: type[R]) -> Callable[[Callable[[R, DeviceContext], T]], Callab
     def register(handler: Callable[[R, DeviceContext], T]) -> Callable[[R, DeviceContext], T]:
         HANDLERS[kind] = cast(Handler, handler)  # it is called with this kind alone
         return handler
-
-    return register
-
-
-def prepares(kind: type[R]) -> Callable[[Preparer[R, T]], Preparer[R, T]]:
-    """Register the handler of a request whose work takes long.
-
-    It works before the transaction is open, so that no other process waits for it, and returns what writes the result
-    and gives the reply.
-    """
-
-    def register(
-        preparer: Callable[[R, DeviceContext], Callable[[], T]],
-    ) -> Callable[[R, DeviceContext], Callable[[], T]]:
-        PREPARERS[kind] = cast(Callable[[Request, DeviceContext], Callable[[], object]], preparer)
-        return preparer
 
     return register
 
@@ -78,8 +60,7 @@ def prepare(request: Request, device: DeviceContext) -> Callable[[], object]:
     kind = type(request)
     if kind in PICTURE_READERS:
         work, rules = PICTURE_READERS[kind](request, device), device.recognizer.rules.quality
-        found = list(read_pictures(work.task, device.recognizer.detector, device.recognizer.embedder, rules))
+        models = device.recognizer.detector, device.recognizer.embedder
+        found = [one for task in work.tasks for one in read_pictures(task, *models, rules)]
         return lambda: work.finish(found)
-    if kind in PREPARERS:
-        return PREPARERS[kind](request, device)
     return lambda: HANDLERS[kind](request, device)

@@ -23,7 +23,7 @@ from edge.core.events import Event, RunnerUp, measured
 from edge.core.types import Match, Person, Quality
 from edge.errors import RefusedError
 from edge.runtime.context import DeviceContext
-from edge.runtime.handlers import HANDLERS, PICTURE_READERS, PREPARERS
+from edge.runtime.handlers import HANDLERS, PICTURE_READERS
 from edge.runtime.pictures import images_of
 
 LIMITS = Limits(request_bytes_max=100_000, image_pixels_max=1_000_000)
@@ -62,7 +62,8 @@ def ask(verb, data):
     request = convert_request(verb, decode_json(verb, data))
     if not request.reads_pictures:
         return request, []
-    return request, list(images_of(PICTURE_READERS[type(request)](request, context()).task))
+    (task,) = PICTURE_READERS[type(request)](request, context()).tasks
+    return request, list(images_of(task))
 
 
 def refused(verb, data):
@@ -106,8 +107,8 @@ def test_an_enrollment():
 
 
 def test_every_verb_has_a_handler_a_reply_and_codes():
-    assert len(HANDLERS) + len(PREPARERS) + len(PICTURE_READERS) == len(VERBS)
-    assert {*HANDLERS, *PREPARERS, *PICTURE_READERS} == set(VERBS.values())
+    assert len(HANDLERS) + len(PICTURE_READERS) == len(VERBS)
+    assert {*HANDLERS, *PICTURE_READERS} == set(VERBS.values())
     assert set(PICTURE_READERS) == {kind for kind in VERBS.values() if kind.reads_pictures}
     for name, kind in VERBS.items():
         assert (kind.verb, kind.access in Access) == (name, True)

@@ -129,7 +129,8 @@ def ImportGallery(data):  # noqa: N802
 
 def RebuildGallery():  # noqa: N802
     def call(door):
-        templates, without = door.rebuild(door.embed_crops())
+        embeddings = {template_id: door.embedder.embed(crop) for template_id, crop in door.store.crops()}
+        templates, without = door.rebuild(embeddings)
         return {"templates": templates, "without_picture": without}
 
     return call

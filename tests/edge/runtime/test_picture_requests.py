@@ -197,6 +197,44 @@ def test_a_live_enrollment_goes_on_where_somebody_else_is_removed(door):
     assert door.service.device.recognizer.live.name == "Berta"
 
 
+def test_frames_and_others_go_on_while_the_gallery_is_rebuilt(door, monkeypatch):
+    monkeypatch.setattr("edge.runtime.handlers.gallery.CROPS_AT_ONCE", 1)
+    door.ask("one", "gallery/rebuild", "r0")
+    assert door.answers() == [("one", "r0", {"templates": 0, "without_picture": 0})]
+    for number, name in enumerate(("Anna", "Boris", "Clara")):
+        door.ask("one", "enroll/image", f"e{number}", name=name, images=[picture(number)])
+    door.answered(3)
+    device = door.service.device
+    before = {one.template_id: one.embedding for one in device.recognizer.gallery.templates}
+    device.store.execute("UPDATE template SET model = 'of before', embedding = x'00000000'")
+    device.recognizer.reload()
+    assert device.recognizer.gallery.templates == []
+    door.hold()
+    door.ask("one", "gallery/rebuild", "r1")
+    door.ask("two", "person/remove", "x1", name="Boris")
+    door.ask("three", "person/list", "l1")
+    assert [transaction for _, transaction, _ in door.answers()] == ["x1", "l1"]
+    door.service._process(Frame(np.zeros((240, 320, 3), np.uint8), 0.0))
+    door.release()
+    assert door.answered(1) == [("one", "r1", {"templates": 2, "without_picture": 0})]
+    after = {one.template_id: one.embedding for one in device.recognizer.gallery.templates}
+    assert len(after) == 2
+    for template_id, embedding in after.items():
+        np.testing.assert_allclose(embedding, before[template_id], atol=1e-4)
+    assert door.people() == ["Anna", "Clara"]
+
+
+def test_a_gallery_that_cannot_be_read_is_not_rebuilt_and_the_next_request_is_carried_out(door):
+    door.ask("one", "enroll/image", "e1", name="Anna", images=[picture(0)])
+    door.answered(1)
+    device = door.service.device
+    device.store.execute("UPDATE template SET crop = x'00'")
+    door.ask("one", "gallery/rebuild", "r1")
+    assert door.answers() == [("one", "r1", "storage")]
+    door.ask("one", "recognize/image", "i1", image=picture(0))
+    assert door.answered(1)[0][2]["faces"][0]["name"] == "Anna"
+
+
 def test_a_request_that_comes_again_meanwhile_is_carried_out_once_and_answered_each_time(door):
     door.hold()
     for asker in ("one", "two", "one"):

@@ -16,11 +16,12 @@ from edge.core.codes import Code
 from edge.core.selection import LeftOut
 from edge.errors import RefusedError
 from edge.runtime.assembly import Device
-from edge.runtime.pictures import FacesTask, SamplesTask, read_pictures
+from edge.runtime.pictures import CropsTask, FacesTask, SamplesTask, read_pictures
 from edge.runtime.worker import PictureWorker, settings_of
 from edge.runtime.worker_main import NICE, OOM_SCORE
 from edge.runtime.worker_messages import (
     SAYINGS,
+    FoundEncoding,
     FoundFaces,
     FoundNone,
     FoundSample,
@@ -260,9 +261,15 @@ def test_what_it_says_is_not_taken_on_trust(device):
     assert found_of(FoundNone(left_out), samples, 128) is left_out
     assert found_of(FoundSample(sample), samples, 128) is sample
     assert found_of(FoundFaces([face]), faces, 128) == [face]
+    crops, encoding = CropsTask([sample.crop.tobytes()]), FoundEncoding(sample.embedding)
+    assert found_of(encoding, crops, 128) is sample.embedding
     for said, task in (
         (FoundFaces([face]), samples),
         (FoundSample(sample), faces),
+        (encoding, samples),
+        (encoding, faces),
+        (FoundNone(left_out), crops),
+        (FoundEncoding(2 * sample.embedding), crops),
         (FoundNone(LeftOut(1, "blurred", "y")), faces),
         (FoundNone(LeftOut(2, "blurred", "y")), samples),
         (FoundNone(LeftOut(1, "x", "y")), samples),
