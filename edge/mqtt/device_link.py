@@ -2,8 +2,7 @@
 
 Which thread may call what: everything is for one thread, the owner's, which runs the frame loop, but for `receive`,
 which the network thread calls. Nothing waits but `stop`: here it is decided what is sent, and the network thread
-(edge.mqtt.network) does whatever needs the network. What came of it is noted in `pending`, which is to be called again
-and again.
+(edge.mqtt.network) does what needs the network. What came of it is noted in `pending`, to be called again and again.
 """
 
 import logging
@@ -37,7 +36,7 @@ from edge.mqtt.reports import (
 )
 from edge.mqtt.states import State
 
-__all__ = ["INFLIGHT_MAX", "BadTopic", "DeviceLink", "Incoming", "Outgoing", "Refusal", "TooLarge", "topic_problem"]
+__all__ = ["INFLIGHT_MAX", "BadTopic", "DeviceLink", "Incoming", "Refusal", "TooLarge", "topic_problem"]
 
 log = logging.getLogger("limen")
 
