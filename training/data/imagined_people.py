@@ -2,7 +2,8 @@
 
 A crop is a mean face plus principal components (Turk and Pentland 1991). The components have one covariance between
 the mean faces of people, and another between the pictures of one person (Moghaddam, Jebara and Pentland 2000). A person
-is a sample of the first; a picture of that person adds a sample of the second.
+is a sample of the first; a picture of that person adds a sample of the second. Such a face is blurred, so its detail
+comes from patches of many real ones (training.data.facial_detail).
 """
 
 import json
@@ -18,19 +19,22 @@ from edge.core.align import CROP_PX
 from edge.errors import DataError
 from edge.inference.embedder import Embedder
 from training.data.crops import Crops
+from training.data.facial_detail import FacialDetail, blurred
 from training.data.places import Places
 from training.data.terms import PACK_TERMS
 
 PACKS = ("celeba_wild", "pins")
+DETAIL_PACK = "celeba_wild"  # its terms are stated, and its pictures are large
 TEACHER = "kw_mobilefacenet"
 SEED = 2000  # of the basis
-PEOPLE_SEED = 2002  # of 2000 to 2005, where all four are far apart in the drawn scene too
+PEOPLE_SEED = 2002
+LIKED = (28, 26, 11, 15)  # of the candidates, chosen by eye; each is checked like any other
 COMPONENTS = 200
 BASIS_CROPS = 4000
 ROWS_AT_ONCE = 500
 
 PEOPLE, PICTURES = 4, 4
-CANDIDATES = 80
+CANDIDATES = 40
 BETWEEN_GAIN, WITHIN_GAIN = 2.0, 0.08  # factors on the covariances: distinct people, pictures of one evening
 BETWEEN_DISTANCE_MIN = 1.5  # above every tau, that of enrollment too
 WITHIN_DISTANCE_MAX = 0.6
@@ -78,11 +82,11 @@ class FaceSpace:
         return cls(mean, basis, np.cov(centres.T), around.T @ around / (len(images) - len(names)))
 
     def person(self, rng: np.random.Generator, pictures: int) -> np.ndarray:
-        """Sample a person, (pictures, 112, 112, 3) uint8. The person is symmetric; a picture need not be."""
+        """Sample a person, (pictures, 112, 112, 3) float32. The person is symmetric; a picture need not be."""
         face = image_of(self.mean + self.basis @ sample(rng, self.between, BETWEEN_GAIN))
-        face = (face + face[:, ::-1]) / 2
+        face = np.clip((face + face[:, ::-1]) / 2, 0, 255)
         around = [image_of(self.basis @ sample(rng, self.within, WITHIN_GAIN)) for _ in range(pictures)]
-        return np.clip(face + np.stack(around), 0, 255).round().astype(np.uint8)
+        return (face + np.stack(around)).astype(np.float32)
 
 
 class Likeness(NamedTuple):
@@ -102,17 +106,28 @@ def imagine_people(places: Places, embedder: Embedder) -> tuple[np.ndarray, Like
     crops = [pack.read() for pack in packs]
     space = FaceSpace.of(*concatenated(crops))
     rng = np.random.default_rng(PEOPLE_SEED)
-    people = np.stack([space.person(rng, PICTURES) for _ in range(CANDIDATES)])
+    large = crops[PACKS.index(DETAIL_PACK)]
+    detail = FacialDetail.of(large.images, large.people)
+    candidates = [space.person(rng, PICTURES) for _ in range(CANDIDATES)]
+    people = np.stack(
+        [detailed(candidates[who], detail) for who in tqdm(LIKED, desc="imagine people", unit="person", disable=None)]
+    )
     teacher = places.teacher(TEACHER)
     embeddings = teacher.embed(people.reshape(-1, CROP_PX, CROP_PX, 3))
     real = np.max(
         [(embeddings @ teacher.embed_pack(pack).T).max(axis=1) for pack in packs], axis=0
     )  # (candidates * pictures,)
-    return choose(people, embedder, real.reshape(CANDIDATES, PICTURES).max(axis=1))
+    return choose(people, embedder, real.reshape(len(people), PICTURES).max(axis=1))
+
+
+def detailed(pictures: np.ndarray, detail: FacialDetail) -> np.ndarray:
+    """(pictures, 112, 112, 3) -> the same, uint8: coarse as before, and all with the detail that fits their mean."""
+    fine = detail.for_face(pictures.mean(axis=0))
+    return np.stack([np.clip(blurred(picture) + fine, 0, 255).round().astype(np.uint8) for picture in pictures])
 
 
 def choose(people: np.ndarray, embedder: Embedder, real: np.ndarray) -> tuple[np.ndarray, Likeness]:
-    """Choose, of (N, pictures, 112, 112, 3) candidates, the ones whose pictures differ least.
+    """Choose the first of (N, pictures, 112, 112, 3) candidates whose pictures are alike.
 
     The chosen are distinct from one another and from every real person.
     real: (N,) the cosine of each to the nearest real face.
@@ -123,10 +138,10 @@ def choose(people: np.ndarray, embedder: Embedder, real: np.ndarray) -> tuple[np
     within = distances[np.arange(len(people)), np.arange(len(people))].max(axis=(1, 2))  # (N,)
     between = distances.min(axis=(2, 3))  # (N, N)
     chosen: list[int] = []
-    for candidate in np.argsort(within):
+    for candidate in range(len(people)):
         distinct = all(between[candidate, other] >= BETWEEN_DISTANCE_MIN for other in chosen)
         if distinct and within[candidate] <= WITHIN_DISTANCE_MAX and real[candidate] <= REAL_COSINE_MAX:
-            chosen.append(int(candidate))
+            chosen.append(candidate)
     chosen = chosen[:PEOPLE]
     if len(chosen) < PEOPLE:
         raise DataError(f"{len(chosen)} of {len(people)} imagined people pass; {PEOPLE} are needed")
@@ -141,7 +156,7 @@ def write_people(people: np.ndarray, likeness: Likeness, folder: Path) -> Path:
     path = folder / "people.jpg"
     cv2.imwrite(str(path), sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
     card = {
-        "what": "people who do not exist: samples of principal components of face crops",
+        "what": "people who do not exist: samples of principal components of face crops, detail from patches of many",
         "made_by": "limen-train imagine",
         "people": len(people),
         "looks": len(people[0]),
@@ -149,6 +164,7 @@ def write_people(people: np.ndarray, likeness: Likeness, folder: Path) -> Path:
         "gains": {"between": BETWEEN_GAIN, "within": WITHIN_GAIN},
         "distance": {"within_max": round(likeness.within_max, 3), "between_min": round(likeness.between_min, 3)},
         "cosine_to_nearest_real_face": {TEACHER: round(likeness.nearest_real_cosine, 3)},
+        "detail_of": {DETAIL_PACK: PACK_TERMS[DETAIL_PACK]},
         "statistics_of": {name: PACK_TERMS[name] for name in PACKS},
     }
     path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n")

@@ -11,8 +11,9 @@ from edge.errors import DataError
 from edge.inference.embedder import Embedder
 from training.cli import main
 from training.data import imagined_people
+from training.data.facial_detail import FACE, FacialDetail, blurred
 from training.data.generated import generated_people
-from training.data.imagined_people import FaceSpace, Likeness, choose, write_people
+from training.data.imagined_people import FaceSpace, Likeness, choose, detailed, write_people
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def space():
 
 def test_people_differ_more_than_pictures_of_one_person(space):
     rng = np.random.default_rng(0)
-    people = np.stack([space.person(rng, pictures=6) for _ in range(12)]).astype(float)
+    people = np.stack([space.person(rng, pictures=6) for _ in range(12)])
     assert people.shape == (12, 6, 112, 112, 3)
     within = people.std(axis=1).mean()
     between = people.mean(axis=1).std(axis=0).mean()
@@ -41,6 +42,38 @@ def test_the_components_explain_most_of_the_variance(space):
     assert np.allclose(space.basis.T @ space.basis, np.eye(30), atol=1e-3)
     left = rows - rows @ space.basis @ space.basis.T
     assert (left**2).sum() < 0.5 * (rows**2).sum()
+
+
+def test_detail_resembles_what_a_blurred_face_lacks_and_is_nobodys_own():
+    crops = generated_people(24, 6, seed=1)
+    detail = FacialDetail.of(crops.images, crops.people)
+    assert len(detail.people) == len(detail.coarse) < 2 * len(crops)
+    assert np.allclose(detail.coarse + detail.fine, np.rint(detail.coarse + detail.fine), atol=1e-3)
+    found, chance, fine = [], [], detail.fine[(slice(None), *FACE)]
+    for number, image in enumerate(generated_people(8, 1, seed=7).images.astype(np.float32)):
+        made, lost = detail.for_face(blurred(image))[FACE], (image - blurred(image))[FACE]
+        found.append(np.corrcoef(made.ravel(), lost.ravel())[0, 1])
+        chance.append(np.corrcoef(fine[number].ravel(), lost.ravel())[0, 1])
+        assert np.abs(fine - made).mean(axis=(1, 2, 3)).min() > 1
+    assert np.mean(found) > np.mean(chance) + 0.1
+
+
+def test_pictures_of_a_person_share_their_detail(space):
+    crops = generated_people(24, 6, seed=1)
+    person = space.person(np.random.default_rng(0), pictures=2)
+    pictures = detailed(person, FacialDetail.of(crops.images, crops.people)).astype(np.float32)
+    fine = pictures - np.stack([blurred(picture) for picture in person])
+    inside = (pictures > 0).all(axis=0) & (pictures < 255).all(axis=0)
+    assert np.abs(fine[0] - fine[1])[inside].max() < 1.01
+    assert np.abs(pictures[0] - pictures[1]).mean() > 0.5
+
+
+def test_detail_needs_crops_of_several_people():
+    with pytest.raises(DataError, match="no crops to take the detail of faces from"):
+        FacialDetail.of(np.zeros((0, 112, 112, 3), np.uint8), np.array([]))
+    crops = generated_people(3, 20, seed=1)
+    with pytest.raises(DataError, match=r"ones of 60 crops show [123] people: give more"):
+        FacialDetail.of(crops.images, crops.people)
 
 
 def test_too_few_crops_are_named():
