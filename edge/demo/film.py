@@ -11,8 +11,8 @@ from edge.demo.scene import Pose, porch, with_noise, with_person
 
 FRAMES_PER_SECOND = 10.0
 FRAMES_KEPT = 50
-COME_SECONDS, STAY_SECONDS, GO_SECONDS = 2.0, 2.0, 1.5
-FAR_PX, NEAR_PX = 44.0, 150.0
+COME_SECONDS, STAY_SECONDS, GO_SECONDS = 1.5, 2.5, 1.5
+FAR_PX, NEAR_PX = 56.0, 190.0
 
 
 def pose_at(seconds: float, first_look: float) -> Pose | None:

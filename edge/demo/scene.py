@@ -12,6 +12,7 @@ from edge.core.align import CROP_PX
 WIDTH, HEIGHT = 640, 480
 LOOKS = 4
 PEOPLE = Path(__file__).parent / "people.jpg"  # a row per person, a column per look: `limen-train imagine`
+DISTANCE_BLUR = 3.0  # pixels
 NOISE = 2.0  # grey levels of a small sensor in the evening
 
 SKY_TOP, SKY_LOW = (94, 116, 158), (226, 190, 160)
@@ -19,10 +20,24 @@ HEDGE, LAWN, PATH, POST, WALL = (50, 70, 52), (86, 104, 62), (150, 142, 132), (9
 
 
 # Outlines around a face, in points of its crop.
-HAIR = cv2.ellipse2Poly((56, 48), (49, 58), 0, 0, 360, 6)
-NECK = cv2.ellipse2Poly((56, 112), (20, 30), 0, 0, 360, 6)
-SIDE = [(78, 122), (128, 142), (146, 168), (166, 400), (132, 400), (126, 470)]  # from the neck down; its mirror goes up
+HAIR = cv2.ellipse2Poly((56, 42), (46, 54), 0, 0, 360, 6)
+NECK = np.array([(35, 90), (77, 90), (79, 126), (56, 160), (33, 126)])
+SIDE = [
+    (80, 124),
+    (104, 133),
+    (128, 142),
+    (142, 156),
+    (150, 178),
+    (166, 400),
+    (132, 400),
+    (126, 470),
+]  # from the neck down
 COAT = np.array([*SIDE, *((CROP_PX - x, y) for x, y in reversed(SIDE))])
+SHIRT = np.array([(32, 126), (56, 180), (80, 126), (56, 152)])
+LAPELS = [
+    np.array([(34, 120), (24, 132), (56, 190), (58, 176)]),
+    np.array([(78, 120), (88, 132), (56, 190), (54, 176)]),
+]
 LEGS = np.array([(-4, 440), (116, 440), (108, 780), (62, 780), (56, 500), (50, 780), (4, 780)])
 COATS = ((62, 66, 82), (120, 60, 54), (64, 92, 88), (104, 92, 62))
 
@@ -38,7 +53,7 @@ def people() -> np.ndarray:
 @cache
 def porch() -> np.ndarray:
     """(480, 640, 3) uint8 RGB: the view from the door, with nobody in it."""
-    low = np.linspace(0, 1, HEIGHT)[:, None, None]
+    low = np.clip(np.linspace(0, 1.8, HEIGHT), 0, 1)[:, None, None]  # the horizon is half way down
     picture = (np.array(SKY_TOP) * (1 - low) + np.array(SKY_LOW) * low).repeat(WIDTH, axis=1).astype(np.uint8)
     rng = np.random.default_rng(1)
     for left in range(-40, WIDTH, 46):  # a hedge, with a house behind it
@@ -54,16 +69,26 @@ def porch() -> np.ndarray:
         share = (row - 262) / (HEIGHT - 262)
         ends = (round(292 - 172 * share), row), (round(348 + 172 * share), row)
         cv2.line(picture, *ends, tuple(int(level * 0.88) for level in PATH), 1, cv2.LINE_AA)
+    picture = textured(picture, 14, rng)
+    picture = cv2.GaussianBlur(picture, (0, 0), DISTANCE_BLUR)  # the lens is set to people
     for left in (0, WIDTH - 58):  # the porch's posts, and its roof with a lamp
         cv2.rectangle(picture, (left, 0), (left + 58, HEIGHT), POST, -1)
         cv2.line(picture, (left + 44, 0), (left + 44, HEIGHT), (76, 64, 56), 3)
     cv2.rectangle(picture, (0, 0), (WIDTH, 34), WALL, -1)
     cv2.circle(picture, (WIDTH // 2, 40), 15, (255, 240, 196), -1, cv2.LINE_AA)
-    grain = rng.normal(0, 3, (HEIGHT // 2, WIDTH // 2, 1)).astype(np.float32)
-    grain = cv2.resize(grain, (WIDTH, HEIGHT))[..., None]
-    picture = np.clip(picture + grain, 0, 255).astype(np.uint8)
+    picture = textured(picture, 3, rng)
+    rows, columns = np.mgrid[-1 : 1 : HEIGHT * 1j, -1 : 1 : WIDTH * 1j]
+    picture = (picture * (1 - 0.14 * (rows**2 + columns**2))[..., None]).astype(
+        np.uint8
+    )  # the lens is darker at its edge
     picture.setflags(write=False)
     return picture
+
+
+def textured(picture: np.ndarray, deviation: float, rng: np.random.Generator) -> np.ndarray:
+    """The picture with grain of two pixels, of so many grey levels."""
+    grain = rng.normal(0, deviation, (HEIGHT // 2, WIDTH // 2)).astype(np.float32)
+    return np.clip(picture + cv2.resize(grain, (WIDTH, HEIGHT))[..., None], 0, 255).astype(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -92,15 +117,17 @@ def with_person(background: np.ndarray, person: int, pose: Pose) -> np.ndarray:
     part = pose.look - int(pose.look)
     face = ((1 - part) * looks[first] + part * looks[(first + 1) % LOOKS]) * pose.light
     head, upright = placed(background, pose, pose.turn), placed(background, pose, 0.0)
-    hair = face[4:14, 40:72].mean(axis=(0, 1)) * 0.8
-    skin = face[72:88, 24:36].mean(axis=(0, 1)) * 0.8
+    hair = face[2:10, 36:76].mean(axis=(0, 1)) * 0.9
+    skin = face[76:90, 36:76].mean(axis=(0, 1)) * 0.72  # in the shade of the head
     coat = np.array(COATS[person % len(COATS)], np.float32) * pose.light
     picture = background.astype(np.float32)
     for outline, colour, where in (
         (LEGS, coat * 0.5, upright),
         (HAIR, hair, head),
-        (NECK, skin, upright),
         (COAT, coat, upright),
+        (NECK, skin, upright),
+        (SHIRT, np.full(3, 205.0) * pose.light, upright),
+        *((lapel, coat * 0.75, upright) for lapel in LAPELS),
     ):
         picture = painted(picture, outline, colour, where)
     size = background.shape[1::-1]
@@ -118,21 +145,25 @@ def placed(background: np.ndarray, pose: Pose, turn: float) -> np.ndarray:
 
 
 def painted(picture: np.ndarray, outline: np.ndarray, colour: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """The picture with a shape in it, its edge as soft as the lens is."""
+    """The picture with a shape in it, its edge as soft as the lens is, and a little darker to the right and below."""
     solid = np.zeros(picture.shape[:2], np.float32)
     points = np.round(outline @ where[:, :2].T + where[:, 2]).astype(np.int32)
     cv2.fillPoly(solid, [points], 1.0, cv2.LINE_AA)
     solid = cv2.GaussianBlur(solid, (0, 0), 0.7)[..., None]
-    return picture * (1 - solid) + colour * solid
+    left, top, width, height = cv2.boundingRect(points)
+    right = (np.arange(picture.shape[1]) - left) / max(1, width)
+    below = (np.arange(picture.shape[0]) - top) / max(1, height)
+    shade = 1.08 - 0.2 * np.clip(right, 0, 1)[None, :, None] - 0.1 * np.clip(below, 0, 1)[:, None, None]
+    return picture * (1 - solid) + colour * shade.astype(np.float32) * solid
 
 
 @cache
 def face_oval() -> np.ndarray:
     """(112, 112) float32 in [0, 1]: what of a crop is face."""
     oval = np.zeros((CROP_PX, CROP_PX), np.float32)
-    cv2.ellipse(oval, (56, 58), (39, 49), 0, 0, 360, 1.0, -1, cv2.LINE_AA)
-    oval = cv2.GaussianBlur(oval, (0, 0), 5)
-    oval[-6:] *= np.linspace(1, 0, 6, dtype=np.float32)[:, None]
+    cv2.ellipse(oval, (56, 60), (41, 48), 0, 0, 360, 1.0, -1, cv2.LINE_AA)
+    oval = cv2.GaussianBlur(oval, (0, 0), 3)
+    oval[-4:] *= np.linspace(1, 0, 4, dtype=np.float32)[:, None]
     return oval
 
 
