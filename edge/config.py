@@ -138,7 +138,7 @@ class DecisionConfig:
     motion_gate: whether the detector rests while nothing in the picture moves
     """
 
-    fpir: Share = 1e-4
+    fpir: Share = 1e-5
     motion_gate: bool = True
     quality: QualityRules = field(default_factory=QualityRules)
     tracks: TrackRules = field(default_factory=TrackRules)

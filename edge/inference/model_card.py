@@ -29,7 +29,8 @@ class Impostors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The distances of non-mated comparisons: every pair of crops of two people who were held out from training.
 
     suspected_same_person: how many of the pairs a teacher takes for one person listed under two names; they count
-    distance_at_fmr:       FMR, written as text, -> the d at or below which this share of the pairs lies
+    distance_at_fmr:       FMR, written as text, -> the d at or below which this share of the pairs lies; extrapolated
+                           where the pairs cannot measure it (fewer than ten of them)
     """
 
     people: int

@@ -4,6 +4,7 @@ N crops make N (N - 1) / 2 pairs. They are computed in blocks of rows, and only 
 memory grows with N and with the pairs below the largest FMR, not with N x N.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,6 +16,8 @@ from edge.errors import DataError
 from edge.inference.model_card import Impostors
 
 FMRS = tuple(Fraction(fmr) for fmr in ("1e-2", "3e-3", "1e-3", "3e-4", "1e-4", "3e-5", "1e-5"))
+BEYOND = tuple(Fraction(fmr) for fmr in ("3e-6", "1e-6"))  # extrapolated, where the lowest of FMRS is measured
+TAIL = Fraction("1e-4")  # the share of the pairs from whose distances they are
 SAME_PERSON_COSINE = 0.55  # of the teacher: two crops that are likely one person under two names
 PAIRS_UNDER_QUANTILE_MIN = 10  # fewer pairs at or below a distance do not measure their frequency
 BLOCK_ROWS = 1024
@@ -108,9 +111,20 @@ def impostors(tail: ImpostorTail, people: np.ndarray, teacher: np.ndarray | None
 
 
 def quantiles(tail: ImpostorTail) -> dict[str, float]:
-    """FMR as text -> the value at or below which this share of the pairs lies, where the pairs can measure it."""
-    return {
-        f"{float(fmr):g}": round(float(tail.distances[count - 1]), 4)
-        for fmr in FMRS
-        if (count := pairs_at(fmr, tail.pairs)) >= PAIRS_UNDER_QUANTILE_MIN
+    """FMR as text -> the value at or below which this share of the pairs lies, where the pairs can measure it.
+
+    Where they measure all of FMRS, those of BEYOND follow: the values of the nearest pairs (TAIL) are taken as
+    exponential below the largest of them, as tails are whose excess has a mean that does not grow (Pickands 1975, with a
+    shape of zero).
+    """
+    counts = {fmr: pairs_at(fmr, tail.pairs) for fmr in FMRS}
+    values = {
+        fmr: float(tail.distances[count - 1]) for fmr, count in counts.items() if count >= PAIRS_UNDER_QUANTILE_MIN
     }
+    if len(values) == len(FMRS):
+        nearest = tail.distances[: counts[TAIL]].astype(float)
+        mean_excess = float((nearest[-1] - nearest).mean())
+        values |= {
+            fmr: min(values[FMRS[-1]], float(nearest[-1]) - mean_excess * math.log(TAIL / fmr)) for fmr in BEYOND
+        }
+    return {f"{float(fmr):g}": round(value, 4) for fmr, value in values.items()}

@@ -106,7 +106,9 @@ def test_the_file_is_small_and_the_card_is_complete(model):
     assert model.stat().st_size == card.bytes <= 2_000_000
     assert card.measured["xnnpack"]["whole"]
     assert card.measured["parity"]["cosine_mean"] >= 0.99
-    assert list(card.impostors.distance_at_fmr) == ["0.01", "0.003", "0.001", "0.0003", "0.0001", "3e-05", "1e-05"]
+    rates = ["0.01", "0.003", "0.001", "0.0003", "0.0001", "3e-05", "1e-05", "3e-06", "1e-06"]
+    assert list(card.impostors.distance_at_fmr) == rates
+    assert card.mirror
     assert "research" in card.terms
 
 
@@ -132,8 +134,8 @@ def test_tau_follows_the_wanted_false_match_rate(model):
     taus = [card.tau(float(rate)) for rate in rates]
     assert taus == sorted(taus)
     assert 0 < taus[0] < taus[-1] < 2
-    for beyond in (1e-6, 0.5, 0):
-        with pytest.raises(ModelError, match=r"tau is measured for FMR 1e-05 to 0\.01"):
+    for beyond in (1e-7, 0.5, 0):
+        with pytest.raises(ModelError, match=r"tau is measured for FMR 1e-06 to 0\.01"):
             card.tau(beyond)
 
 

@@ -221,7 +221,7 @@ def test_how_things_are_is_told_also_where_the_disk_cannot_be_written(porch, hou
 
     monkeypatch.setattr(porch.device.store.answers, "keep", fail)
     assert household.ask("person/list", {"transaction": "2"})["data"]["people"][0]["name"] == "Eileen"
-    assert household.ask("config/get", {"transaction": "3"})["data"] == {"recognition": True, "fpir": 1e-4}
+    assert household.ask("config/get", {"transaction": "3"})["data"] == {"recognition": True, "fpir": 1e-5}
     rename = {"transaction": "4", "name": "Eileen", "new_name": "Colonel"}
     assert household.ask("person/rename", rename)["code"] == "storage"
     assert household.ask("config/set", {"transaction": "5", "recognition": False})["code"] == "storage"

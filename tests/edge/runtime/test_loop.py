@@ -259,7 +259,7 @@ def test_recognition_is_switched_off_and_stays_off_over_a_restart(config, househ
 
 
 def test_the_rate_that_holds_is_reported_where_tau_is_not_measured_lower(config):
-    """Tau is measured to one false match in 100,000: with 20 people, strangers are named more often than is set."""
+    """Tau is known to one false match in a million: with 20 people, strangers are named more often than is set."""
     with Device.open(config) as device:
         lowest = device.embedder.card.fmr_min
         assert device.fpir == config.decision.fpir > fpir_of(lowest, 1)

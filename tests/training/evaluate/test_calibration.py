@@ -8,7 +8,16 @@ import pytest
 
 from edge.errors import DataError
 from training.data.teacher import unit_length
-from training.evaluate.calibration import FMRS, count_non_mated, impostor_tail, impostors, non_mated_blocks, pairs_at
+from training.evaluate.calibration import (
+    FMRS,
+    ImpostorTail,
+    count_non_mated,
+    impostor_tail,
+    impostors,
+    non_mated_blocks,
+    pairs_at,
+    quantiles,
+)
 
 
 def crops(count, people, dimension=8, seed=3):
@@ -69,6 +78,24 @@ def test_the_memory_does_not_grow_with_the_square_of_the_crops():
     tracemalloc.stop()
     assert tail.pairs > 17_000_000
     assert peak < 6000 * 6000  # bytes: less than one for each pair
+
+
+def test_rates_that_too_few_pairs_measure_are_extrapolated_from_the_tail():
+    pairs, found = 2_000_000, []
+    for seed in range(20):
+        depths = np.sort(np.random.default_rng(seed).exponential(0.06, pairs // 100))[::-1]  # of the nearest hundredth
+        found.append(quantiles(ImpostorTail(pairs, (1.5 - depths).astype(np.float32))))
+    assert list(found[0])[-3:] == ["1e-05", "3e-06", "1e-06"]
+    for fmr in ("3e-06", "1e-06"):
+        assert np.mean([values[fmr] for values in found]) == pytest.approx(1.5 - 0.06 * np.log(1e-2 / float(fmr)), abs=0.01)
+        assert np.std([values[fmr] for values in found]) < 0.03
+    for values in found:
+        assert list(values.values()) == sorted(values.values(), reverse=True)
+
+
+def test_nothing_is_extrapolated_where_the_lowest_rate_is_not_measured():
+    depths = np.linspace(0, 1, 9_000)[::-1].astype(np.float32)
+    assert list(quantiles(ImpostorTail(900_000, depths)))[-1] == "3e-05"
 
 
 def test_few_pairs_give_no_quantile():
