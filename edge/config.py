@@ -129,10 +129,9 @@ class HistoryConfig:
 class DecisionConfig:
     """When a face is recognized.
 
-    The match threshold tau follows from fpir, the number of people and the model's card. The rate is measured on
-    strangers anywhere. People of one street, in one light, are nearer to one another: where one of five people of
-    one room was enrolled, at 3e-4 three of 90 tracks of the others were named, at 1e-4 none, hence the default
-    (tests/story).
+    The match threshold tau follows from fpir, the number of people and the model's card. The rate is that of strangers
+    anywhere. People of one street, in one light, are nearer to one another: where one of five people of one room was
+    enrolled, at 1e-4 five of 80 tracks of the others were named, at 1e-5 none, hence the default (tests/story).
 
     fpir: how often a stranger's track may be named, whatever the number of people (false positive identification rate)
     motion_gate: whether the detector rests while nothing in the picture moves

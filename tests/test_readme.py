@@ -396,7 +396,7 @@ def test_the_accuracy_in_the_readme_is_that_on_the_cards():
     impostors = cards[0].impostors
     assert README.row("different people match (FMR, false match rate)") == [
         *(f"{100 * card.fmr_min:g} %" for card in cards),
-        f"{impostors.pairs:,} comparisons of {impostors.people} people held out from training",
+        f"extrapolated from {impostors.pairs:,} comparisons of {impostors.people} people held out from training",
     ]
     assert (cards[1].impostors.pairs, cards[1].impostors.people) == (impostors.pairs, impostors.people)
 

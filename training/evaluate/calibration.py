@@ -114,8 +114,8 @@ def quantiles(tail: ImpostorTail) -> dict[str, float]:
     """FMR as text -> the value at or below which this share of the pairs lies, where the pairs can measure it.
 
     Where they measure all of FMRS, those of BEYOND follow: the values of the nearest pairs (TAIL) are taken as
-    exponential below the largest of them, as tails are whose excess has a mean that does not grow (Pickands 1975, with a
-    shape of zero).
+    exponential below the largest of them, as tails are whose excess has a mean that does not grow (Pickands 1975, with
+    a shape of zero).
     """
     counts = {fmr: pairs_at(fmr, tail.pairs) for fmr in FMRS}
     values = {
