@@ -233,6 +233,7 @@ class History:
             return
         try:
             self._store.removed.drop(erased)
+            self._store.checkpoint()  # where it cannot be done now, the loop does it later
         except GalleryError as error:
             log.warning("the gallery still holds encodings of who was removed: %s", error)
             self._erase_at = time.monotonic() + RETRY_SECONDS

@@ -127,6 +127,7 @@ def test_what_waits_for_the_broker_does_not_name_them_when_it_is_delivered(
         if meanwhile == "it runs":
             forget_here(config)
             until(lambda: b"Unmistakable" not in waiting())
+            until(lambda: not any(piece in file for file in on_disk(tmp_path).values() for piece in pieces))
             contents = on_disk(tmp_path)
             del contents["mosquitto.db"]  # of a broker that is not there
             assert_nothing_in(contents, pieces)
