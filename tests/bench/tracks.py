@@ -21,6 +21,7 @@ import numpy as np
 
 from edge.core.events import Event
 from edge.core.recognizer import Recognizer
+from edge.core.track import TrackRules
 from tests.bench.footage import (
     PER_SECOND,
     SECONDS,
@@ -128,6 +129,8 @@ def right(parts: list[Part], events: list[Event]) -> bool:
         if event.box is None or event.phase == "end":
             continue
         number = min(round(event.at * PER_SECOND), FRAMES - 1)
+        if not event.in_frame and number < FRAMES - 1:  # told once the face was gone for so long
+            number -= round(TrackRules().hold_seconds * PER_SECOND)
         for index, part in enumerate(parts):
             if part.shown[number] and lies_at(event.box, part.boxes()[number : number + 1], SIZE):
                 tracks[index].add(event.track)
