@@ -67,7 +67,7 @@ class Normalization(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"score_at_fmr {sorted(self.score_at_fmr)}: expected FMRs in (0, 1]")
 
     def score_within(self, fmr: float) -> float:
-        """Interpolate the score, with an FMR outside of the measured range moved to its nearest end."""
+        """Interpolate the score, with an FMR outside of the range of the card moved to its nearest end."""
         points = sorted((float(share), score) for share, score in self.score_at_fmr.items())
         return interpolated(points, min(max(fmr, points[0][0]), points[-1][0]))
 
@@ -125,25 +125,25 @@ class EmbedderCard(Card, frozen=True, forbid_unknown_fields=True, kw_only=True):
     clarity: Clarity | None = None
 
     def tau_within(self, fmr: float) -> float:
-        """Interpolate tau, with an FMR outside of the measured range moved to its nearest end. See `tau`."""
+        """Interpolate tau, with an FMR outside of the range of the card moved to its nearest end. See `tau`."""
         points = self._points()
         return self.tau(min(max(fmr, points[0][0]), points[-1][0]))
 
     @property
     def fmr_min(self) -> float:
-        """The lowest FMR that tau is measured for. Raises ModelError where it is measured for none."""
+        """The lowest FMR that the card has a tau for. Raises ModelError where it has none."""
         return self._points()[0][0]
 
     def tau(self, fmr: float) -> float:
         """Interpolate the match threshold tau at a false match rate.
 
         fmr: the share of non-mated comparisons whose distance is within tau. Returns d, in [0, 4], by straight lines
-        between the measured points, on log10(FMR). Raises ModelError where the FMR is outside of the measured range.
+        between the points of the card, on log10(FMR). Raises ModelError where the FMR is outside of their range.
         """
         points = self._points()
         low, high = points[0][0], points[-1][0]
         if not low <= fmr <= high:
-            raise ModelError(f"model {self.name}: tau is measured for FMR {low:g} to {high:g}, not for {fmr:g}")
+            raise ModelError(f"model {self.name}: the card has tau for FMR {low:g} to {high:g}, not for {fmr:g}")
         return interpolated(points, fmr)
 
     def _points(self) -> list[tuple[float, float]]:
@@ -165,7 +165,7 @@ class DetectorCard(Card, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 def interpolated(points: list[tuple[float, float]], fmr: float) -> float:
-    """The value at an FMR within the measured range, by straight lines between the points, on log10(FMR)."""
+    """The value at an FMR within the range of the points, by straight lines between the points, on log10(FMR)."""
     for (low, near), (high, far) in pairwise(points):
         if fmr <= high:
             share = (math.log10(fmr) - math.log10(low)) / (math.log10(high) - math.log10(low))

@@ -64,7 +64,7 @@ class Device:
         card = embedder.card
         if decision.fpir < card.fmr_min:
             raise ConfigError(
-                f"decision.fpir {decision.fpir:g}: {card.name} is measured down to {card.fmr_min:g}, not below"
+                f"decision.fpir {decision.fpir:g}: {card.name} has thresholds down to {card.fmr_min:g}, not below"
             )
         with ExitStack() as opened:
             store = SqliteGallery(

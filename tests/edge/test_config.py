@@ -170,5 +170,5 @@ def test_a_broker_by_its_address(address, host, port):
 
 def test_a_rate_that_was_not_measured_is_refused(tmp_path):
     config = Config(gallery=GalleryConfig(tmp_path / "g.db"), decision=DecisionConfig(fpir=1e-9))
-    with pytest.raises(ConfigError, match="fpir 1e-09: embedder is measured down to 1e-06"):
+    with pytest.raises(ConfigError, match="fpir 1e-09: embedder has thresholds down to 1e-06"):
         Device.open(config)

@@ -33,7 +33,7 @@ class ErrorAfterDiscard:
 
 def measured_clarity(embedder: Embedder, training_set: TrainingSet, seed: int = 0) -> Clarity | None:
     """The length below which SHARE_BELOW of the held-out crops lie, as a door sees them; None of other than faces."""
-    if training_set.augment is not door_camera:
+    if not training_set.of_faces:
         return None
     rng, held_out = np.random.default_rng(seed), training_set.held_out
     crops = np.stack([door_camera(held_out.crop(row), rng, STRENGTH) for row in range(len(held_out))])

@@ -139,14 +139,14 @@ class EncoderTask(ABC):
 
     def description(self, data: TrainingSet) -> str:
         """How an encoding comes from the network, where it is not simply its output."""
-        return "encoding: the mean of the outputs for a crop and for its mirror image" if data.mirrors else ""
+        return "encoding: the mean of the outputs for a crop and for its mirror image" if data.of_faces else ""
 
     def card(self, basics: dict[str, Any], model: Path, data: TrainingSet) -> EmbedderCard:
         """The card of a model that is not yet measured, with the cohort that was made for it."""
         card = EmbedderCard(
             **basics,
             dimension=self.experiment.backbone.dimension,
-            mirror=data.mirrors,
+            mirror=data.of_faces,
             impostors=Impostors(0, 0, 0, None, {}),
         )
         write_card(card, model)
@@ -162,7 +162,7 @@ class EncoderTask(ABC):
 
     def parity(self, network: nn.Module, evaluation: Evaluation, data: TrainingSet) -> EmbedderParity:
         """Compare float with int8 on the same crops."""
-        return parity(network, evaluation, data, mirror=data.mirrors)
+        return parity(network, evaluation, data, mirror=data.of_faces)
 
     def complete_card(self, card: EmbedderCard, evaluation: Evaluation) -> EmbedderCard:
         """The card with the distances and the normalised scores between different people, and what is clear."""

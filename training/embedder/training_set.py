@@ -77,8 +77,8 @@ class TrainingSet:
     set_aside: dict[str, Rows]
 
     @property
-    def mirrors(self) -> bool:
-        """Whether a crop and its mirror image show the same, as with faces; the augmentation mirrors half of them."""
+    def of_faces(self) -> bool:
+        """Whether the crops are faces at a door, whose mirror images show the same person."""
         return self.augment is door_camera
 
     @property

@@ -135,7 +135,7 @@ def test_tau_follows_the_wanted_false_match_rate(model):
     assert taus == sorted(taus)
     assert 0 < taus[0] < taus[-1] < 2
     for beyond in (1e-7, 0.5, 0):
-        with pytest.raises(ModelError, match=r"tau is measured for FMR 1e-06 to 0\.01"):
+        with pytest.raises(ModelError, match=r"the card has tau for FMR 1e-06 to 0\.01"):
             card.tau(beyond)
 
 
