@@ -6,7 +6,9 @@ from edge.capture.latest import LatestFrame
 from edge.capture.video import VideoFrames
 from edge.config import CameraConfig
 from edge.core.ports import FrameSource
-from edge.errors import ConfigError
+from edge.core.types import About
+from edge.errors import CameraError, ConfigError
+from edge.system.secret import masked
 
 
 def open_source(camera: CameraConfig, *, fast: bool = False, loop: bool = False) -> FrameSource:
@@ -36,3 +38,9 @@ def camera_frames(camera: CameraConfig, *, fast: bool = False, loop: bool = Fals
     kinds: dict[str, type[ImageFrames | VideoFrames]] = {"images": ImageFrames, "video": VideoFrames}
     frames = kinds[camera.kind](camera.location, camera.fps_max, loop=loop)
     return LatestFrame(frames) if frames.live or not fast else frames
+
+
+def no_frame(camera: CameraConfig, about: About, seconds: float) -> CameraError:
+    """The error of a source that gave no frame in that time, with the reason where the source knows it."""
+    reason = about.failure or "is it switched on and connected, and does no other program use it?"
+    return CameraError(f"{camera.kind} {masked(camera.location)} gave no frame in {seconds:.0f} s: {reason}")

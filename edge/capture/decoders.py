@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Generator
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Protocol
 
 import cv2
@@ -109,7 +110,9 @@ class OpenCvDecoder:
         except cv2.error as error:
             raise CameraError(f"{self._name} cannot be opened as video: {text_of(error)}") from error
         if not self._capture.isOpened():
-            raise CameraError(f"{self._name} cannot be opened as video")
+            raise CameraError(
+                why_closed(location) if location.startswith(DEVICES) else f"{self._name} cannot be opened as video"
+            )
         self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)  # OpenCV 4.11 turns no frame unless it is asked
         self.frames_per_second = float(self._capture.get(cv2.CAP_PROP_FPS)) or math.nan
         frames = float(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
@@ -229,6 +232,28 @@ class PyAvDecoder:
                 self.damage = INCOMPLETE if lost or frame.is_corrupt else ""
                 lost = 0
                 yield frame
+
+
+def why_closed(device: str) -> str:
+    """Why a device such as /dev/video0 cannot be opened, and the remedy."""
+    group: int | str = "video"
+    try:
+        group = Path(device).stat().st_gid
+        os.close(os.open(device, os.O_RDWR | os.O_NONBLOCK))
+    except FileNotFoundError:
+        others = ", ".join(sorted(map(str, Path(DEVICES).glob("video*"))))
+        return (
+            f"there is no {device} here{others and f', but {others}'}: is the camera plugged in? A container sees what "
+            "`devices` of its compose.yaml hands in"
+        )
+    except PermissionError:
+        return (
+            f"{device} is closed to user {os.geteuid()} and open to group {group}: `sudo usermod -aG {group} USER`; in "
+            f'a container `devices` and `group_add: ["{group}"]` of its compose.yaml'
+        )
+    except OSError as error:
+        return f"{device} cannot be opened as video: {text_of(error)}; is the camera plugged in?"
+    return f"{device} cannot be opened as video: is it a camera, and does no other program use it?"
 
 
 def text_of(error: Exception) -> str:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Generator, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -126,18 +127,19 @@ class VideoFrames:
             self._warn_once(text, name, clock.elapsed, claimed)
 
     def _live(self) -> Generator[Frame]:
-        wait, failing = BACKOFF_SECONDS[0], False
+        wait = BACKOFF_SECONDS[0]
         while not self._closed.is_set():
             try:
                 for frame in self._until_it_fails():
-                    if failing:
+                    if self.about.failure:
                         log.info("%s gives frames again", masked(self.location))
-                    wait, failing = BACKOFF_SECONDS[0], False
+                        self.about = replace(self.about, failure="")
+                    wait = BACKOFF_SECONDS[0]
                     yield frame
             except CameraError as error:
-                if not failing:
+                if not self.about.failure:
                     log.warning("%s; it is tried again until it works", error)
-                failing = True
+                self.about = replace(self.about, failure=str(error))
                 self._closed.wait(wait * random.uniform(0.5, 1.0))  # noqa: S311 -- jitter, not a secret
                 wait = min(2 * wait, BACKOFF_SECONDS[1])
 

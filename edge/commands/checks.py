@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from edge.api.signing import WINDOW_SECONDS, key_id
-from edge.capture import open_source
+from edge.capture import no_frame, open_source
 from edge.capture.health import REMEDIES, problem_of
 from edge.capture.video import is_live
 from edge.commands import file_checks
@@ -148,7 +148,7 @@ def camera(config: Config) -> str:
     finally:
         source.close()
     if not frames:
-        raise OSError(f"{what} gave no frame in {FRAME_SECONDS:g} s")
+        raise no_frame(config.camera, source.about, FRAME_SECONDS)
     pictures = [frame.best for frame in frames]
     height, width = pictures[0].shape[:2]
     across = height if config.camera.rotate_deg in {90, 270} else width

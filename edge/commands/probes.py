@@ -8,15 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from edge.capture import open_source
+from edge.capture import no_frame, open_source
 from edge.commands.checks import is_own
 from edge.config import PASSWORD_VARIABLE, CameraConfig, Config
-from edge.errors import BrokerError, CameraError, LimenError
+from edge.errors import BrokerError, LimenError
 from edge.inference.detector import Detector
 from edge.mqtt.controller import Controller
 from edge.mqtt.identity import REMEDY
 from edge.storage.words import count_of
-from edge.system.secret import masked
 
 LOOK_SECONDS, LOOK_FRAMES = 5.0, 60
 SILENT_SECONDS = 10.0
@@ -68,10 +67,7 @@ def look(camera: CameraConfig) -> str:
     finally:
         source.close()
     if size is None:
-        raise CameraError(
-            f"{camera.kind} {masked(camera.location)} gave no frame in {SILENT_SECONDS:g} s: is it switched on and "
-            "connected, and does no other program use it?"
-        )
+        raise no_frame(camera, source.about, SILENT_SECONDS)
     return f"{size}; no face is seen in {count_of(count, 'frame')}, which is right where nobody is there"
 
 

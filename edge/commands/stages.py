@@ -10,12 +10,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edge.capture import open_source
+from edge.capture import no_frame, open_source
 from edge.config import Config, GalleryConfig
 from edge.core.types import Frame
 from edge.demo.film import FRAMES_PER_SECOND
 from edge.demo.scene import HEIGHT, WIDTH, Pose, porch, with_noise, with_person
-from edge.errors import CameraError
 from edge.runtime.assembly import Device
 from edge.system.metrics import Stopwatch
 
@@ -165,7 +164,7 @@ def footage(config: Config) -> Iterator[Frame]:
             begun = time.monotonic()
             frame = source.read(READ_SECONDS)
             if frame is None:
-                raise CameraError(f"{config.camera.location} gave no frame in {time.monotonic() - begun:.0f} s")
+                raise no_frame(config.camera, source.about, time.monotonic() - begun)
             yield frame
     finally:
         source.close()

@@ -76,14 +76,16 @@ class Frame:
 
 @dataclass(frozen=True)
 class About:
-    """What a source of frames chose by itself.
+    """What a source of frames says of itself.
 
-    text: for people, such as a sensor's mode or a decoder; empty where there was nothing to choose
+    text: what it chose, for people, such as a sensor's mode or a decoder; empty where there was nothing to choose
     width_share: how much of what the lens sees the frames show, from left to right of the sensor
+    failure: why a live source gives no frames at present; empty while it does, and before its first attempt has ended
     """
 
     text: str = ""
     width_share: float = 1.0
+    failure: str = ""
 
 
 @dataclass(frozen=True)

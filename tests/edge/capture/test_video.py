@@ -6,12 +6,13 @@ import struct
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import cv2
 import numpy as np
 import pytest
 
-from edge.capture import decoders, open_source, video
+from edge.capture import decoders, no_frame, open_source, video
 from edge.capture.decoders import OpenCvDecoder, PyAvDecoder, about_decoder, open_decoder, pyav, text_of
 from edge.capture.health import FrameHealth, problem_of
 from edge.capture.video import ROUNDING_SECONDS, FileClock, VideoFrames, plausible, resolved
@@ -102,8 +103,37 @@ def test_the_decoder_is_pyav_where_it_is_installed_and_opencv_for_devices(decode
     opened = open_decoder(str(film))
     opened.close()
     assert type(opened) is (PyAvDecoder if decoder == "pyav" else OpenCvDecoder)
-    with pytest.raises(CameraError, match=r"/dev/video99 cannot be opened as video"):
-        open_decoder("/dev/video99")
+
+
+@pytest.mark.parametrize(
+    ("device", "refusal", "said"),
+    [
+        ("/dev/video99", None, "there is no /dev/video99 here.*: is the camera plugged in?.* `devices` of its"),
+        ("/dev/null", None, "/dev/null cannot be opened as video: is it a camera, and does no other program use it?"),
+        ("/dev/null", PermissionError, r"/dev/null is closed to user \d+ and open to group 0: .*`group_add: ..0..` of"),
+        ("/dev/null", OSError(19, "No such device"), "/dev/null cannot be opened as video: No such device; is the"),
+    ],
+)
+def test_a_device_that_cannot_be_opened_says_why_and_what_to_do(device, refusal, said, monkeypatch):
+    if refusal:
+        monkeypatch.setattr("os.open", Mock(side_effect=refusal))  # root may open everything
+    with pytest.raises(CameraError, match=said.replace("?", r"\?")):
+        open_decoder(device)
+
+
+@pytest.mark.parametrize(
+    ("location", "said"),
+    [
+        ("/dev/video99", "video /dev/video99 gave no frame in 5 s: there is no /dev/video99"),
+        ("rtsp://me:secret@127.0.0.1:1/x", r"//me:\*+@127.0.0.1:1/x gave no frame in 5 s: rtsp://me:\*+@.* cannot be"),
+    ],
+)
+def test_a_live_source_says_why_it_gives_no_frame(location, said):
+    camera = CameraConfig("video", location)
+    source = open_source(camera)
+    until(lambda: source.about.failure)
+    source.close()
+    assert re.search(said, str(no_frame(camera, source.about, 5.0)))
 
 
 def test_the_decoder_is_said(decoder, film):
