@@ -1,5 +1,6 @@
 """Who is enrolled: pictures are added, names mended, people forgotten."""
 
+from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
@@ -20,11 +21,12 @@ async def draw(view: View) -> None:
     """The page."""
     people = People(view)
     view.each_event(people.follow)
-    await view.attempt(people.load())
+    faces = people.faces()
+    await view.attempt(people.load(), partial(anext, faces, None))  # so that the first cards have theirs at once
     people.show(FIRST)
     await view.drawn()
     people.show()
-    await view.attempt(people.show_faces())
+    await view.attempt(people.show_each(faces))
 
 
 class People:
@@ -33,7 +35,7 @@ class People:
     def __init__(self, view: View) -> None:
         self.view, self.text = view, view.text
         self.rows: list[dict[str, Any]] = []
-        self._crops = Crops(view, "recognized", "person_id")
+        self._crops = Crops(view.ask, "recognized", "person_id")
         self._pictures: dict[str, str | None] = {}  # the first template, by person_id, of who has not come yet
         with ui.row():
             ui.button(view.text("add_person"), icon="person_add", on_click=self.add).props("no-caps")
@@ -43,18 +45,29 @@ class People:
         hide(self._none)
 
     async def load(self) -> None:
-        """Read them. Raises LimenError."""
+        """Read them, and keep no picture of anybody else. Raises LimenError."""
         self.rows = await self.view.people()
+        enrolled = {row["person_id"] for row in self.rows}
+        self._crops.keep(enrolled)
+        self._pictures = {one: picture for one, picture in self._pictures.items() if one in enrolled}
 
-    async def show_faces(self, pages: int = PAGES_MAX) -> None:
-        """Show what they look like, as far as that many pages of visits say. Raises LimenError."""
-        async for _ in self._crops.load({row["person_id"] for row in self.rows}, pages):
-            self.show()
+    async def faces(self, pages: int = PAGES_MAX) -> AsyncIterator[None]:
+        """Read what they look like, in that many pages of visits, and of who has not come in their templates.
+
+        Goes on after each request. Raises LimenError.
+        """
+        async for _ in self._crops.load(pages):
+            yield
         for row in self.rows:
             who = row["person_id"]
             if self._crops.of(who) is None and who not in self._pictures and len(self._pictures) < PICTURES_MAX:
                 self._pictures[who] = await self._picture(row["name"])
-                self.show()
+                yield
+
+    async def show_each(self, faces: AsyncIterator[None]) -> None:
+        """Show faces as they are read. Raises LimenError."""
+        async for _ in faces:
+            self.show()
 
     async def _picture(self, name: str) -> str | None:
         """The first template of somebody; None where there is none, and of a camera of an earlier release."""
@@ -74,7 +87,7 @@ class People:
         if changed:
             self._pictures.clear()
             await self.load()
-        await self.show_faces(pages=1)
+        await self.show_each(self.faces(pages=1))
         self.show()
 
     async def add(self) -> None:

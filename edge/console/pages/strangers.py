@@ -1,5 +1,6 @@
 """Who came and is not enrolled, where strangers are told apart."""
 
+from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
@@ -18,9 +19,10 @@ async def draw(view: View) -> None:
     """The page."""
     strangers = Strangers(view)
     view.each_event(strangers.follow)
-    await view.attempt(strangers.load())
+    faces = strangers.faces()
+    await view.attempt(strangers.load(), partial(anext, faces, None))  # so that the cards have theirs at once
     strangers.show()
-    await view.attempt(strangers.load_people(), strangers.show_faces)
+    await view.attempt(strangers.load_people(), partial(strangers.show_each, faces))
 
 
 class Strangers:
@@ -29,7 +31,7 @@ class Strangers:
     def __init__(self, view: View) -> None:
         self.view, self.text = view, view.text
         self._rows: list[dict[str, Any]] = []
-        self._crops = Crops(view, "unknown", "stranger")
+        self._crops = Crops(view.ask, "unknown", "stranger")
         self._off, self._people = False, list[str]()
         with ui.column() as self._off_said:
             turned_off(self.text("strangers_off"), TURN_ON)
@@ -38,7 +40,7 @@ class Strangers:
         hide(self._off_said, self._none)
 
     async def load(self) -> None:
-        """Read them. Raises LimenError."""
+        """Read them, and keep no picture of anybody else. Raises LimenError."""
         try:
             found = await self.view.ask("unknown/list")
         except RefusedError as refusal:
@@ -47,14 +49,19 @@ class Strangers:
                 raise
             return
         self._rows = sorted(found["strangers"], key=lambda row: str(row["last_seen"]), reverse=True)
+        self._crops.keep({row["stranger_id"] for row in self._rows})
 
     async def load_people(self) -> None:
         """Read who is enrolled. Raises LimenError."""
         self._people = [person["name"] for person in await self.view.people()]
 
-    async def show_faces(self, pages: int = PAGES_MAX) -> None:
-        """Show what they look like, as far as that many pages of visits say. Raises LimenError."""
-        async for _ in self._crops.load({row["stranger_id"] for row in self._rows}, pages):
+    def faces(self, pages: int = PAGES_MAX) -> AsyncIterator[None]:
+        """Read what they look like in that many pages of visits; goes on after each. Raises LimenError."""
+        return self._crops.load(pages)
+
+    async def show_each(self, faces: AsyncIterator[None]) -> None:
+        """Show faces as they are read. Raises LimenError."""
+        async for _ in faces:
             self.show()
 
     async def follow(self, changed: bool) -> None:
@@ -62,7 +69,7 @@ class Strangers:
         if changed:
             await self.load_people()
         await self.load()
-        await self.show_faces(pages=1)
+        await self.show_each(self.faces(pages=1))
         self.show()
 
     def show(self) -> None:
