@@ -35,7 +35,9 @@ def call(
     """
     import msgspec
 
-    from edge.api.requests import VERBS, EnrollImages, ImportGallery
+    from edge.api.requests import VERBS
+    from edge.api.requests.device import ImportGallery
+    from edge.api.requests.people import EnrollImages
     from edge.api.verbs import Access, convert_request
     from edge.runtime.clients import call as ask
     from edge.runtime.clients import print_refusal

@@ -144,7 +144,7 @@ def enroll_live(
 ) -> "EnrolledReply":
     """Samples of the person before the camera, with guidance for them."""
     from edge.api.replies import EnrolledReply
-    from edge.api.requests import StartEnrollment
+    from edge.api.requests.people import StartEnrollment
     from edge.runtime.clients import call
 
     end_as_by_ctrl_c()

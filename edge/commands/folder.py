@@ -50,7 +50,7 @@ def enroll_pictures(
 ) -> Outcome:
     """Enroll somebody from any number of pictures, in as many requests as they need; a refusal ends it."""
     from edge.api.replies import EnrolledReply
-    from edge.api.requests import EnrollImages
+    from edge.api.requests.people import EnrollImages
     from edge.runtime.clients import call
 
     outcome, asked = Outcome(name, len(paths)), False

@@ -50,7 +50,7 @@ def export_people(context: click.Context, file: Path, *, as_json: bool) -> None:
     under the household's key, and is decrypted here.
     """
     from edge.api.replies import ExportedReply
-    from edge.api.requests import ExportGallery
+    from edge.api.requests.device import ExportGallery
     from edge.runtime.clients import LocalClient, call
     from edge.storage.archive import write_new
     from edge.system.crypto import ARCHIVE
@@ -78,7 +78,7 @@ def export_people(context: click.Context, file: Path, *, as_json: bool) -> None:
 def import_people(context: click.Context, file: Path, *, as_json: bool) -> None:
     """Add everybody in FILE, an export. Somebody who is enrolled already gets the templates that are new."""
     from edge.api.replies import ImportedReply
-    from edge.api.requests import ImportGallery
+    from edge.api.requests.device import ImportGallery
     from edge.runtime.clients import LocalClient, call, import_archive
     from edge.storage.archive import check, read
     from edge.system.crypto import ARCHIVE
@@ -105,7 +105,7 @@ def import_people(context: click.Context, file: Path, *, as_json: bool) -> None:
 def check_people(context: click.Context, *, as_json: bool) -> None:
     """List what may be mended: who has one template, pictures unlike the others, people who are alike."""
     from edge.api.replies import CheckedReply
-    from edge.api.requests import CheckGallery
+    from edge.api.requests.device import CheckGallery
     from edge.core.checkup import CHECKED_MAX
     from edge.runtime.clients import call
 
@@ -151,7 +151,7 @@ def household_cipher(config: "Config") -> "HouseholdCipher":
 def forget(config: "Config", name: str, broker: str | None, device: str | None, *, as_json: bool) -> None:
     """Remove NAME: templates and pictures are deleted and overwritten on the disk."""
     from edge.api.replies import RemovedReply
-    from edge.api.requests import RemovePerson
+    from edge.api.requests.people import RemovePerson
     from edge.runtime.clients import call
 
     with client_of(config, broker, device) as client:
@@ -173,7 +173,7 @@ def forget(config: "Config", name: str, broker: str | None, device: str | None, 
 def rebuild(config: "Config", broker: str | None, device: str | None, *, as_json: bool) -> None:
     """Make every template again from its picture, after the embedder was replaced."""
     from edge.api.replies import RebuiltReply
-    from edge.api.requests import RebuildGallery
+    from edge.api.requests.device import RebuildGallery
     from edge.runtime.clients import call
 
     with client_of(config, broker, device) as client:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def identify(config: "Config", picture: Path, *, as_json: bool) -> None:
     """Recognize every face in PICTURE: its name, distance d and match threshold tau."""
     from edge.api.replies import FacesReply
-    from edge.api.requests import RecognizeImage
+    from edge.api.requests.device import RecognizeImage
     from edge.runtime.clients import call
 
     text = picture_text(picture, local=True)

@@ -47,7 +47,7 @@ def list_templates(context: click.Context, name: str, pictures: Path | None, *, 
 def forget_template(context: click.Context, name: str, template: str, *, as_json: bool) -> None:
     """Remove the template of NAME with that ID, and what was learned by it: deleted and overwritten."""
     from edge.api.replies import RemovedTemplateReply
-    from edge.api.requests import RemoveTemplate
+    from edge.api.requests.people import RemoveTemplate
     from edge.runtime.clients import call
 
     with client_of(context.obj, *asked_device(context)) as client:

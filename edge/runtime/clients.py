@@ -8,7 +8,8 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from edge.api.replies import ImportedReply, PeopleReply, ProgressReply, TemplatesReply
-from edge.api.requests import CancelEnrollment, ListPeople, ListTemplates, RebuildGallery, StartEnrollment
+from edge.api.requests.device import RebuildGallery
+from edge.api.requests.people import CancelEnrollment, ListPeople, ListTemplates, StartEnrollment
 from edge.api.verbs import Access, Request
 from edge.config import Config
 from edge.core.templates import TemplateSummary

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from edge.api.answers import Answer, ok_answer, refusal_answer
-from edge.api.requests import CancelEnrollment, StartEnrollment
+from edge.api.requests.people import CancelEnrollment, StartEnrollment
 from edge.api.signing import Signatures, signed_text
 from edge.api.verbs import Access, Request, convert_request, decode_json, request_type, transaction_of
 from edge.core.codes import Code

@@ -16,12 +16,12 @@ from edge.core.gallery import Gallery
 from edge.core.types import Frame, Sample
 from edge.errors import GalleryError, HistoryError, RefusedError
 from edge.inference.embedder import Embedder
-from edge.runtime.bounded import BoundedDict
 from edge.runtime.history_file import HistoryFile, bounds_of
+from edge.runtime.open_visits import OpenVisits
 from edge.runtime.visits import Words, has_scene
 from edge.storage.gallery import SqliteGallery
 from edge.storage.history import SqliteHistory
-from edge.storage.visits import Note, Pictures, StoredVisit, Wanted
+from edge.storage.visits import Pictures, StoredVisit, Wanted
 
 log = logging.getLogger("limen")
 
@@ -30,7 +30,6 @@ ANSWER_SECONDS = 2.0  # that the frame loop waits for the file
 SHORTLY_SECONDS = 0.5  # that it waits for what nobody asked for
 RETRY_SECONDS = 30.0
 PURGE_EVERY_SECONDS = 600.0
-TRACKS_MAX = 1000
 T = TypeVar("T")
 
 
@@ -49,7 +48,7 @@ class History:
         store.removed.wanted = lambda: self._file.there
         self._words = Words(gallery, embedder.card.short_name)
         self._problem: str | None = None
-        self._visits = BoundedDict[str, str | None](TRACKS_MAX)  # the id of each track's first event; None: removed
+        self._open = OpenVisits(self._words, every=self.on)
         self._unwritten = False
         self._working: Future[None] | None = None  # on what takes its time, and nobody waits for
         self._write_at = self._purge_at = 0.0
@@ -73,32 +72,9 @@ class History:
 
     def note(self, event_id: str, at: float, clock_set: bool, event: Event, frame: Frame | None) -> None:
         """Note an event of a track. at: when it was published, seconds since 1970; frame: the newest, or None."""
-        if event.track is None:
+        note = self._open.note(event_id, at, clock_set, event)
+        if note is None:
             return
-        ended = event.phase == "end" or event.event_type == "low_quality"
-        visit_id = self.visit(event.track, event_id)
-        if ended:
-            self._visits.pop(event.track, None)
-        else:
-            self._visits[event.track] = visit_id
-        # Only the first event begins one that is kept for the household: what was removed is not to come back.
-        begins = event.phase != "end" and (visit_id == event_id if self.on else event.event_type == "recognized")
-        if visit_id is None or (not begins and visit_id == event_id):
-            return
-        note = Note(
-            visit_id=visit_id,
-            event_id=event_id,
-            kind=event.event_type,
-            at=at,
-            clock_set=clock_set,
-            person_id=event.person_id,
-            stranger=event.stranger,
-            faces=event.faces_in_frame,
-            told=None if event.phase == "end" else self._words.told(event),  # the box is where the scene shows it
-            ended=ended,
-            begins=begins,
-            forget=not self.on and event.event_type != "recognized",
-        )
         scene = frame if self._scenes and has_scene(event) else None
         sample = None if event.phase == "end" else event.sample
         self._file.add(note, sample, scene)
@@ -106,7 +82,7 @@ class History:
 
     def visit(self, track: str | None, otherwise: str | None = None) -> str | None:
         """The id of the first event of a track that goes on; None where its visit was removed."""
-        return otherwise if track is None else self._visits.get(track, otherwise)
+        return self._open.visit(track, otherwise)
 
     def tick(self) -> None:
         """Have what waits written, and what is too old or was not erased yet deleted; waits for nothing."""
@@ -184,8 +160,7 @@ class History:
     def _removed_ids(self, event_id: str) -> list[str]:
         """Delete the visit of an event; nothing more is kept of its track. Returns the ids of its events."""
         removed = self._asked(lambda file: file.remove(event_id), list[str]())
-        for track in [one for one, visit_id in self._visits.items() if visit_id in removed]:
-            self._visits[track] = None
+        self._open.drop(removed)
         return removed
 
     def remove_strangers(self, kept: list[str]) -> None:

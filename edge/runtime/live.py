@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from edge.api.answers import Answer, ok_answer, progress_answer, refusal_answer
-from edge.api.requests import StartEnrollment
+from edge.api.requests.people import StartEnrollment
 from edge.api.signing import Signatures
 from edge.core.codes import Code
 from edge.core.names import clean_name

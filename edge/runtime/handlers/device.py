@@ -5,7 +5,7 @@ import base64
 from edge.api.images import small_jpeg
 from edge.api.messages import Health
 from edge.api.replies import ConfigReply, FacesReply, SnapshotReply
-from edge.api.requests import CheckHealth, GetConfig, GetSnapshot, RecognizeImage, SetConfig
+from edge.api.requests.device import CheckHealth, GetConfig, GetSnapshot, RecognizeImage, SetConfig
 from edge.runtime.context import DeviceContext
 from edge.runtime.handlers.registry import PictureWork, handles, reads_pictures
 from edge.runtime.pictures import FacesTask, Found, faces_in

@@ -3,7 +3,7 @@
 import msgspec
 
 from edge.api.replies import CancelledReply, EnrolledReply
-from edge.api.requests import CancelEnrollment, EnrollImages, StartEnrollment
+from edge.api.requests.people import CancelEnrollment, EnrollImages, StartEnrollment
 from edge.core.codes import Code
 from edge.core.enrollment import EnrollmentProgress, choose
 from edge.core.names import clean_name

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from edge.api.replies import CheckedReply, ExportedReply, ImportedReply, RebuiltReply
-from edge.api.requests import CheckGallery, ExportGallery, ImportGallery, RebuildGallery
+from edge.api.requests.device import CheckGallery, ExportGallery, ImportGallery, RebuildGallery
 from edge.api.verbs import decode_base64
 from edge.core.checkup import check_gallery
 from edge.core.codes import Code

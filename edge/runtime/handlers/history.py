@@ -6,7 +6,7 @@ import msgspec
 
 from edge.api.images import jpeg_pixels, small_jpeg
 from edge.api.replies import RemovedVisitReply, VisitReply, VisitsReply
-from edge.api.requests import GetVisit, ListVisits, RemoveVisit
+from edge.api.requests.visits import GetVisit, ListVisits, RemoveVisit
 from edge.core.codes import Code
 from edge.errors import RefusedError
 from edge.runtime.context import ANSWER_BYTES, DeviceContext, fitting

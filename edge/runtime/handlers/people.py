@@ -6,7 +6,8 @@ import msgspec
 
 from edge.api.fields import PAGE_MAX
 from edge.api.replies import CorrectedReply, EnrolledReply, PeopleReply, PersonReply, RemovedReply, RenamedReply
-from edge.api.requests import CorrectEvent, ListPeople, MergePeople, RemovePerson, RenamePerson, SetPerson
+from edge.api.requests.people import ListPeople, MergePeople, RemovePerson, RenamePerson, SetPerson
+from edge.api.requests.visits import CorrectEvent
 from edge.core.codes import Code
 from edge.core.people import PersonChanges
 from edge.errors import RefusedError

@@ -1,7 +1,7 @@
 """What changes strangers, where they are kept."""
 
 from edge.api.replies import EnrolledReply, IgnoredReply, PurgedReply, StrangersReply
-from edge.api.requests import IgnoreStranger, LabelStranger, ListStrangers, PurgeStrangers
+from edge.api.requests.visits import IgnoreStranger, LabelStranger, ListStrangers, PurgeStrangers
 from edge.runtime.context import DeviceContext
 from edge.runtime.handlers.enrollment import enrolled_reply
 from edge.runtime.handlers.registry import handles

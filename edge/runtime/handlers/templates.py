@@ -6,7 +6,7 @@ import msgspec
 
 from edge.api.images import crop_jpeg
 from edge.api.replies import RemovedTemplateReply, TemplatesReply
-from edge.api.requests import ListTemplates, RemoveTemplate
+from edge.api.requests.people import ListTemplates, RemoveTemplate
 from edge.runtime.context import DeviceContext, fitting
 from edge.runtime.handlers.registry import handles
 from edge.system.clock import rfc3339

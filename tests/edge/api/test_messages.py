@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from edge.api.answers import decode_answer, ok_answer, refusal_answer
 from edge.api.messages import event_message
 from edge.api.replies import EnrolledReply
-from edge.api.requests import VERBS, EnrollImages
+from edge.api.requests import VERBS
+from edge.api.requests.people import EnrollImages
 from edge.api.verbs import Access, Limits, convert_request, decode_json, transaction_of
 from edge.config import Config
 from edge.core.codes import Code

@@ -16,15 +16,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from edge.api.requests import (
-    CorrectEvent,
-    EnrollImages,
-    GetVisit,
-    ListVisits,
-    PurgeStrangers,
-    RemovePerson,
-    RemoveVisit,
-)
+from edge.api.requests.people import EnrollImages, RemovePerson
+from edge.api.requests.visits import CorrectEvent, GetVisit, ListVisits, PurgeStrangers, RemoveVisit
 from edge.capture import open_source
 from edge.config import Config, GalleryConfig, HistoryConfig, StrangersConfig
 from edge.core.events import Event
@@ -202,7 +195,7 @@ def test_who_is_removed_by_a_command_leaves_the_history_too(home, tmp_path):
 ENDS_AFTER_THE_REMOVAL = """
 import os, signal, sys
 from pathlib import Path
-from edge.api.requests import RemovePerson
+from edge.api.requests.people import RemovePerson
 from edge.config import Config, GalleryConfig, HistoryConfig
 from edge.runtime import executor
 from edge.runtime.assembly import Device

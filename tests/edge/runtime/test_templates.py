@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from edge.api.replies import CheckedReply, TemplatesReply
-from edge.api.requests import CheckGallery, CorrectEvent, ListTemplates, RemoveTemplate, RemoveVisit
+from edge.api.requests.device import CheckGallery
+from edge.api.requests.people import ListTemplates, RemoveTemplate
+from edge.api.requests.visits import CorrectEvent, RemoveVisit
 from edge.capture import open_source
 from edge.config import Config, GalleryConfig
 from edge.core.events import Event
