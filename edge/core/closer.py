@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from edge.core.align import view
+from edge.core.align import mirrored, view
 from edge.core.attention import WINDOW_PX
 from edge.core.geometry import box_iou, moved_back
 from edge.core.ports import Detector
@@ -34,14 +34,14 @@ def look_closer(image: np.ndarray, face: Face, detector: Detector) -> Face:
     upright = QUARTER_TURNS[quarters(face)]
     canvas, places = np.zeros((2 * height, 2 * width, 3), dtype=np.uint8), []
     for down, px in zip((0, height), SIZES_PX, strict=True):
-        for across, mirror in ((0, 1), (width, -1)):
-            linear = upright * [[mirror], [1]] * (px / face.size_px)
-            shift = np.array([width, height]) / 2 - linear @ ((face.box[:2] + face.box[2:]) / 2)
-            shown = view(image, np.column_stack([linear, shift]), width, height)
-            canvas[down : down + height, across : across + width] = shown
-            places.append(np.column_stack([linear, shift + np.array([across, down])]))
-    found = detector.detect(canvas, SCORE_MIN)
-    looks = [landmarks for place in places if (landmarks := landmarks_at(place, face, found)) is not None]
+        linear = upright * (px / face.size_px)
+        shift = np.array([width, height]) / 2 - linear @ ((face.box[:2] + face.box[2:]) / 2)
+        shown = view(image, np.column_stack([linear, shift]), width, height)
+        canvas[down : down + height, :width] = shown
+        canvas[down : down + height, width:] = mirrored(shown)
+        places.append(np.column_stack([linear, (shift[0], shift[1] + down)]))
+        places.append(np.column_stack([linear * [[-1], [1]], (2 * width - shift[0], shift[1] + down)]))
+    looks = landmarks_of(face, places, detector.detect(canvas, SCORE_MIN))
     if not looks:
         return face
     pixel = upright.T @ (0.5, 0.5) - 0.5  # landmarks are pixels' indices, see turned_back
@@ -54,17 +54,22 @@ def quarters(face: Face) -> int:
     return round(math.atan2(down, right) / (math.pi / 2)) % 4
 
 
-def landmarks_at(place: np.ndarray, face: Face, found: list[Face]) -> np.ndarray | None:
-    """The landmarks of the one that was found where a face was shown; None where that is nobody.
+def landmarks_of(face: Face, places: list[np.ndarray], found: list[Face]) -> list[np.ndarray]:
+    """The landmarks of those that were found where a face was shown.
 
-    place: (2, 3), the transform by which the face was shown. Returns (5, 2) in pixels of the face's own picture.
+    places: each (2, 3), a transform by which the face was shown. Returns (5, 2) of each place at which somebody was
+    found, in pixels of the face's own picture.
     """
-    linear, shift = place[:, :2], place[:, 2]
-    corners = face.box.reshape(2, 2) @ linear.T + shift
-    box = np.concatenate([corners.min(axis=0), corners.max(axis=0)])
-    overlap = [float(box_iou(box[None], other.box[None])[0, 0]) for other in found]
-    if max(overlap, default=0.0) < SAME_FACE_IOU:
-        return None
-    landmarks = moved_back(found[int(np.argmax(overlap))].landmarks, place)
-    (a, b), (c, d) = linear
-    return landmarks[MIRRORED] if a * d < b * c else landmarks
+    if not found:
+        return []
+    corners = np.stack([face.box.reshape(2, 2) @ place[:, :2].T + place[:, 2] for place in places])  # (K, 2, 2)
+    boxes = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
+    overlap = box_iou(boxes, np.stack([other.box for other in found]))  # (K, F)
+    looks = []
+    for place, of_place in zip(places, overlap, strict=True):
+        nearest = int(np.argmax(of_place))
+        if of_place[nearest] >= SAME_FACE_IOU:
+            landmarks = moved_back(found[nearest].landmarks, place)
+            (a, b), (c, d) = place[:, :2]
+            looks.append(landmarks[MIRRORED] if a * d < b * c else landmarks)
+    return looks
