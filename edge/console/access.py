@@ -25,6 +25,7 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 BODY_BYTES_MAX = 26_000_000  # an upload and what the form adds to it
 LOGIN_BYTES_MAX = 4096
 COOKIE = "limen_login"
+KEPT = "kept"  # asked of /login after the password: whether the cookie comes back
 LOGIN_SECONDS = 12 * 3600.0
 LOGINS_MAX = 100
 WAIT_SECONDS_MAX = 60.0  # after many wrong passwords
@@ -69,7 +70,7 @@ class Access:
         if problem is not None:
             await refuse(scope, send, *problem)
         elif self._password is not None and scope.get("path") == "/login" and scope["type"] == "http":
-            await self._login(scope, receive, send, LOGIN[language_of(headers.get("accept-language", ""))])
+            await self._login(scope, receive, send, headers)
         elif self._password is not None and not self._is_known(headers.get("cookie", "")):
             if scope["type"] == "http" and scope.get("method") == "GET":
                 await respond(send, 303, b"", [(b"location", b"/login")])
@@ -111,21 +112,34 @@ class Access:
             if until > now
         )
 
-    async def _login(self, scope: Scope, receive: Receive, send: Send, text: tuple[str, str, str, str]) -> None:
-        lang, label, button, wrong = map(escape, text)
+    async def _login(self, scope: Scope, receive: Receive, send: Send, headers: dict[str, str]) -> None:
+        lang, label, button, wrong, lost = map(escape, LOGIN[language_of(headers.get("accept-language", ""))])
+
+        async def show(status: int, problem: str) -> None:
+            await respond(send, status, FORM.format(lang=lang, label=label, button=button, problem=problem).encode())
+
         if scope["method"] != "POST":
-            await respond(send, 200, FORM.format(lang=lang, label=label, button=button, problem="").encode())
+            if scope.get("query_string") != KEPT.encode():
+                await show(200, "")
+            elif self._is_known(headers.get("cookie", "")):
+                await respond(send, 303, b"", [(b"location", b"/")])
+            else:
+                await show(200, lost.format(here=escape(f"{scope.get('scheme', 'http')}://{headers['host']}")))
             return
         body = await body_of(receive, LOGIN_BYTES_MAX)
         given = parse_qs(body.decode("utf-8", "replace")).get("password", [""])[0]
         if not await self._is_right(given):
-            await respond(send, 403, FORM.format(lang=lang, label=label, button=button, problem=wrong).encode())
+            await show(403, wrong)
             return
+        cookie = f"{COOKIE}={self._new_login()}; HttpOnly; SameSite=Strict; Path=/; Max-Age={LOGIN_SECONDS:.0f}"
+        await respond(send, 303, b"", [(b"location", f"/login?{KEPT}".encode()), (b"set-cookie", cookie.encode())])
+
+    def _new_login(self) -> str:
+        """The token of a login that holds from now on."""
         now, token = time.monotonic(), secrets.token_urlsafe(32)
         kept = sorted(((until, one) for one, until in self._logins.items() if until > now), reverse=True)
         self._logins = {one: until for until, one in kept[: LOGINS_MAX - 1]} | {token: now + LOGIN_SECONDS}
-        cookie = f"{COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/; Max-Age={LOGIN_SECONDS:.0f}"
-        await respond(send, 303, b"", [(b"location", b"/"), (b"set-cookie", cookie.encode())])
+        return token
 
     async def _is_right(self, given: str) -> bool:
         """Whether that is the password; one after the other, and after wrong ones not at once."""

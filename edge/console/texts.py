@@ -216,8 +216,26 @@ DE = {
 
 LANGUAGES = {"en": EN, "de": DE}
 LOGIN = {
-    "en": ("en", "Password", "Log in", "That is not the password, or it is too soon after a wrong one."),
-    "de": ("de", "Passwort", "Anmelden", "Das ist nicht das Passwort, oder zu bald nach einem falschen."),
+    "en": (
+        "en",
+        "Password",
+        "Log in",
+        "That is not the password, or it is too soon after a wrong one.",
+        (
+            "That is the password, but this browser keeps no login: it keeps none in a frame of another site. "
+            "Open {here} by itself, or reach both sites under the same name."
+        ),
+    ),
+    "de": (
+        "de",
+        "Passwort",
+        "Anmelden",
+        "Das ist nicht das Passwort, oder zu bald nach einem falschen.",
+        (
+            "Das ist das Passwort, aber dieser Browser behält keine Anmeldung: im Rahmen einer anderen Seite behält er "
+            "keine. {here} für sich öffnen, oder beide Seiten unter demselben Namen aufrufen."
+        ),
+    ),
 }
 
 

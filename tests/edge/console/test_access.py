@@ -30,7 +30,7 @@ async def page(scope, receive, send):
     await send({"type": "http.response.body", "body": str(length).encode()})
 
 
-def ask(access, path="/", method="GET", kind="http", body=(b"",), **headers):
+def ask(access, path="/", method="GET", kind="http", body=(b"",), query=b"", **headers):
     """The messages that come back."""
     said, parts = [], list(body)
     headers = {"host": "127.0.0.1:8340"} | {name.replace("_", "-"): value for name, value in headers.items()}
@@ -42,7 +42,7 @@ def ask(access, path="/", method="GET", kind="http", body=(b"",), **headers):
         said.append(message)
 
     scope = {
-        "type": kind, "path": path, "method": method,
+        "type": kind, "path": path, "method": method, "query_string": query,
         "headers": [(name.encode(), value.encode()) for name, value in headers.items() if value is not None],
     }  # fmt: skip
     asyncio.run(access(scope, receive, send))
@@ -142,6 +142,20 @@ def test_a_login_holds_for_its_cookie_alone(password):
     assert status(access, cookie=f"other=1; {held}") == 200
     for wrong in (f"{COOKIE}=", f"{COOKIE}=x", f"x{held}", held[:-1], ""):
         assert status(access, cookie=wrong) == 303, wrong
+
+
+def test_whoever_has_the_password_but_keeps_no_cookie_is_told_why(password):
+    access = Access(page, password=password)
+    said = log_in(access, WORD.replace(" ", "+"))
+    assert (b"location", b"/login?kept") in said[0]["headers"]
+    held = cookie_of(said).partition(";")[0]
+    kept = ask(access, "/login", query=b"kept", cookie=held)
+    assert (kept[0]["status"], (b"location", b"/") in kept[0]["headers"]) == (303, True)
+    lost = ask(access, "/login", query=b"kept")
+    assert lost[0]["status"] == 200
+    assert "keeps no login" in lost[1]["body"].decode()
+    assert "Open http://127.0.0.1:8340 by itself" in lost[1]["body"].decode()
+    assert "keeps no login" not in ask(access, "/login")[1]["body"].decode()
 
 
 def test_guesses_at_once_are_one_guess(password):
