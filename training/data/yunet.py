@@ -120,14 +120,14 @@ class YuNet:
         """
         faces = faces.copy()
         for row in np.nonzero(faces[:, SCORE] > UNSURE)[0]:
-            again = [face for px in CLOSE_PX for face in self._detect_close(image, faces[row], px)]
+            again = [face for px in CLOSE_PX for face in self.detect_close(image, faces[row], px)]
             if len(again) < len(CLOSE_PX):
                 faces[row, SCORE] = UNSURE
             else:
                 faces[row, BOX], faces[row, LANDMARKS] = np.mean(again, axis=0)[BOX], np.mean(again, axis=0)[LANDMARKS]
         return faces
 
-    def _detect_close(self, image: np.ndarray, face: np.ndarray, px: int) -> list[np.ndarray]:
+    def detect_close(self, image: np.ndarray, face: np.ndarray, px: int) -> list[np.ndarray]:
         """Detect one face again, zoomed to px, as it is and mirrored; the results are in pixels of the picture."""
         zoom = px / float(sizes(face[None])[0])
         corner = (face[0:2] + face[2:4]) / 2 - self.px / 2 / zoom
