@@ -113,7 +113,7 @@ FIRST_EVENT, HOUSEHOLD, PICTURES = (
     (README, "limen forget"),
     (EDGE, "limen --gallery people.db identify"),
 )
-HERE, IN_THE_NETWORK = (CONSOLE, "pip install"), (CONSOLE, "--set-password")
+HERE, IN_THE_NETWORK, IN_A_FRAME = (CONSOLE, "pip install"), (CONSOLE, "--set-password"), (CONSOLE, "--frame")
 LISTEN, VERBS, INIT, DOCTOR, BENCH = (
     (README, "mosquitto_sub"),
     (MQTT, "limen call"),
@@ -121,7 +121,7 @@ LISTEN, VERBS, INIT, DOCTOR, BENCH = (
     (CONFIGURATION, "limen.toml doctor"),
     (TESTS, "limen bench"),
 )
-RUN = FIRST_EVENT, LISTEN, HOUSEHOLD, PICTURES, VERBS, INIT, DOCTOR, BENCH, HERE, IN_THE_NETWORK
+RUN = FIRST_EVENT, LISTEN, HOUSEHOLD, PICTURES, VERBS, INIT, DOCTOR, BENCH, HERE, IN_THE_NETWORK, IN_A_FRAME
 # People of the demo's sheet.
 ALICE, VISITOR, CAROL = 0, 1, 3
 
@@ -308,14 +308,17 @@ def test_the_commands_of_one_machine_run_one_after_the_other(page, text, tmp_pat
 @pytest.mark.slow
 def test_the_console_is_served_as_its_page_says(tmp_path):
     (here,), (set_password, in_the_network) = block_with(*HERE), block_with(*IN_THE_NETWORK)
+    (in_a_frame,) = block_with(*IN_A_FRAME)
     entered = "long enough a word\n"
     command = [*PROGRAMS["limen"], *set_password[1:]]
     asked = subprocess.run(command, cwd=tmp_path, input=2 * entered, capture_output=True, text=True, check=True)
     assert "console.password: written" in asked.stdout
-    in_the_network[in_the_network.index("192.168.1.20")] = "127.0.0.1"
+    login = 'type="password"'
     with Broker(tmp_path) as broker:
-        for words, shown in ((here, "Recent events"), (in_the_network, 'type="password"')):
+        for words, shown in ((here, "Recent events"), (in_the_network, login), (in_a_frame, login)):
             port = free_port()
+            if "--host" in words:
+                words[words.index("192.168.1.20")] = "127.0.0.1"
             words[words.index("porch.local")] = f"127.0.0.1:{broker.port}"
             with process([*words, "--no-show", "--port", str(port)], tmp_path):
                 assert shown in until(lambda port=port: page_at(port))
