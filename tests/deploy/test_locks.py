@@ -72,8 +72,8 @@ def test_every_dependency_is_bounded_by_what_was_tested(extra):
             assert need.specifier.contains(version(need.name)), need
 
 
-def installed(tmp_path, python, machine="aarch64", *, numpy=2, extra="", unlocked="no", fails=False):
-    """What install_limen says, and the arguments of every call of pip."""
+def interpreter(tmp_path, python, machine, *, fails=False):
+    """A program that says of itself to be that Python, and writes the arguments of every call of pip into `calls`."""
     fake = tmp_path / "python"
     fake.write_text(
         f"""#!/bin/sh
@@ -85,15 +85,25 @@ esac
 """
     )
     fake.chmod(0o755)
-    script = 'set -euo pipefail; . deploy/locked.sh; install_limen "$@"'
-    done = subprocess.run(
-        ["bash", "-c", script, "bash", fake, "SOURCES", str(numpy), extra, unlocked],
+    return fake
+
+
+def locked_sh(call, *arguments):
+    """What a call of a function of deploy/locked.sh comes to."""
+    return subprocess.run(
+        ["bash", "-c", f"set -euo pipefail; . deploy/locked.sh; {call}", "bash", *arguments],
         cwd=ROOT,
         env=os.environ | {"LC_ALL": "C"},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def installed(tmp_path, python, machine="aarch64", *, numpy=2, extra="", unlocked="no", fails=False):
+    """What install_limen says, and the arguments of every call of pip."""
+    fake = interpreter(tmp_path, python, machine, fails=fails)
+    done = locked_sh('install_limen "$@"', fake, "SOURCES", str(numpy), extra, unlocked)
     return done.returncode, done.stdout + done.stderr, (tmp_path / "calls").read_text().splitlines()
 
 
@@ -121,6 +131,20 @@ def test_a_machine_without_a_lock_is_said_so(tmp_path, python, machine, numpy):
     assert f"deploy/locks has nothing for Python {python}.1" in said
     assert "no hashes are compared" in said
     assert calls == [f"-m pip install --quiet SOURCES[fleet] numpy{'<2' if numpy == 1 else '>=1'}"]
+
+
+@pytest.mark.parametrize(
+    ("python", "code", "lock", "said"),
+    [
+        ("3.13", 0, "deploy/locks/console.txt\n", ""),
+        ("3.12", 1, "", "limen: deploy/locks/console.txt is for 3.13-aarch64 3.13-x86_64, and not for Python 3.12.1"),
+    ],
+)
+def test_a_lock_that_is_not_for_this_python_ends_the_build_of_the_container(tmp_path, python, code, lock, said):
+    done = locked_sh('lock=$(locked_or_fail "$1" console); echo "$lock"', interpreter(tmp_path, python, "aarch64"))
+    assert (done.returncode, done.stdout) == (code, lock)
+    assert done.stderr.startswith(said)
+    assert bool(done.stderr) == bool(code)
 
 
 def test_who_asks_for_no_lock_gets_none(tmp_path):
