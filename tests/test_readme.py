@@ -72,6 +72,7 @@ NOT_RUN = {
     "python -m tests.bench.sets": "tests/edge/core/test_selection.py has what it counts",
     "python -m tests.bench.children": "a minute, where its pack is not decoded yet",
     "python -m tests.bench.swaps": "a minute; tests/edge/core/test_track.py swaps two people",
+    "python -m tests.bench.relatives": "half a minute; tests/edge/core/test_relatives.py has the rule",
     "python -m tests.bench.learning": "half a minute; tests/edge/core/test_learning.py plays by the same rules",
     "python -m tests.bench.corrections": "half a minute; tests/edge/core/test_people.py corrects by the same rules",
     "python -m tests.bench.fine_tuning": "minutes; tests/training/embedder/test_weights.py starts from weights",

@@ -1,7 +1,8 @@
 """Who of a household is near to whom: no one's template lies within the match threshold of another.
 
 A stricter rule costs more than it gives: among the 300 most alike pairs of 1,559 people nobody was taken for the other
-in 600 visits, with any rule; own names: 527 without one, 525 with this one, 488 where tau is 0.15 below their distance.
+in 600 visits (`python -m tests.bench.relatives`); with an embedder before this one own names were 527 without a rule,
+525 with this one, and 488 where tau was 0.15 below the distance of the two.
 """
 
 from typing import NamedTuple
