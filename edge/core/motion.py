@@ -3,6 +3,9 @@
 import numpy as np
 
 MEDIAN_OF = 2000  # samples: the median of more costs more than everything else
+UNUSUAL = 3.0  # times the usual noise: more than half of the picture has changed
+NOISE_RATE = 0.02  # of a slow average: seconds, in which somebody near is looked for
+USUAL_MIN = 1.0  # grey levels of noise; a drawn picture has none
 
 
 class MotionMap:
@@ -15,6 +18,7 @@ class MotionMap:
     def __init__(self, difference_min: float = 16.0) -> None:
         self.difference_min = difference_min
         self._usual: np.ndarray | None = None
+        self._usual_noise: float | None = None
 
     def moved(self, image: np.ndarray, step: int) -> np.ndarray:
         """Mark the places that move; all of them in the first frame, and where the picture has another size.
@@ -23,17 +27,34 @@ class MotionMap:
         bool. A place counts only with its neighbour to the right: single pixels are noise.
         """
         sample = image[::step, ::step, 1].astype(np.float32)  # green: most of the light
-        if self._usual is None or self._usual.shape != sample.shape:
-            self._usual = sample
+        usual = self._usual
+        if usual is None or usual.shape != sample.shape:
+            self._usual, self._usual_noise = sample, None
             return np.ones(sample.shape, dtype=bool)
         # Clouds change the whole picture alike: only what changes more than its median has moved.
-        difference = sample - self._usual
-        self._usual += 0.1 * difference
-        few = difference.ravel()[:: 1 + difference.size // MEDIAN_OF]
-        middle = np.median(few)
-        noise = float(np.median(np.abs(few - middle)))
-        difference -= middle
-        moved: np.ndarray = np.abs(difference, out=difference) > max(self.difference_min, 8 * noise)
+        difference = sample - usual
+        every = 1 + difference.size // MEDIAN_OF
+        middle, noise = spread(difference.ravel()[::every])
+        usual_noise = noise if self._usual_noise is None else self._usual_noise
+        self._usual_noise = usual_noise + NOISE_RATE * (noise - usual_noise)
+        most = max(USUAL_MIN, usual_noise) * UNUSUAL
+        near = noise > most
+        if near:  # a lamp, which changes what is light by more than what is dark, or somebody before the lens
+            gain, offset = np.polyfit(usual.ravel()[::every], sample.ravel()[::every], 1)
+            lit = sample - (gain * usual + offset)
+            middle, noise = spread(lit.ravel()[::every])
+            near = noise > most
+            difference = difference if near else lit
+        self._usual = usual + 0.1 * (sample - usual)
+        if near:
+            return np.ones(sample.shape, dtype=bool)
+        moved: np.ndarray = np.abs(difference - middle) > max(self.difference_min, 8 * noise)
         moved[:, :-1] &= moved[:, 1:]
         moved[:, -1] = False
         return moved
+
+
+def spread(values: np.ndarray) -> tuple[float, float]:
+    """The median of values and the median distance from it."""
+    middle = np.median(values)
+    return float(middle), float(np.median(np.abs(values - middle)))

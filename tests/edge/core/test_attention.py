@@ -1,7 +1,9 @@
 """What moves, and where is looked."""
 
+import cv2
 import numpy as np
 import pytest
+from skimage.data import astronaut
 
 from edge.core.attention import Attention, AttentionRules, one_of_each, tiles, window_of
 from edge.core.motion import MotionMap
@@ -55,6 +57,32 @@ def test_noise_and_clouds_do_not_move_but_a_person_does():
     dark = MotionMap()
     dark.moved(frame(noise=9), 8)
     assert max(dark.moved(frame(noise=9), 8).sum() for _ in range(20)) < 3
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.8, 1.0])
+def test_somebody_who_is_suddenly_before_the_lens_moves_whatever_they_hide(share):
+    rng = np.random.default_rng(0)
+    scene, face = (cv2.resize(part, (640, 480)) for part in (astronaut()[300:], astronaut()[20:180, 140:300]))
+
+    def noisy(image):
+        return np.clip(image + rng.normal(0, 2, image.shape), 0, 255).astype(np.uint8)
+
+    motion = MotionMap()
+    for _ in range(20):
+        still = motion.moved(noisy(scene), 8)
+    assert not still.any()
+    near = scene.copy()
+    near[:, : round(640 * share)] = face[:, : round(640 * share)]
+    assert [motion.moved(noisy(near), 8).mean() > 0.1 for _ in range(5)] == [True] * 5
+
+
+@pytest.mark.parametrize("gain", [0.5, 0.7, 0.85])
+def test_a_lamp_moves_nothing_though_it_changes_light_places_most(gain):
+    scene, motion = cv2.resize(astronaut()[300:], (640, 480)), MotionMap()
+    for _ in range(20):
+        motion.moved(scene, 8)
+    for _ in range(5):
+        assert motion.moved(np.clip(scene * gain, 0, 255).astype(np.uint8), 8).sum() < 3
 
 
 @pytest.mark.parametrize("shape", [(720, 1280), (1080, 1920), (960, 1280), (1920, 1080), (500, 700)])
