@@ -61,13 +61,18 @@ class Decoder(Protocol):
 
 def open_decoder(location: str) -> Decoder:
     """Open a file, an address or a device. Raises CameraError where it cannot be opened as video."""
-    av = None if location.startswith(DEVICES) else pyav()
+    av = None if is_device(location) else pyav()
     return OpenCvDecoder(location) if av is None else PyAvDecoder(location, av)
+
+
+def is_device(location: str) -> bool:
+    """Whether a location is a camera of this machine, there or not; a film that lies in /dev/shm is none."""
+    return location.startswith(DEVICES) and not Path(location).is_file()
 
 
 def about_decoder(location: str) -> str:
     """Which decoder reads a location, and why; for people."""
-    if location.startswith(DEVICES):
+    if is_device(location):
         return f"read by OpenCV {cv2.__version__}, as every device is"
     if av := pyav():
         return f"read by PyAV {av.__version__}"
@@ -96,14 +101,14 @@ class OpenCvDecoder:
 
     def __init__(self, location: str) -> None:
         self.damage = ""
-        self._moves = location.startswith(DEVICES)  # whether there are different pictures, which a device has
+        self._moves = is_device(location)  # whether there are different pictures, which a device has
         self._first: RgbImage | None = None
         self._same = 0
         self._name = masked(location)
         milliseconds = int(1000 * READ_SECONDS_MAX)
         limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, milliseconds, cv2.CAP_PROP_READ_TIMEOUT_MSEC, milliseconds]
         try:
-            if location.startswith(DEVICES):
+            if is_device(location):
                 self._capture = cv2.VideoCapture(location, cv2.CAP_V4L2)
             else:
                 self._capture = cv2.VideoCapture(location, cv2.CAP_FFMPEG, limits)
@@ -111,7 +116,7 @@ class OpenCvDecoder:
             raise CameraError(f"{self._name} cannot be opened as video: {text_of(error)}") from error
         if not self._capture.isOpened():
             raise CameraError(
-                why_closed(location) if location.startswith(DEVICES) else f"{self._name} cannot be opened as video"
+                why_closed(location) if is_device(location) else f"{self._name} cannot be opened as video"
             )
         self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)  # OpenCV 4.11 turns no frame unless it is asked
         self.frames_per_second = float(self._capture.get(cv2.CAP_PROP_FPS)) or math.nan

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from edge.capture.decoders import DEVICES, Decoder, about_decoder, open_decoder
+from edge.capture.decoders import DEVICES, Decoder, about_decoder, is_device, open_decoder
 from edge.core.types import About, Frame
 from edge.errors import CameraError
 from edge.system.files import is_file
@@ -30,7 +30,7 @@ ROUNDING_SECONDS = 0.0006  # of timestamps: some containers (Matroska) count mil
 def is_live(location: str) -> bool:
     """Whether a location is a stream or a device, which has no end, and no file."""
     location = resolved(location)
-    return "://" in location or location.startswith(DEVICES)
+    return "://" in location or is_device(location)
 
 
 class VideoFrames:

@@ -5,6 +5,7 @@ import shutil
 import struct
 from fractions import Fraction
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from unittest.mock import Mock
 
@@ -437,6 +438,16 @@ def test_the_address_of_a_file_is_a_file_that_ends(decoder, film):  # noqa: ARG0
     source = open_source(CameraConfig("video", f"file://{film}", FPS), fast=True)
     assert len(all_of(source)) == FRAMES
     assert source.ended
+
+
+def test_a_film_below_dev_is_a_file_that_ends(decoder, film):  # noqa: ARG001
+    """Files in memory are there."""
+    with TemporaryDirectory(dir="/dev/shm") as folder:
+        location = shutil.copy(film, folder)
+        source = open_source(CameraConfig("video", location, FPS), fast=True)
+        assert len(all_of(source)) == FRAMES
+        assert source.ended
+    assert video.is_live("/dev/video0")
 
 
 def test_the_number_of_a_camera_is_a_live_device():
