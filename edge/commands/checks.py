@@ -1,11 +1,12 @@
 """The checks of `limen doctor`: each reports what it found, or what is wrong and what to do."""
 
 import json
+import os
 import platform
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -38,8 +39,10 @@ PACKAGES = (*RUNTIMES, "numpy", "opencv-python-headless", "paho-mqtt", "picamera
 FRAME_SECONDS = 10.0
 FRAMES_FOR_FACES = 5
 DISK_FREE_MB_MIN = 100
+NOWHERE = Path(os.devnull) / "gallery.db"
 # By check; what a check found may say more.
 AGAIN = "install again: `sudo deploy/install` on a device, `pip install .` in a new virtual environment elsewhere"
+ANOTHER_USER = "run limen as the user it belongs to (`sudo -u limen limen doctor` on a device), or give folder and files to this one"
 WHAT_TO_DO = {
     "packages": AGAIN,
     "runtime": AGAIN,
@@ -80,9 +83,14 @@ def examine(config: Config, path: Path | None) -> Iterator[Finding]:
         "addresses": file_checks.fence,
         "clock": clock,
     }
+    denied = file_checks.denied(config.gallery.path)
+    without_gallery = replace(config, gallery=replace(config.gallery, path=NOWHERE)) if denied else config
     for what, check in checks.items():
+        if denied and what == "gallery":
+            yield Finding(what, "FAIL", denied, ANOTHER_USER)
+            continue
         try:
-            yield Finding(what, "OK", check(config))
+            yield Finding(what, "OK", check(without_gallery if what in ("models", "clock") else config))
         except Warned as warning:
             yield Finding(what, "WARN", str(warning), WHAT_TO_DO[what])
         except (LimenError, OSError) as error:

@@ -1,5 +1,7 @@
 """The checks of `limen doctor` that look at files and at the system's unit."""
 
+import os
+import pwd
 import shutil
 import socket
 import stat
@@ -38,6 +40,31 @@ def gallery(config: Config) -> str:
         if aside := files_set_aside(place):
             raise Warned(f"damaged files of the {what} were set aside: {', '.join(map(str, aside))}; delete them")
     return f"{path}, {count_of(people, 'person')}"
+
+
+def denied(path: Path) -> str | None:
+    """Why this user may not use a gallery, or make one there; None where nothing stands in the way."""
+    path = path.absolute()
+    for folder in reversed(path.parents):
+        if not os.access(folder, os.X_OK):
+            return None if not exists(folder) else not_ours("enter", folder)
+    needed = [(path, os.R_OK | os.W_OK)] if exists(path) else []
+    if exists(path.parent):
+        needed.append((path.parent, os.W_OK))  # SQLite writes files beside its own
+    return next((not_ours("write", place) for place, access in needed if not os.access(place, access)), None)
+
+
+def not_ours(verb: str, place: Path) -> str:
+    """That this user may not do something with a place, and whose it is."""
+    return f"user {user_of(os.getuid())} may not {verb} {place}, which belongs to {user_of(place.stat().st_uid)}"
+
+
+def user_of(uid: int) -> str:
+    """The name of a user, where it has one."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def secrets(config: Config, path: Path | None) -> str:

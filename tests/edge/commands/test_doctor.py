@@ -14,6 +14,8 @@ from edge.config import CameraConfig, Config, FleetConfig, GalleryConfig, Models
 from edge.errors import ModelError
 from edge.runtime.assembly import Device
 
+NOBODY = 65534
+
 CROP = np.random.default_rng(0).integers(0, 256, (112, 112, 3), dtype=np.uint8)
 
 
@@ -160,3 +162,44 @@ def test_whatever_is_amiss_has_its_remedy(tmp_path, monkeypatch, unit):
     assert [one.what for one in found if one.level == "OK"] == ["packages"]
     assert [one.what for one in found] == list(checks.WHAT_TO_DO)
     assert [one.remedy for one in found if one.level != "OK"] == list(checks.WHAT_TO_DO.values())[1:]
+
+
+def said_to_somebody_else(path):
+    """What file_checks.denied says of a path to another user than the one who runs the tests as root."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        os.setuid(NOBODY)
+        os.write(writing, str(file_checks.denied(path)).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.close(writing)
+    with os.fdopen(reading) as said:
+        return said.read()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may become somebody else")
+def test_a_gallery_that_belongs_to_somebody_else_is_said_once(shared):
+    folder = shared / "state"
+    folder.mkdir(mode=0o755)
+    gallery = folder / "gallery.db"
+    assert file_checks.denied(gallery) is None
+    whose = file_checks.user_of(NOBODY)
+    assert said_to_somebody_else(gallery) == f"user {whose} may not write {folder}, which belongs to root"
+    gallery.touch(mode=0o600)
+    assert said_to_somebody_else(gallery) == f"user {whose} may not write {gallery}, which belongs to root"
+    folder.chmod(0o700)
+    assert said_to_somebody_else(gallery) == f"user {whose} may not enter {folder}, which belongs to root"
+    os.chown(gallery, NOBODY, -1)
+    os.chown(folder, NOBODY, -1)
+    assert said_to_somebody_else(gallery) == "None"
+    assert said_to_somebody_else(Path("not there/gallery.db").absolute()) == "None"
+
+
+def test_models_and_clock_are_examined_without_a_gallery_that_may_not_be_opened(config, monkeypatch):
+    Device.open(config).close()
+    config.gallery.path.write_bytes(b"no gallery")
+    monkeypatch.setattr(file_checks, "denied", lambda path: f"user x may not write {path}, which belongs to y")
+    found = {one.what: one for one in examine(config, None)}
+    assert (found["models"].level, found["clock"].level) == ("OK", "WARN")
+    assert (found["gallery"].level, found["gallery"].remedy) == ("FAIL", checks.ANOTHER_USER)
