@@ -42,7 +42,7 @@ DISK_FREE_MB_MIN = 100
 NOWHERE = Path(os.devnull) / "gallery.db"
 # By check; what a check found may say more.
 AGAIN = "install again: `sudo deploy/install` on a device, `pip install .` in a new virtual environment elsewhere"
-ANOTHER_USER = "run limen as the user it belongs to (`sudo -u limen limen doctor` on a device), or give folder and files to this one"
+ANOTHER_USER = "run limen as the user it belongs to (on a device: `sudo -u limen limen doctor`), or give it to this one"
 WHAT_TO_DO = {
     "packages": AGAIN,
     "runtime": AGAIN,
