@@ -9,7 +9,6 @@ from nicegui import ui
 from edge.console.texts import Texts
 
 T = TypeVar("T")
-FIRST = 9  # cards that fill a window: these are sent before the others
 
 
 @dataclass(frozen=True)
@@ -111,6 +110,10 @@ class Cards(Generic[T]):
     def __init__(self, draw: Callable[[T], None], drag: Callable[[str | None], None] | None = None) -> None:
         self._draw, self._drag, self._cards = draw, drag, dict[str, Card[T]]()
         self._grid = ui.element("div").classes("limen-grid")
+
+    def __len__(self) -> int:
+        """How many are shown."""
+        return len(self._cards)
 
     def show(self, values: Mapping[str, tuple[T, Acts]]) -> None:
         """Show these and no others: what each says, and what can be done with it.

@@ -23,6 +23,7 @@ PAGES = {
     "cameras": ("/cameras", "videocam"),
     "settings": ("/settings", "tune"),
 }
+FIRST = 9  # cards that fill a window: these are sent before the others
 REFRESH_SECONDS = 1.0
 DRAWN_SECONDS = 3.0
 COLOURS = {
@@ -67,11 +68,23 @@ class View:
 
     async def drawn(self) -> None:
         """Wait until the browser has drawn what there is, so that it need not wait for what comes then."""
-        client = ui.context.client
-        await client.connected()
-        self._end_if_left()
+        await self.there()
         with suppress(TimeoutError):
-            await client.run_javascript("return 0", timeout=DRAWN_SECONDS)
+            await self.root.client.run_javascript("return 0", timeout=DRAWN_SECONDS)
+        await self.there()
+
+    async def draw_in_steps(self, show: Callable[[int], None], count: int) -> None:
+        """Show so many cards, a windowful more each time the browser has drawn those before; wait for the last too.
+
+        show: shows so many of them
+        """
+        for shown in range(FIRST, max(1, count) + FIRST, FIRST):
+            show(shown)
+            await self.drawn()
+
+    async def there(self) -> None:
+        """Wait for a browser that is not there now: what it may never see is not drawn, nor asked of a camera."""
+        await self.root.client.connected()
         self._end_if_left()
 
     def _end_if_left(self) -> None:

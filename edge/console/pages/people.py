@@ -6,7 +6,7 @@ from typing import Any
 
 from nicegui import ui
 
-from edge.console.cards import FIRST, Act, Cards, Facts, draw_facts
+from edge.console.cards import Act, Cards, Facts, draw_facts
 from edge.console.crops import PAGES_MAX, Crops
 from edge.console.dialogs import ask_line, ask_sure, ask_who, tell
 from edge.console.templates import show_templates
@@ -23,9 +23,7 @@ async def draw(view: View) -> None:
     view.each_event(people.follow)
     faces = people.faces()
     await view.attempt(people.load(), partial(anext, faces, None))  # so that the first cards have theirs at once
-    people.show(FIRST)
-    await view.drawn()
-    people.show()
+    await view.draw_in_steps(people.show, len(people.rows))
     await view.attempt(people.show_each(faces))
 
 
@@ -67,6 +65,7 @@ class People:
     async def show_each(self, faces: AsyncIterator[None]) -> None:
         """Show faces as they are read. Raises LimenError."""
         async for _ in faces:
+            await self.view.there()
             self.show()
 
     async def _picture(self, name: str) -> str | None:
@@ -107,9 +106,9 @@ class People:
         await self.view.attempt(ask())
 
     def show(self, count: int | None = None) -> None:
-        """Show what was read; or of it so many."""
+        """Show what was read; or of it so many, and no fewer than there are."""
         self._none.set_visibility(not self.rows)
-        shown = self.rows[:count]
+        shown = self.rows[: None if count is None else max(count, len(self._cards))]
         self._cards.show({row["person_id"]: (self._facts(row), Person(self, row).acts()) for row in shown})
 
     def _facts(self, row: dict[str, Any]) -> Facts:

@@ -62,6 +62,7 @@ class Strangers:
     async def show_each(self, faces: AsyncIterator[None]) -> None:
         """Show faces as they are read. Raises LimenError."""
         async for _ in faces:
+            await self.view.there()
             self.show()
 
     async def follow(self, changed: bool) -> None:

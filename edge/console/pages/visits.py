@@ -6,7 +6,7 @@ from typing import Any
 
 from nicegui import ui
 
-from edge.console.cards import FIRST, Act, Cards, Facts, draw_facts
+from edge.console.cards import Act, Cards, Facts, draw_facts
 from edge.console.dialogs import ask_who
 from edge.console.drop import Names
 from edge.console.view import COLOURS, View, hide, turned_off
@@ -25,9 +25,7 @@ async def draw(view: View) -> None:
     visits = Visits(view)
     view.each_event(visits.follow)
     await view.attempt(visits.load())
-    visits.show(FIRST)
-    await view.drawn()
-    visits.show()
+    await view.draw_in_steps(visits.show, PAGE)
     await view.attempt(visits.load_people())
 
 
@@ -126,12 +124,12 @@ class Visits:
         self.show()
 
     def show(self, count: int | None = None) -> None:
-        """Show what was read; or of it so many."""
+        """Show what was read; or of it so many, and no fewer than there are."""
         self._off_said.set_visibility(self._off)
         self._filters.set_visibility(not self._off)
         self._none.set_visibility(not self._off and not self._rows)
         self._more.set_visibility(self._next is not None)
-        shown = list(self._rows.items())[:count]
+        shown = list(self._rows.items())[: None if count is None else max(count, len(self._cards))]
         self._cards.show({one: (self._facts(row), self._acts(row)) for one, row in shown})
 
     async def _ask(self, limit: int = PAGE, **fields: object) -> dict[str, Any]:
