@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-from html import escape
 
 import cv2
 from nicegui import events, ui
@@ -13,10 +12,6 @@ from edge.console.view import View
 
 UPLOAD_MEGABYTES = 25
 PIXELS_MAX = 50_000_000
-# Quasar's own buttons have no names for a screen reader, and the first has a field for files within it.
-CHOOSE = """<div class="q-pa-sm">
-<q-btn flat no-caps icon="add_a_photo" label="{label}" @click="props.pickFiles" class="full-width" />
-<div class="hidden"><q-uploader-add-trigger /></div></div>"""
 CHOSEN = (
     '<div class="q-pa-sm" role="status">{{ props.files.length ? props.files[props.files.length - 1].name : "" }}</div>'
 )
@@ -34,7 +29,7 @@ async def enroll(view: View, name: str | None) -> None:
     async def send() -> None:
         who = name or field.value.strip()
         if not who or not chosen:
-            ui.notify(text("picture") if who else text("name"), type="warning")
+            ui.notify(text("picture") if who else text("name"), type="warning", textColor="white")
             return
 
         async def ask() -> None:
@@ -59,12 +54,24 @@ async def enroll(view: View, name: str | None) -> None:
             on_rejected=rejected,
         )
         upload.classes("full-width").props('accept="image/*" flat bordered')
-        upload.add_slot("header", CHOOSE.format(label=escape(text("picture"))))
+        with upload.add_slot("header"):
+            choose_button(text("picture"))
         upload.add_slot("list", CHOSEN)
         with ui.row().classes("full-width justify-end"):
             ui.button(text("cancel"), on_click=dialog.close).props("flat")
             ui.button(text("save"), on_click=send)
     await answer(dialog)
+
+
+def choose_button(label: str) -> None:
+    """The way to a file, for an upload's header: Quasar's own buttons have no names for a screen reader.
+
+    It is made of elements, which keep the focus when something else on the page changes; a template does not.
+    """
+    button = ui.button(label, icon="add_a_photo", color=None).props("flat no-caps").classes("full-width q-pa-sm")
+    button.on("click", js_handler="() => props.pickFiles()")
+    with ui.element("div").classes("hidden"):
+        ui.element("q-uploader-add-trigger")  # has the field for files
 
 
 def picture_text(encoded: bytes) -> str:

@@ -105,7 +105,7 @@ class View:
         except LimenError as error:
             self._end_if_left()
             with self.root:
-                ui.notify(str(error), type="negative", multi_line=True, close_button=True, timeout=10_000)
+                ui.notify(str(error), type="negative", multi_line=True, close_button=self.text("close"), timeout=10_000)
             return False
         self._end_if_left()
         return True

@@ -202,6 +202,6 @@ class Person:
             receipt = await self._view.ask("person/remove", name=self._name)
             at = self._view.when(receipt["at"])
             said = text("receipt", templates=receipt["templates"], crops=receipt["crops"], at=at)
-            ui.notify(said, type="positive", timeout=0, close_button=True)
+            ui.notify(said, type="positive", timeout=0, close_button=text("close"))
 
         await self._view.attempt(remove(), self._people.reload)

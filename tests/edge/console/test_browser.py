@@ -12,7 +12,11 @@ from contextlib import suppress
 
 import pytest
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException, WebDriverException
+from selenium.common.exceptions import (
+    ElementNotInteractableException,
+    StaleElementReferenceException,
+    WebDriverException,
+)
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -40,6 +44,7 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
     "--window-size=1280,900",
 )  # fmt: skip
+WHITE = "rgba(255, 255, 255, 1)"  # on a dark ground
 SCRIPT_NAME = "<img src=x onerror=document.title='taken'>"
 
 
@@ -83,9 +88,14 @@ class Page:
         until(clicked)
 
     def write(self, label, text):
-        field = until(lambda: self.driver.find_elements(By.XPATH, f"//input[@aria-label={label!r}]"))[0]
-        field.send_keys(text)
-        return field
+        def written():
+            with suppress(ElementNotInteractableException):  # while its dialog opens
+                field = next(iter(self.driver.find_elements(By.XPATH, f"//input[@aria-label={label!r}]")), None)
+                if field is not None:
+                    field.send_keys(text)
+                return field
+
+        return until(written)
 
     def errors(self):
         return [line["message"] for line in self.driver.get_log("browser") if line["level"] == "SEVERE"]
@@ -179,6 +189,8 @@ def test_a_picture_enrolls_somebody_whose_name_is_text_and_forgetting_gives_a_re
     page.click("Forget", within=SCRIPT_NAME[:10])
     page.click("Forget", within="cannot be undone")
     page.shows("Overwritten: templates 1, pictures 1")
+    close = page.driver.find_element(By.CSS_SELECTOR, ".q-notification button")
+    assert close.value_of_css_property("color") == WHITE
     until(lambda: SCRIPT_NAME not in page.text.replace("Forget " + SCRIPT_NAME, ""))
     assert not page.driver.find_elements(By.XPATH, f'//img[@alt="{SCRIPT_NAME}"]')
     people = porch.ask("person/list", {"transaction": "left"})["data"]["people"]
@@ -256,7 +268,7 @@ def test_what_has_the_focus_keeps_it_while_its_card_changes(porch, page):
     assert page.errors() == []
 
 
-def test_a_refusal_is_said_and_nothing_is_enrolled(page, tmp_path):
+def test_a_refusal_is_said_and_nothing_is_enrolled(porch, page, tmp_path):
     wall = tmp_path / "wall.png"
     wall.write_bytes(base64.b64decode(PIXEL))
     page.open("people")
@@ -264,13 +276,16 @@ def test_a_refusal_is_said_and_nothing_is_enrolled(page, tmp_path):
     page.write("Name", "Wall")
     page.driver.find_element(By.XPATH, "//input[@type='file']").send_keys(str(wall))
     page.shows("wall.png")
-
-    def has_a_name():  # the button is drawn anew with the list of files
-        with suppress(StaleElementReferenceException):
-            choose = page.driver.find_element(By.XPATH, "//*[contains(@class, 'q-uploader')]//button")
-            return choose.accessible_name == "Picture with one face"
-
-    until(has_a_name)
+    choose = page.driver.find_element(By.XPATH, "//*[contains(@class, 'q-uploader')]//button")
+    assert (choose.accessible_name, choose.value_of_css_property("color")) == ("Picture with one face", WHITE)
+    page.driver.execute_script("HTMLInputElement.prototype.click = () => { window.chooses = true }")
+    choose.click()
+    assert page.driver.execute_script("return window.chooses")
+    page.driver.execute_script("arguments[0].focus()", choose)
+    assert porch.ask("person/set", {"transaction": "still", "name": "Anna", "notify": False})["status"] == "ok"
+    page.shows("no notification")
+    assert focused(page) == choose  # while the page below it changes
+    porch.ask("person/set", {"transaction": "and loud", "name": "Anna", "notify": True})
     page.click("Save", within="Add a person")
     page.shows("no_face")
 
