@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from edge.core.align import every
 from edge.core.geometry import box_iou
 from edge.core.motion import MotionMap
 from edge.core.ports import Detector
@@ -211,8 +212,8 @@ def seen_in(frame: Frame, window: Window, detector: Detector, score_min: float) 
         return [face.moved(corner) for face in detector.detect(view, score_min)]
     # Every k-th pixel first: the mean over all pixels of a large frame would cost more than the detector.
     skip = max(1, int(max(np.array(frame.image.shape[1::-1]) / WINDOW_PX) / 2))
-    view = frame.image[skip // 2 :: skip, skip // 2 :: skip]
-    return [face.scaled(frame.zoom * np.float32(skip)) for face in detector.detect(view, score_min)]
+    found = detector.detect(every(frame.image, skip), score_min)
+    return [face.scaled(frame.zoom * np.float32(skip)) for face in found]
 
 
 def window_of(face: Face, width: int, height: int) -> Window:
