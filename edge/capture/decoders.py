@@ -18,6 +18,7 @@ import numpy as np
 
 from edge.api.images import RgbImage
 from edge.errors import CameraError
+from edge.system.files import is_file
 from edge.system.secret import masked
 
 READ_SECONDS_MAX = 10.0  # that opening, or one frame, may take
@@ -67,7 +68,7 @@ def open_decoder(location: str) -> Decoder:
 
 def is_device(location: str) -> bool:
     """Whether a location is a camera of this machine, there or not; a film that lies in /dev/shm is none."""
-    return location.startswith(DEVICES) and not Path(location).is_file()
+    return location.startswith(DEVICES) and not is_file(Path(location))
 
 
 def about_decoder(location: str) -> str:

@@ -137,6 +137,8 @@ class VideoFrames:
                     wait = BACKOFF_SECONDS[0]
                     yield frame
             except CameraError as error:
+                if self._closed.is_set():  # a capture that is closed under the reader gives no frame
+                    return
                 if not self.about.failure:
                     log.warning("%s; it is tried again until it works", error)
                 self.about = replace(self.about, failure=str(error))

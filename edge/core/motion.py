@@ -40,8 +40,10 @@ class MotionMap:
         most = max(USUAL_MIN, usual_noise) * UNUSUAL
         near = noise > most
         if near:  # a lamp, which changes what is light by more than what is dark, or somebody before the lens
-            gain, offset = np.polyfit(usual.ravel()[::every], sample.ravel()[::every], 1)
-            lit = sample - (gain * usual + offset)
+            before, after = usual.ravel()[::every], sample.ravel()[::every]
+            shades = before - before.mean()
+            gain = float(shades @ after / max(shades @ shades, 1.0))  # least squares; a black picture has no shades
+            lit = sample - gain * usual
             middle, noise = spread(lit.ravel()[::every])
             near = noise > most
             difference = difference if near else lit

@@ -221,10 +221,16 @@ def mode_score(wanted: tuple[int, int], size: tuple[int, int]) -> float:
 
 
 class FakeCapture:
-    """cv2.VideoCapture, or what is left of it. frames: each a picture, an exception to raise, or None for the end."""
+    """cv2.VideoCapture, or what is left of it.
 
-    def __init__(self, frames: Sequence[NDArray[np.uint8] | Exception | None], fps: float = 20.0) -> None:
+    frames: each a picture, an exception to raise, or None for the end; endless: again and again
+    """
+
+    def __init__(
+        self, frames: Sequence[NDArray[np.uint8] | Exception | None], fps: float = 20.0, *, endless: bool = False
+    ) -> None:
         self._frames, self._fps, self._next = list(frames), fps, 0
+        self._endless = endless
         self.released = False
 
     def isOpened(self) -> bool:  # noqa: N802 -- OpenCV's name
@@ -246,6 +252,8 @@ class FakeCapture:
 
     def grab(self) -> bool:
         """The next frame; False at the end."""
+        if self._endless:
+            self._next %= len(self._frames)
         frame = self._frames[self._next] if self._next < len(self._frames) else None
         self._next += 1
         if isinstance(frame, Exception):

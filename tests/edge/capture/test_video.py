@@ -275,7 +275,7 @@ def test_an_error_of_opencv_reopens_a_stream(captures, monkeypatch, caplog):
         FakeCapture([PICTURE, cv2.error("(-215:Assertion failed) step >= 0")]),
         FakeCapture([cv2.error("out of memory")]),
         FakeCapture([None]),
-        FakeCapture([PICTURE, 255 - PICTURE] * 500_000),
+        FakeCapture([PICTURE, 255 - PICTURE], endless=True),
     )
     source = open_source(CameraConfig("video", "rtsp://user:secret@camera/1", 1000.0))
     assert source.read(2.0) is not None
