@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from edge.core.align import every
 from edge.core.geometry import box_iou
 from edge.core.motion import MotionMap
 from edge.core.ports import Detector
 from edge.core.types import Face, Frame
+from edge.core.views import every_nth
 
 WINDOW_PX = np.array([320, 240])  # what the detector takes
 TILE_ZOOM = 2  # pixels of the frame to one of the detector, in a tile
@@ -212,7 +212,7 @@ def seen_in(frame: Frame, window: Window, detector: Detector, score_min: float) 
         return [face.moved(corner) for face in detector.detect(view, score_min)]
     # Every k-th pixel first: the mean over all pixels of a large frame would cost more than the detector.
     skip = max(1, int(max(np.array(frame.image.shape[1::-1]) / WINDOW_PX) / 2))
-    found = detector.detect(every(frame.image, skip), score_min)
+    found = detector.detect(every_nth(frame.image, skip), score_min)
     return [face.scaled(frame.zoom * np.float32(skip)) for face in found]
 
 

@@ -10,11 +10,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from edge.core.align import mirrored, view
 from edge.core.attention import WINDOW_PX
 from edge.core.geometry import box_iou, moved_back
 from edge.core.ports import Detector
 from edge.core.types import Face
+from edge.core.views import mirrored, view
 
 SIZES_PX = (60.0, 90.0)  # of the face, in the upper and the lower views
 SCORE_MIN = 0.5

@@ -38,22 +38,22 @@ class MotionMap:
         usual_noise = noise if self._usual_noise is None else self._usual_noise
         self._usual_noise = usual_noise + NOISE_RATE * (noise - usual_noise)
         most = max(USUAL_MIN, usual_noise) * UNUSUAL
-        near = noise > most
-        if near:  # a lamp, which changes what is light by more than what is dark, or somebody before the lens
-            before, after = usual.ravel()[::every], sample.ravel()[::every]
-            shades = before - before.mean()
-            gain = float(shades @ after / max(shades @ shades, 1.0))  # least squares; a black picture has no shades
-            lit = sample - gain * usual
-            middle, noise = spread(lit.ravel()[::every])
-            near = noise > most
-            difference = difference if near else lit
-        self._usual = usual + 0.1 * (sample - usual)
-        if near:
-            return np.ones(sample.shape, dtype=bool)
+        self._usual = usual + 0.1 * difference
+        if noise > most:  # a lamp, which changes light places by more than dark ones, or somebody before the lens
+            difference = sample - gain_of(usual.ravel()[::every], sample.ravel()[::every]) * usual
+            middle, noise = spread(difference.ravel()[::every])
+            if noise > most:
+                return np.ones(sample.shape, dtype=bool)
         moved: np.ndarray = np.abs(difference - middle) > max(self.difference_min, 8 * noise)
         moved[:, :-1] &= moved[:, 1:]
         moved[:, -1] = False
         return moved
+
+
+def gain_of(before: np.ndarray, after: np.ndarray) -> float:
+    """By how much the shades of a picture, (L,) each, became stronger, by least squares; 0 where there were none."""
+    shades = before - before.mean()
+    return float(shades @ after / max(shades @ shades, 1.0))
 
 
 def spread(values: np.ndarray) -> tuple[float, float]:

@@ -6,9 +6,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edge.core.align import HALVED_BELOW, halved
 from edge.core.geometry import blend_weights, box_iou, letterbox_scale, non_maximum_suppression
 from edge.core.types import Face
+from edge.core.views import HALVED_BELOW, halved
 from edge.errors import ImageError, ModelError
 from edge.inference.model_card import DetectorCard, read_card
 from edge.inference.runtime import MODELS_DIR, Graph

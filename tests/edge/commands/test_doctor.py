@@ -169,9 +169,11 @@ def said_to_somebody_else(path):
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
-        os.setuid(NOBODY)
-        os.write(writing, str(file_checks.denied(path)).encode())
-        os._exit(0)
+        try:
+            os.setuid(NOBODY)
+            os.write(writing, str(file_checks.denied(path)).encode())
+        finally:
+            os._exit(0)  # whatever happens: no second pytest goes on
     os.waitpid(child, 0)
     os.close(writing)
     with os.fdopen(reading) as said:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.core.align import ARCFACE_TEMPLATE, CROP_PX, align, every
+from edge.core.align import ARCFACE_TEMPLATE, CROP_PX, align
 from edge.core.geometry import similarity_transform
 
 finite = st.floats(-200, 200)
@@ -65,12 +65,3 @@ def test_the_noise_of_a_large_picture_is_averaged_in_its_crop(face):
     crop = align(picture, (ARCFACE_TEMPLATE + 0.5) * 10 - 0.5)
     inside = slice(8, 104)
     assert np.abs(crop[inside, inside].astype(int) - face[inside, inside]).mean() < 6  # 9.5 where pixels are picked
-
-
-@pytest.mark.parametrize("shape", [(480, 640), (1080, 1920), (721, 1283), (5, 7)])
-@pytest.mark.parametrize("skip", [1, 2, 3, 4, 5])
-def test_every_nth_pixel_is_that_of_a_slice(shape, skip):
-    image = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
-    height, width = (side // skip for side in shape)
-    sliced = image[skip // 2 :: skip, skip // 2 :: skip]
-    assert np.array_equal(every(image, skip), sliced[:height, :width])

@@ -6,7 +6,7 @@ import pytest
 from skimage.data import astronaut
 
 from edge.commands.recognition import crop_of
-from edge.core.align import align, view
+from edge.core.align import align
 from edge.core.closer import look_closer
 from edge.core.gallery import Gallery
 from edge.core.quality import QualityRules
@@ -15,6 +15,7 @@ from edge.core.stills import find_faces
 from edge.core.thresholds import OneThreshold
 from edge.core.turning import TURNS_DEG, turned, turned_back
 from edge.core.types import Face, Frame
+from edge.core.views import view
 from edge.demo.scene import people
 from edge.inference.detector import Detector
 from edge.storage.gallery import SqliteGallery
@@ -125,23 +126,3 @@ def test_a_view_is_a_part_of_the_picture_and_black_around_it():
     assert not edge[:, :4].any()
     assert (edge[3:, 4:] == image[:7, :6]).all()
     assert not seen(as_it_is, (500, 0), 10, 10).any()
-
-
-def test_a_view_that_shrinks_averages():
-    image = np.random.default_rng(0).integers(0, 256, (400, 600, 3), dtype=np.uint8)
-    small = view(image, np.array([[0.125, 0, 0], [0, 0.125, 0]]), 75, 50)
-    mean = image.reshape(50, 8, 75, 8, 3).mean(axis=(1, 3))
-    assert np.abs(small - mean).max() <= 2  # of noise whose every pixel is up to 128 off; rounded three times
-    assert view(image, np.array([[0.1, 0, 0], [0, 0.1, 0]]), 60, 40).std() < 12  # 37 without averages
-
-
-@pytest.mark.parametrize("side", [64, 65])
-def test_a_view_that_shrinks_moves_nothing(side):
-    """A blot stays where the transform puts it, also where the picture is of an odd size."""
-    across, down = np.meshgrid(np.arange(side) + 0.5, np.arange(side) + 0.5)
-    blot = 200 * np.exp(-((across - 40) ** 2 + (down - 24) ** 2) / 50)
-    small = view(np.repeat(blot[..., None], 3, axis=2).astype(np.uint8), np.array([[0.3, 0, 2], [0, 0.3, 1]]), 20, 20)
-    weights = small[..., 0].astype(float)
-    places = np.arange(20) + 0.5
-    at = weights.sum(axis=0) @ places / weights.sum(), weights.sum(axis=1) @ places / weights.sum()
-    assert at == pytest.approx((0.3 * 40 + 2, 0.3 * 24 + 1), abs=0.1)
