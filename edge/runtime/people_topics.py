@@ -106,7 +106,7 @@ class PeopleTopics:
         seen = seen_of(payload)
         if seen is not None:
             self._take_over(seen, owner)
-        if owner is None:
+        if owner is None and level not in self._removed:  # else Home Assistant was told, and this is an echo
             self._unsaid |= self._remove([level])
 
     def hear_introduction(self, payload: bytes) -> None:
