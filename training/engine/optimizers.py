@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from training.engine.experiment import OptimizerConfig
+from training.engine.machine import multiplies_bfloat16
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # a quintic; five iterations bring singular values near 1 (Jordan 2024)
 
@@ -16,7 +17,7 @@ NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # a quintic; five iterations bring si
 def orthogonalized(matrix: Tensor, iterations: int = 5) -> Tensor:
     """(R, C) -> (R, C) float32 with the same singular vectors and all singular values near 1 (Newton-Schulz)."""
     a, b, c = NEWTON_SCHULZ
-    x = matrix.bfloat16()
+    x = matrix.bfloat16() if multiplies_bfloat16(matrix.device.type) else matrix.float()
     tall = len(x) > x.shape[1]
     if tall:
         x = x.T

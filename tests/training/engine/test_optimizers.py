@@ -7,14 +7,19 @@ import torch
 from torch import nn
 
 from training.embedder.backbone import Backbone
+from training.engine import optimizers
 from training.engine.encoder_experiment import BackboneConfig
 from training.engine.experiment import OptimizerConfig
 from training.engine.layers import conv_bn
 from training.engine.optimizers import Muon, make_optimizers, normalized_convolutions, orthogonalized
 
 
+@pytest.mark.parametrize("fast_bfloat16", [True, False])
 @pytest.mark.parametrize("shape", [(8, 72), (72, 8), (24, 48), (1, 9)])
-def test_an_orthogonalized_matrix_has_the_singular_vectors_of_the_matrix_and_values_near_1(shape):
+def test_an_orthogonalized_matrix_has_the_singular_vectors_of_the_matrix_and_values_near_1(
+    shape, fast_bfloat16, monkeypatch
+):
+    monkeypatch.setattr(optimizers, "multiplies_bfloat16", lambda _device_type: fast_bfloat16)
     matrix = torch.randn(shape, generator=torch.Generator().manual_seed(3))
     left, values, right = torch.linalg.svd(matrix, full_matrices=False)
     assert values.max() / values.min() > 1.3 or min(shape) == 1  # there is something to orthogonalise
@@ -81,3 +86,23 @@ def test_every_weight_has_one_optimizer_and_its_peak_rate(kind):
     for optimizer in optimizers[1:]:
         assert [group["peak"] for group in optimizer.param_groups] == [0.04]
         assert [len(group["params"]) for group in optimizer.param_groups] == [1]
+
+
+def test_a_processor_without_bfloat16_orthogonalizes_in_float32(monkeypatch):
+    matrix = torch.randn((24, 48), generator=torch.Generator().manual_seed(3))
+    exact = orthogonalized_as_double(matrix)
+    error = {}
+    for fast in (True, False):
+        monkeypatch.setattr(optimizers, "multiplies_bfloat16", lambda _device_type, fast=fast: fast)
+        error[fast] = (orthogonalized(matrix) - exact).abs().max().item()
+    assert error[False] < 1e-4 < error[True]
+
+
+def orthogonalized_as_double(matrix):
+    """The same iteration on singular values alone."""
+    left, values, right = torch.linalg.svd(matrix.double(), full_matrices=False)
+    values = values / values.norm()
+    a, b, c = optimizers.NEWTON_SCHULZ
+    for _ in range(5):
+        values = a * values + b * values**3 + c * values**5
+    return left @ torch.diag(values) @ right
