@@ -64,6 +64,7 @@ NOT_RUN = {
     "python -m tests.bench.detector_conditions": "minutes, for the teacher labels the scenes first",
     "python -m tests.bench.landmark_labels": "minutes, for the teacher labels the scenes first",
     "python -m tests.bench.accuracy": "test_what_passes_at_the_shipped_tau_is_measured runs what it is made of",
+    "python -m tests.bench.backbones": "a minute, for it converts three networks; tests/integration converts one",
     "python -m tests.bench.closer": "half a minute; tests/edge/core/test_closer.py has what it compares",
     "python -m tests.bench.visits": "minutes; tests/training/embedder/test_visits.py plays some",
     "limen-train evaluate embedder": "minutes; tests/integration/test_smoke.py evaluates an experiment",
@@ -93,7 +94,6 @@ NOT_RUN = {
 # What makes a command short enough: that it runs is the test, what it measures is for people.
 SHORTER = {
     "limen bench": ["--frames", "2"],
-    "python -m tests.bench.backbones": ["--rounds", "10", "--seconds", "0.1"],
     "python -m tests.bench.detector_speed": ["--rounds", "10"],
     "python -m tests.bench.embedder_speed": ["--rounds", "10"],
     "python -m tests.bench.pipeline_speed": ["--frames", "30"],

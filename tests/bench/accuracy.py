@@ -20,7 +20,7 @@ from edge.inference.cohort import thresholds_of
 from edge.inference.detector import Detector
 from edge.inference.embedder import LITE, STANDARD, Embedder
 from training.data.lfw import LfwPhotos, read_lfw_photos
-from training.data.photographs import most_central
+from training.detector.pipeline import central_face
 from training.evaluate.shares import Share
 from training.evaluate.verification import pair_distances
 
@@ -41,8 +41,7 @@ def crops_of(photos: LfwPhotos) -> list[np.ndarray | None]:
     """The aligned face in the middle of each photograph, or None."""
     detector, crops = Detector(), []
     for image in photos.images:
-        faces = detector.detect(image)
-        face = faces[most_central(np.array([face.box for face in faces]), image.shape[:2])] if faces else None
+        face = central_face(detector, image)
         crops.append(None if face is None else align(image, look_closer(image, face, detector).landmarks))
     return crops
 

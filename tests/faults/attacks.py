@@ -1,11 +1,11 @@
 """Somebody at the broker attacks the device while another client asks as always: frames go on, others are answered.
 
-    python -m tests.faults.attacks [--kind flood|slow_pictures] [--seconds 30] [--rate 1000] [--asker one|none|many]
+    python -m tests.faults.attacks [--kind KIND] [--seconds 30] [--rate 1000] [--asker one|none|many]
 
-flood: requests that read, at that rate. slow_pictures: pictures of 16 megapixels that take as long as the limits allow,
-and one with 80,000 scans, two a second (tests.faults.slow_images). Answers go to a ResponseTopic of the attacker's own
-(one), to the twin of the request's topic, as those of any client without MQTT 5 (none), or each to another
-ResponseTopic (many).
+flood: requests that read, at that rate. full_queue: the same, as many at a time without an answer. slow_pictures:
+pictures of 16 megapixels that take as long as the limits allow, and one with 80,000 scans, two a second
+(tests.faults.slow_images). Answers go to a ResponseTopic of the attacker's own (one), to the twin of the request's
+topic, as those of any client without MQTT 5 (none), or each to another ResponseTopic (many).
 
 The device watches the drawn porch with somebody in it, at ten frames a second; attacker and other client are processes
 of their own. The other asks five times a second, in turn with a ResponseTopic and without; every twentieth time it
@@ -39,7 +39,7 @@ from tests.household import Broker, Household, until
 
 SHARE_MIN = 0.8  # of the frames of a second before
 OTHER_EVERY_SECONDS = 0.2
-PATIENCE_SECONDS = 20.0  # for the last answers
+PATIENCE_SECONDS = 8.0  # since the last answer, for the next
 PICTURE_EVERY_SECONDS = 0.5
 USUAL_SECONDS = 6
 SIZE = 4000  # of slow pictures, in pixels each way: as many as one request may have
@@ -73,6 +73,7 @@ class Client:
 
     def __init__(self, port: int, name: str) -> None:
         self.name, self.told, self._began = name, Told(), dict[str, float]()
+        self._heard_at = 0.0
         self.number = 0  # of requests that were handed to paho; the broker has not taken all of them
         self.client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=name, protocol=paho.MQTTv5)
         self.client.on_message = self._hear
@@ -83,6 +84,11 @@ class Client:
         self.client.subscribe([(f"limen/answers/{name}/#", 0), (f"{BASE}/response/#", 0)])
         self.client.loop_start()
         assert ready.wait(10)
+
+    @property
+    def waiting(self) -> int:
+        """How many requests have no answer yet."""
+        return len(self._began)
 
     def ask(self, verb: str, answer_to: str | None, **fields: object) -> None:
         """Ask once. answer_to: below the client's own answers; None: on the twin."""
@@ -97,9 +103,9 @@ class Client:
         self.client.publish(f"{BASE}/request/{verb}", payload, qos=1, properties=properties)
 
     def close(self) -> None:
-        """Wait for the last answers."""
-        until = time.monotonic() + PATIENCE_SECONDS
-        while self._began and time.monotonic() < until:
+        """Wait for the last answers; the device leaves some of a flood without any."""
+        self._heard_at = time.monotonic()
+        while self._began and time.monotonic() < self._heard_at + PATIENCE_SECONDS:
             time.sleep(0.01)
         self.client.disconnect()
         self.client.loop_stop()
@@ -112,6 +118,7 @@ class Client:
         transaction = getattr(message.properties, "CorrelationData", b"").decode() or answer["transaction"]
         began = self._began.pop(transaction, None)
         if began is not None:
+            self._heard_at = time.monotonic()
             self.told.codes[answer["code"] or "ok"] += 1
             if answer["code"] is None:
                 self.told.seconds.append(time.monotonic() - began)
@@ -119,13 +126,25 @@ class Client:
 
 def flood(client: Client, stop: Callable[[], bool], rate: float, asker: str) -> None:
     """Ask at that rate for what changes nothing."""
-    verbs, began = ("person/list", "config/get", "health/check"), time.monotonic()
+    began = time.monotonic()
     while not stop():
         while client.number < rate * (time.monotonic() - began):
-            number = client.number
-            answer_to = {"one": "1", "none": None, "many": f"{number}/1"}[asker]
-            client.ask(verbs[number % 3], answer_to)
+            ask_for_nothing_new(client, asker)
         time.sleep(0.002)
+
+
+def full_queue(client: Client, stop: Callable[[], bool], waiting: float, asker: str) -> None:
+    """Ask for what changes nothing, so that as many requests wait all the time, on any machine."""
+    while not stop():
+        while client.waiting < waiting:
+            ask_for_nothing_new(client, asker)
+        time.sleep(0.002)
+
+
+def ask_for_nothing_new(client: Client, asker: str) -> None:
+    """Ask for what changes nothing."""
+    number, verbs = client.number, ("person/list", "config/get", "health/check")
+    client.ask(verbs[number % 3], {"one": "1", "none": None, "many": f"{number}/1"}[asker])
 
 
 def slow_pictures(client: Client, stop: Callable[[], bool], size: float, asker: str) -> None:
@@ -199,13 +218,16 @@ class Attack:
         return min(second["fps"] for second in self.during) / self.usual
 
 
-KINDS = {"flood": flood, "slow_pictures": slow_pictures}
+KINDS = {"flood": flood, "full_queue": full_queue, "slow_pictures": slow_pictures}
 
 
 def run(
     folder: Path, seconds: float, rate: float, asker: str, kind: str = "flood", usual_seconds: int = USUAL_SECONDS
 ) -> Attack:
-    """Attack for so many seconds. rate: of slow_pictures their size in pixels; usual_seconds: it is watched before."""
+    """Attack for so many seconds. usual_seconds: it is watched before.
+
+    rate: of full_queue how many requests wait, of slow_pictures their size in pixels
+    """
     with Broker(folder) as broker, Household(broker.port) as household:
         config = write_config(folder, broker.port)
         with at_work(config, household), at_broker(broker.port, "other", ask_as_always) as end_other:

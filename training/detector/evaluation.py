@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -45,24 +46,51 @@ class FaceFree:
 class DetectionEvaluation:
     """The detections in the held-out scenes, the face-free ones, and the whole pipeline.
 
-    scenes:       at model scale
-    found:        for each the (D, 15) detections at the default threshold, at model scale
-    closer:       found, with the landmarks of the closer look that the device takes before it aligns a face
-    loose:        found down to a score of 0.1, for the curve only: NMS blends more cells there
-    grey, tinted: the same scenes without colour, and in wrong colours
-    teacher:      one detection of the teacher on the same pictures, by the same rules, or None
+    model:         the int8 model
+    data:          with the held-out scenes in their own size
+    scenes:        these at model scale
+    greys, others: these without colour, and in wrong colours
+    found:         for each scene the (D, 15) detections at the default threshold, at model scale
+    closer:        found, with the landmarks of the closer look that the device takes before it aligns a face
+
+    What else is measured is measured when it is asked for.
     """
 
+    model: Path
+    data: SceneSet
     scenes: list[Scene]
+    greys: list[Scene]
+    others: list[Scene]
     found: list[np.ndarray]
     closer: list[np.ndarray]
-    loose: list[np.ndarray]
     score_min: float
-    grey: Matches
-    tinted: Matches
     face_free: FaceFree
-    pipeline: Pipeline | None
-    teacher: Matches | None
+
+    @cached_property
+    def loose(self) -> list[np.ndarray]:
+        """Found down to a score of 0.1, for the curve only: NMS blends more cells there."""
+        return detect_all(Detector(self.model, score_min=LOOSE), self.scenes, "the same, for the curve")
+
+    @cached_property
+    def grey(self) -> Matches:
+        """The counts without colour."""
+        return count_matches(self.scenes, detect_all(Detector(self.model), self.greys, "the same, grey"))
+
+    @cached_property
+    def tinted(self) -> Matches:
+        """The counts in wrong colours."""
+        return count_matches(self.scenes, detect_all(Detector(self.model), self.others, "the same, tinted"))
+
+    @cached_property
+    def pipeline(self) -> Pipeline | None:
+        """The whole pipeline, where the data has photographs."""
+        photographs = self.data.photographs
+        return None if photographs is None else measure_pipeline(Detector(self.model), photographs)
+
+    @cached_property
+    def teacher(self) -> Matches | None:
+        """One detection of the teacher on the same pictures, by the same rules, or None."""
+        return None if self.data.teacher is None else teacher_matches(self.data.teacher, self.scenes)
 
     def matches(self, source: str = "") -> Matches:
         """Count at the default threshold, over the scenes whose name starts with source."""
@@ -122,31 +150,30 @@ def finite(value: float) -> float | None:
 
 def evaluate_detector(model: Path, data: SceneSet) -> DetectionEvaluation:
     """Measure the model on the held-out data."""
-    loose, default = Detector(model, score_min=LOOSE), Detector(model)
-    scenes = [at_model_scale(scene, loose.shape) for scene in data.held_out]
+    default = Detector(model)
+    scenes = [at_model_scale(scene, default.shape) for scene in data.held_out]
     free = [scene for scene in data.held_out if not len(scene.faces) and not is_tile(scene)]
     rng = np.random.default_rng(0)
     greys = [Scene(scene.name, grey(scene.image), scene.faces) for scene in scenes]
     others = [Scene(scene.name, tinted(scene.image, rng), scene.faces) for scene in greys]
     found = [default.detect(scene.image) for scene in progress(scenes, "held-out scenes")]
     return DetectionEvaluation(
+        model=model,
+        data=data,
         scenes=scenes,
+        greys=greys,
+        others=others,
         found=[rows_of(faces) for faces in found],
         closer=[
             rows_of(closer_faces(default, scene, faces))
             for scene, faces in zip(progress(data.held_out, "the same, closer"), found, strict=True)
         ],
-        loose=detect_all(loose, scenes, "the same, for the curve"),
         score_min=default.score_min,
-        grey=count_matches(scenes, detect_all(default, greys, "the same, grey")),
-        tinted=count_matches(scenes, detect_all(default, others, "the same, tinted")),
         face_free=FaceFree(
             pictures=len(free),
             claimed_as_they_are=sum(bool(default.detect(scene.image)) for scene in free),
             claimed_tinted=sum(bool(default.detect(tinted(grey(scene.image), rng))) for scene in free),
         ),
-        pipeline=None if data.photographs is None else measure_pipeline(default, data.photographs),
-        teacher=None if data.teacher is None else teacher_matches(data.teacher, scenes),
     )
 
 

@@ -8,6 +8,7 @@ from tqdm import tqdm
 from edge.core.align import align
 from edge.core.closer import look_closer
 from edge.core.geometry import box_iou
+from edge.core.types import Face
 from edge.inference.detector import Detector
 from edge.inference.embedder import Embedder
 from training.data.faces import BOX
@@ -38,19 +39,29 @@ class Pipeline:
     accuracy_on_crops: float
 
 
+def central_face(detector: Detector, image: np.ndarray) -> Face | None:
+    """The detection nearest to the middle of a photograph, (H, W, 3) uint8 RGB."""
+    faces = detector.detect(image)
+    boxes = np.array([face.box for face in faces])
+    return faces[most_central(boxes, image.shape[:2])] if faces else None
+
+
+def is_right(face: Face | None, truth: np.ndarray) -> bool:
+    """Whether the detection is the teacher's, (15,) float32."""
+    return face is not None and bool(box_iou(face.box[None], truth[None, BOX])[0, 0] >= RIGHT_FACE_IOU_MIN)
+
+
 def measure_pipeline(detector: Detector, photographs: Photographs) -> Pipeline:
     """Detect, look closer, align, embed and compare, with the shipped embedder."""
     embedder = Embedder()
-    right, crops = [], []
+    right, crops = list[bool](), []
     for image, truth in zip(
         tqdm(photographs.images, desc="whole pipeline", unit="photo", disable=None), photographs.faces, strict=True
     ):
-        faces = detector.detect(image)
-        boxes = np.array([face.box for face in faces])
-        face = faces[most_central(boxes, image.shape[:2])] if faces else None
+        face = central_face(detector, image)
         crops.append(None if face is None else align(image, look_closer(image, face, detector).landmarks))
         if truth is not None:
-            right.append(face is not None and box_iou(face.box[None], truth[None, BOX])[0, 0] >= RIGHT_FACE_IOU_MIN)
+            right.append(is_right(face, truth))
     no_embedding = np.zeros(embedder.card.dimension, dtype=np.float32)
     own = np.stack([no_embedding if crop is None else embedder.embed(crop) for crop in crops])
     ready = np.stack([embedder.embed(crop) for crop in photographs.crops])

@@ -15,11 +15,6 @@ def drawn(tmp_path_factory):
     return gather_scenes(load_experiment("smoke-detector"), Places(folder, folder))
 
 
-@pytest.fixture(scope="module")
-def evaluation_scenes(shared, cache_dir):
-    return gather_scenes(load_experiment("detector"), Places(shared, cache_dir), measure_only=True)
-
-
 def test_a_panorama_is_evaluated_in_tiles_that_keep_its_faces():
     face = np.array([[250, 200, 290, 250, 0.9, *([270, 225] * 5)]], dtype=np.float32)
     panorama = Scene("a/1", np.zeros((400, 1000, 3), dtype=np.uint8), face)
@@ -55,15 +50,6 @@ def test_the_three_parts_share_no_picture(drawn):
     assert not any(is_grey(image) for image in drawn.train.backdrops[drawn.train.greys :])
 
 
-@pytest.mark.slow
-def test_the_evaluation_scenes_of_the_shared_packs(evaluation_scenes):
-    scenes = evaluation_scenes
-    held = {scene.name.split("@")[0] for scene in scenes.held_out}
-    assert len(held) == scenes.split_stats["held_out_pictures"] > 400
-    assert not scenes.train.scenes
-    assert {source.split("/")[0] for source in held} == {"photos", "masks", "crowds", "negatives", "turned"}
-
-
 def test_missing_sources_are_named(tmp_path):
     (tmp_path / "teachers").mkdir()
     for px in (320, 640):
@@ -72,12 +58,3 @@ def test_missing_sources_are_named(tmp_path):
         gather_scenes(load_experiment("detector"), Places(tmp_path, tmp_path))
     with pytest.raises(DataError, match="'yunet_n' is missing"):
         gather_scenes(load_experiment("detector"), Places(tmp_path / "nowhere", tmp_path))
-
-
-@pytest.mark.slow
-def test_training_pictures_under_another_name_are_left_out_of_the_evaluation(evaluation_scenes):
-    """The shared packs overlap: photographs that are crops too, frames of one room, a picture twice."""
-    scenes = evaluation_scenes
-    assert scenes.split_stats["left_out_same_photograph_as_a_crop"] > 100
-    assert scenes.split_stats["left_out_same_picture"] > 10
-    assert len([scene for scene in scenes.held_out if scene.name.startswith("crowds/")]) < 40

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from edge.inference.cohort import read_cohort
-from edge.inference.embedder import STANDARD, Embedder
+from edge.inference.embedder import LITE, Embedder
 from edge.inference.model_card import card_path, cohort_path
 from training.data.crops import UNLABELLED
 from training.data.generated import generated_people
@@ -16,7 +16,7 @@ from training.export.card import write_card
 
 @pytest.fixture(scope="module")
 def embedder():
-    return Embedder()
+    return Embedder(LITE)
 
 
 def rows(count):
@@ -27,7 +27,7 @@ def rows(count):
 
 def test_a_cohort_is_of_nobody_and_is_read_back(embedder, tiny, tmp_path):
     model = tmp_path / "mine.tflite"
-    model.write_bytes(STANDARD.read_bytes())
+    model.write_bytes(LITE.read_bytes())
     train = rows(500)
     normalization = write_cohort(embedder, model, train, tiny)
     card = msgspec.structs.replace(embedder.card, normalization=normalization)
