@@ -46,7 +46,7 @@ class FaceFree:
 class DetectionEvaluation:
     """The detections in the held-out scenes, the face-free ones, and the whole pipeline.
 
-    model:         the int8 model
+    default, low:  the detector at the default threshold, and down to a score of 0.1
     data:          with the held-out scenes in their own size
     scenes:        these at model scale
     greys, others: these without colour, and in wrong colours
@@ -56,7 +56,8 @@ class DetectionEvaluation:
     What else is measured is measured when it is asked for.
     """
 
-    model: Path
+    default: Detector
+    low: Detector
     data: SceneSet
     scenes: list[Scene]
     greys: list[Scene]
@@ -69,23 +70,23 @@ class DetectionEvaluation:
     @cached_property
     def loose(self) -> list[np.ndarray]:
         """Found down to a score of 0.1, for the curve only: NMS blends more cells there."""
-        return detect_all(Detector(self.model, score_min=LOOSE), self.scenes, "the same, for the curve")
+        return detect_all(self.low, self.scenes, "the same, for the curve")
 
     @cached_property
     def grey(self) -> Matches:
         """The counts without colour."""
-        return count_matches(self.scenes, detect_all(Detector(self.model), self.greys, "the same, grey"))
+        return count_matches(self.scenes, detect_all(self.default, self.greys, "the same, grey"))
 
     @cached_property
     def tinted(self) -> Matches:
         """The counts in wrong colours."""
-        return count_matches(self.scenes, detect_all(Detector(self.model), self.others, "the same, tinted"))
+        return count_matches(self.scenes, detect_all(self.default, self.others, "the same, tinted"))
 
     @cached_property
     def pipeline(self) -> Pipeline | None:
         """The whole pipeline, where the data has photographs."""
         photographs = self.data.photographs
-        return None if photographs is None else measure_pipeline(Detector(self.model), photographs)
+        return None if photographs is None else measure_pipeline(self.default, photographs)
 
     @cached_property
     def teacher(self) -> Matches | None:
@@ -158,7 +159,8 @@ def evaluate_detector(model: Path, data: SceneSet) -> DetectionEvaluation:
     others = [Scene(scene.name, tinted(scene.image, rng), scene.faces) for scene in greys]
     found = [default.detect(scene.image) for scene in progress(scenes, "held-out scenes")]
     return DetectionEvaluation(
-        model=model,
+        default=default,
+        low=Detector(model, score_min=LOOSE),
         data=data,
         scenes=scenes,
         greys=greys,

@@ -76,7 +76,7 @@ def test_a_killed_run_resumes_and_ends_as_if_nothing_had_happened(recipe, tiny, 
 def test_two_processes_train_what_one_does(tiny, tmp_path):
     # Each process normalises over its own half of the batch: large halves, so that this costs only noise.
     large = msgspec.structs.replace(
-        tiny, sampler=SamplerConfig(kind="uniform", batch_size=128), optimizer=OptimizerConfig(images=128 * 60)
+        tiny, sampler=SamplerConfig(kind="uniform", batch_size=128), optimizer=OptimizerConfig(images=128 * 40)
     )
     experiment_file = tmp_path / "tiny.toml"
     experiment_file.write_bytes(msgspec.toml.encode(large))
