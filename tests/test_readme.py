@@ -431,6 +431,10 @@ def test_what_passes_at_the_shipped_tau_is_measured(shared):
     non_mated = README.row("two photographs of different people match")
     for column, model in enumerate((STANDARD, LITE)):
         found = accuracy.measure(photos, model, crops)
+        if model == STANDARD:
+            on_card = read_card(DETECTOR, DetectorCard).measured["pipeline"]
+            assert on_card["embedder"] == read_card(model, EmbedderCard).sha256
+            assert found.accuracy == pytest.approx(on_card["accuracy"], abs=0.005)
         assert agrees(mated[column], str(found.mated), within=0.5)
         assert agrees(non_mated[column], str(found.non_mated).replace("0.0 %", "0 %"), within=0.5)
         tau, *shares = TESTS.row(found.model)
