@@ -62,8 +62,9 @@ def measure(
     embeddings = np.stack([nothing if crop is None else embedder.embed(crop) for crop in crops])
     around = thresholds.neighbourhoods(embeddings)
     distances = pair_distances(embeddings, pairs)
-    distances[~(found[pairs.first] & found[pairs.second])] = 4.0  # the largest there is
-    passes = distances <= thresholds.taus(fmr, around[pairs.first], around[pairs.second])
+    both = found[pairs.first] & found[pairs.second]
+    distances[~both] = 4.0  # the largest there is
+    passes = both & (distances <= thresholds.taus(fmr, around[pairs.first], around[pairs.second]))
     mated, non_mated = (Share(int(passes[kind].sum()), int(kind.sum())) for kind in (pairs.same, ~pairs.same))
     return Passed(model.stem, thresholds.nominal(fmr), ten_fold_accuracy(distances, pairs)[0], mated, non_mated)
 

