@@ -3,6 +3,9 @@
 Every function takes (H, W, 3) uint8 RGB and a random generator, and returns a new picture of the same shape.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import cv2
 import numpy as np
 
@@ -10,17 +13,21 @@ import numpy as np
 SHIFT_PX = 4.0
 TURN_DEGREES = 8.0
 ZOOM = 0.07
+NO_SHARES: Mapping[str, float] = MappingProxyType({})
 
 
-def door_camera(crop: np.ndarray, rng: np.random.Generator, strength: float = 1.0) -> np.ndarray:
+def door_camera(
+    crop: np.ndarray, rng: np.random.Generator, strength: float = 1.0, shares: Mapping[str, float] = NO_SHARES
+) -> np.ndarray:
     """(H, W, 3) uint8 RGB -> the same shape, degraded as by a door camera.
 
     strength is a factor on the probability of each degradation; with 0 only the mirror image and the small shifts and
-    turns remain. The order follows the light: occlusion, lighting, distance, blur, noise, encoder.
+    turns remain. shares gives the probability itself of the degradations that it names, whatever the strength.
+    The order follows the light: occlusion, lighting, distance, blur, noise, encoder.
     """
     crop = misaligned(crop, rng)
     for degrade, probability in DEGRADATIONS:
-        if rng.random() < probability * strength:
+        if rng.random() < shares.get(degrade.__name__, probability * strength):
             crop = degrade(crop, rng)
     return crop
 
@@ -127,6 +134,7 @@ DEGRADATIONS = (
     (noisy, 0.15),
     (compressed, 0.15),
 )
+NAMES = tuple(degrade.__name__ for degrade, _ in DEGRADATIONS)
 
 
 def tinted(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -1,5 +1,6 @@
 """The batch of a step, as a pure function of the experiment and the step, which makes a resume exact."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,7 +40,8 @@ class EmbeddingSteps(Dataset[EmbeddingBatch]):
 
     def __init__(self, training_set: TrainingSet, experiment: EncoderExperiment, rank: int = 0, world: int = 1) -> None:
         self.rows, self.people = training_set.train, training_set.person_numbers
-        self.augment = training_set.augment
+        shares = experiment.data.augmentation_shares
+        self.augment = partial(training_set.augment, shares=shares) if shares else training_set.augment
         self.px_at = experiment.px_at if isinstance(experiment, EmbedderExperiment) else None
         self.bank_size = bank_size_of(experiment)
         self.seed, self.strength = experiment.seed, experiment.data.augmentation_strength

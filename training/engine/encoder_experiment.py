@@ -4,11 +4,13 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from training.data.augment import NAMES
 from training.engine.experiment import Blocks, Count, Experiment, Share, Value, Weight
 
 FROM_TEACHER = ("distill_cosine", "distill_relational", "distill_bank")  # terms that need no labels
 FROM_LABELS = ("contrastive", "triplet", "margin_softmax", "softmax", "prototype")
 TERMS = FROM_TEACHER + FROM_LABELS
+OF_CHARACTERS = ("omniglot", "drawn")  # the sources of handwritten characters
 
 
 class DataConfig(Value, frozen=True, kw_only=True):
@@ -20,6 +22,8 @@ class DataConfig(Value, frozen=True, kw_only=True):
     held_out_fraction: Share = 0.0  # of the labelled people: for evaluation, never for training
     leak_cosine_max: float = 0.5  # a training crop nearer than this to an evaluation crop is left out (teacher cosine)
     augmentation_strength: Share = 1.0
+    # degradation -> the share of crops that get it, in place of its probability times augmentation_strength
+    augmentation_shares: dict[str, Share] = msgspec.field(default_factory=dict)
     generated_people: Count = 64  # for source = "generated"
     generated_looks: Count = 8  # pictures of each
     held_out_alphabets: tuple[str, ...] = ()  # "omniglot" and "drawn" hold out alphabets, not a fraction
@@ -28,6 +32,13 @@ class DataConfig(Value, frozen=True, kw_only=True):
     turned_copies: bool = False  # a character turned by 90, 180 and 270 degrees is three more characters
     # pack -> n: every n-th crop is for evaluation, never for training
     held_out_every: dict[str, Count] = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.augmentation_shares) - set(NAMES))
+        if unknown:
+            raise ValueError(f"augmentation_shares names {', '.join(unknown)}: possible are {', '.join(NAMES)}")
+        if self.augmentation_shares and self.source in OF_CHARACTERS:
+            raise ValueError(f'augmentation_shares are of faces: leave them out with source = "{self.source}"')
 
 
 class BackboneConfig(Value, frozen=True, kw_only=True):

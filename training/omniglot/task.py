@@ -14,7 +14,7 @@ from training.embedder.task import EmbedderTask, EncoderTask
 from training.embedder.training_set import TrainingSet
 from training.embedder.validation import accuracy
 from training.engine.checkpoints import trained_weights
-from training.engine.encoder_experiment import EmbedderExperiment, EncoderExperiment, SiameseExperiment
+from training.engine.encoder_experiment import OF_CHARACTERS, EmbedderExperiment, EncoderExperiment, SiameseExperiment
 from training.engine.trainer import Metrics
 from training.omniglot.character_set import CharacterSet, gather_characters
 from training.omniglot.koch import KochNetwork, PairLearner, PairLoss, pair_distance
@@ -24,7 +24,7 @@ from training.omniglot.steps import CharacterSteps
 
 def is_of_characters(experiment: EncoderExperiment) -> bool:
     """Whether the experiment's data are handwritten characters."""
-    return experiment.data.source in ("omniglot", "drawn")
+    return experiment.data.source in OF_CHARACTERS
 
 
 @dataclass(frozen=True)

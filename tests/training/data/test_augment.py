@@ -28,6 +28,17 @@ def test_strength_0_only_moves_the_face(face):
         assert abs(float(seen.mean()) - float(face.mean())) < 12  # no light was taken or given
 
 
+def test_a_share_holds_whatever_the_strength(face):
+    pictures = [
+        door_camera(face, np.random.default_rng(seed), strength=0, shares={"infrared": 0.5}) for seed in range(200)
+    ]
+    grey = [np.ptp(picture, axis=2).max() == 0 for picture in pictures]
+    assert 70 < sum(grey) < 130
+    never = [door_camera(face, np.random.default_rng(seed), strength=1, shares={"infrared": 0}) for seed in range(100)]
+    assert not any(np.ptp(picture, axis=2).max() == 0 for picture in never)
+    assert not np.array_equal(never[0], door_camera(face, np.random.default_rng(0), strength=0))  # the others stay
+
+
 def test_infrared_is_grey(face):
     seen = infrared(face, np.random.default_rng(0))
     assert np.array_equal(seen[..., 0], seen[..., 1])

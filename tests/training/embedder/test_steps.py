@@ -134,6 +134,16 @@ def test_a_smaller_picture_is_the_augmented_one_shrunk(taught):
         assert np.array_equal(cv2.resize(before, (64, 64), interpolation=cv2.INTER_AREA), after)
 
 
+def test_the_shares_of_the_experiment_reach_the_pictures(taught):
+    experiment, training_set = taught
+    data = msgspec.structs.replace(experiment.data, augmentation_shares={"infrared": 1.0})
+    for images, grey in (
+        (EmbeddingSteps(training_set, experiment)[0].images, False),
+        (EmbeddingSteps(training_set, msgspec.structs.replace(experiment, data=data))[0].images, True),
+    ):
+        assert bool((images.amax(-1) == images.amin(-1)).all()) is grey
+
+
 def test_a_bank_is_drawn_for_each_step_and_is_the_same_after_a_resume_and_on_every_rank(taught):
     experiment, training_set = taught
     walked = EmbeddingSteps(training_set, experiment)

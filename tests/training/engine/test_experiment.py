@@ -66,6 +66,15 @@ def test_macs_are_counted_as_by_hand(tiny):
         (("triplet = 1.0\nmargin_softmax = 0.1", ""), "every term of the loss has weight 0"),
         (('name = "smoke"', 'name = "../smoke"'), "Expected `str` matching regex"),
         (("held_out_fraction = 0.25", "held_out_fraction = 2.5"), r"Expected `float` <= 1\.0"),
+        (
+            ("held_out_fraction = 0.25", "augmentation_shares = { fog = 0.1 }"),
+            "augmentation_shares names fog: possible",
+        ),
+        (("held_out_fraction = 0.25", "augmentation_shares = { noisy = 2 }"), r"Expected `float` <= 1\.0"),
+        (
+            ('source = "generated"', 'source = "drawn"\naugmentation_shares = { noisy = 0.1 }'),
+            'augmentation_shares are of faces: leave them out with source = "drawn"',
+        ),
     ],
 )
 def test_an_invalid_value_is_named_with_the_file(tmp_path, change, complaint):
@@ -141,7 +150,15 @@ def test_weights_replace_another_start_and_only_embedder_and_detector_take_them(
 def test_a_value_that_is_not_given_is_no_part_of_the_fingerprint(tiny):
     """A new field with a default must not make the checkpoints of a long run useless."""
     written = msgspec.json.encode(tiny).decode()
-    for name in ("sizes", "from_weights", "seed", "muon_learning_rate", "distill_bank", "held_out_every"):
+    for name in (
+        "sizes",
+        "from_weights",
+        "seed",
+        "muon_learning_rate",
+        "distill_bank",
+        "held_out_every",
+        "augmentation_shares",
+    ):
         assert name not in written
 
 
