@@ -96,6 +96,10 @@ class DetectorTask:
         seed, wanted = self.experiment.seed, self.experiment.calibration_images
         return [compose(np.random.default_rng([seed, self.experiment.steps, row]))[0] for row in range(wanted)]
 
+    def ready_for_int8(self, network: nn.Module, images: list[np.ndarray]) -> nn.Module:  # noqa: ARG002
+        """The network as it is."""
+        return network
+
     def lineage(self) -> dict[str, object]:
         """The training data and the experiments before this one, for the card."""
         return lineage(self.experiment)

@@ -20,6 +20,7 @@ from training.data.places import Places
 from training.embedder.backbone import Backbone
 from training.embedder.cohort import write_cohort
 from training.embedder.encoder import Encoder, encode_float, squared_distance
+from training.embedder.equalize import equalized
 from training.embedder.evaluation import EmbedderParity, Evaluation, evaluate, parity
 from training.embedder.learner import EmbeddingLearner
 from training.embedder.lineage import lineage, stages, starting_weights, terms, trained_backbone
@@ -31,6 +32,7 @@ from training.embedder.validation import accuracy, lfw_metrics, teacher_metrics
 from training.embedder.weights import weights_to_start_from
 from training.engine.checkpoints import CHECKPOINT
 from training.engine.encoder_experiment import EmbedderExperiment, EncoderExperiment
+from training.engine.learner import to_network
 from training.engine.trainer import Metrics, RunPlan, fit
 from training.evaluate.pairs import drawn_pairs
 from training.export.card import write_card
@@ -120,6 +122,12 @@ class EncoderTask(ABC):
         rows, wanted = data.train, self.experiment.calibration.crops
         chosen = np.random.default_rng(self.experiment.seed).choice(len(rows), min(wanted, len(rows)), replace=False)
         return [np.array(rows.crop(row)) for row in chosen]
+
+    def ready_for_int8(self, network: nn.Module, images: list[np.ndarray]) -> nn.Module:
+        """The network with channels of similar ranges, where it is our backbone."""
+        if not isinstance(network, Backbone):
+            return network
+        return equalized(network, to_network(torch.from_numpy(np.stack(images))))
 
     def lineage(self) -> dict[str, object]:
         """The training data and the experiments before this one, for the card."""

@@ -75,6 +75,9 @@ class Task(Protocol):
     def calibration_images(self, data: Any) -> list[np.ndarray]:
         """Pictures of input_shape, uint8, to measure the int8 ranges on."""
 
+    def ready_for_int8(self, network: nn.Module, images: list[np.ndarray]) -> nn.Module:
+        """A network that computes the same and loses less when it is quantized; images: the calibration images."""
+
     def lineage(self) -> dict[str, object]:
         """The training data and the experiments before this one, for the card."""
 

@@ -30,7 +30,7 @@ def export(task: Task, data: Any, runs_dir: Path, models_dir: Path | None) -> tu
     with TemporaryDirectory(dir=run_dir) as folder:
         float_model, model = Path(folder) / "float.tflite", Path(folder) / f"{task.model_name}.tflite"
         with output_into(run_dir / "export.log"):
-            to_float_tflite(network, task.input_shape, float_model)
+            to_float_tflite(task.ready_for_int8(network, images), task.input_shape, float_model)
             to_int8_tflite(float_model, images, model)
             if description := task.description(data):
                 describe(model, description)
