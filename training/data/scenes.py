@@ -1,7 +1,6 @@
 """Scenes with the faces that a teacher found in them."""
 
 import hashlib
-import os
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -136,8 +135,3 @@ def face_free_windows(scene: Scene, wanted: int, rng: np.random.Generator, least
         if not box_iou(window, taken).any():
             windows.append(scene.image[top : top + h, left : left + w])
     return windows
-
-
-def teacher_threads() -> int:
-    """The teacher labels before the training starts, so it may use every core."""
-    return os.cpu_count() or 1

@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from edge.errors import DataError
 from training.data.cache import compute_once, load_cached
+from training.data.cores import cores
 from training.data.packs import Pack
 
 
@@ -55,7 +56,7 @@ class Teacher:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 2
+        options.intra_op_num_threads = cores()
         try:
             session = onnxruntime.InferenceSession(self.path, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime raises a dozen classes of its own, with no common base

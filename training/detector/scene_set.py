@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge.errors import DataError
+from training.data.cores import cores
 from training.data.faces import FACE_SCORE_MIN, NO_FACES, SCORE, moved
 from training.data.generated_scenes import drawn_scenery
 from training.data.packs import Pack
@@ -20,7 +21,6 @@ from training.data.scenes import (
     read_negatives,
     read_pictures,
     read_scenes,
-    teacher_threads,
 )
 from training.data.splits import held_out
 from training.data.yunet import YuNet, tile_starts
@@ -161,7 +161,7 @@ def _teachers(experiment: DetectorExperiment, places: Places) -> tuple[YuNet, Yu
     teacher, folder = experiment.data.teacher, places.data_dir / "teachers"
     if not experiment.data.scenes or teacher is None:
         raise DataError(f"experiment '{experiment.name}' names no packs of scenes, or no teacher for them")
-    return YuNet(teacher, SCENE_TEACHER_PX, folder, threads=teacher_threads()), YuNet(teacher, CROP_TEACHER_PX, folder)
+    return YuNet(teacher, SCENE_TEACHER_PX, folder, threads=cores()), YuNet(teacher, CROP_TEACHER_PX, folder)
 
 
 def _packs(
