@@ -116,7 +116,7 @@ def face() -> np.ndarray:
     return draw_face(np.random.default_rng(7))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny() -> EmbedderExperiment:
     """A few seconds of training on drawn faces."""
     return EmbedderExperiment(

@@ -6,9 +6,11 @@ import sys
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from edge.inference.embedder import Embedder
 from edge.inference.model_card import read_card
+from training.cli import main
 from training.data.generated import generated_people
 
 pytestmark = pytest.mark.slow  # a training
@@ -81,8 +83,6 @@ def test_the_report_has_its_figures(run_dir):
 
 def test_evaluate_gives_the_same_numbers_again(run_dir):
     options = ["--runs", str(run_dir.parent), "--model", str(run_dir / "smoke.tflite")]
-    done = subprocess.run(
-        [sys.executable, "-m", "training", "evaluate", "smoke", *options], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    done = CliRunner().invoke(main, ["evaluate", "smoke", *options])
+    assert done.exit_code == 0, done.output
     assert json.loads(done.stdout) == json.loads((run_dir / "evaluation.json").read_text())

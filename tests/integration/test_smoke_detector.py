@@ -6,10 +6,12 @@ import sys
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from edge.core.geometry import box_iou
 from edge.inference.detector import Detector
 from edge.inference.model_card import DetectorCard, read_card
+from training.cli import main
 from training.data.generated_scenes import drawn_scenery
 
 pytestmark = pytest.mark.slow  # a training
@@ -69,25 +71,15 @@ def test_the_report_has_hits_and_misses(run_dir):
 def test_the_report_can_be_written_again_from_the_model_alone(run_dir):
     (run_dir / "report.html").unlink()
     options = ["--runs", str(run_dir.parent), "--model", str(run_dir / "smoke-detector.tflite")]
-    done = subprocess.run(
-        [sys.executable, "-m", "training", "report", "smoke-detector", *options],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    done = CliRunner().invoke(main, ["report", "smoke-detector", *options])
+    assert done.exit_code == 0, done.output
     assert "Held-out scenes" in (run_dir / "report.html").read_text()
 
 
 def test_another_size_is_exported_from_the_same_weights(run_dir):
     options = ["--runs", str(run_dir.parent), "--size", "192x160"]
-    done = subprocess.run(
-        [sys.executable, "-m", "training", "export", "smoke-detector", *options],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    done = CliRunner().invoke(main, ["export", "smoke-detector", *options])
+    assert done.exit_code == 0, done.output
     detector = Detector(run_dir / "smoke-detector-192x160.tflite")
     assert detector.shape == (160, 192)
     assert detector.card.name == "smoke-detector-192x160"
