@@ -4,10 +4,10 @@ import numpy as np
 
 from edge.errors import DataError
 from training.data.faces import FACE_SCORE_MIN, NO_FACES, SCORE
+from training.data.leak_guard import near_lfw
 from training.data.lfw import read_lfw
 from training.data.places import Places
 from training.data.scenes import read_crop_faces
-from training.data.splits import leaks
 from training.data.teacher import Teacher
 from training.data.yunet import YuNet
 from training.detector.lineage import pasted_counts
@@ -45,10 +45,9 @@ def pasted_embeddings(experiment: DetectorExperiment, places: Places) -> tuple[T
 
 def clean_rows(experiment: DetectorExperiment, places: Places, name: str) -> np.ndarray:
     """The rows of a pack of crops that are not near a person of LFW, in random order."""
-    teacher = _leak_teacher(experiment, places)
-    lfw = teacher.embed_pack(read_lfw(places.data_dir, places.cache_dir).pack)
-    clean = np.nonzero(~leaks(teacher.embed_pack(places.pack(name)), lfw, experiment.data.leak_cosine_max))[0]
-    return np.random.default_rng(CROPS_SEED).permutation(clean)
+    teacher, lfw = _leak_teacher(experiment, places), read_lfw(places.data_dir, places.cache_dir).pack
+    near = near_lfw(teacher, places.pack(name), lfw, experiment.data.leak_cosine_max)
+    return np.random.default_rng(CROPS_SEED).permutation(np.nonzero(~near)[0])
 
 
 def _leak_teacher(experiment: DetectorExperiment, places: Places) -> Teacher:

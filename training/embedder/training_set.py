@@ -13,6 +13,7 @@ from training.data.augment import door_camera
 from training.data.crops import UNLABELLED, Crops, person_numbers
 from training.data.folder import read_folder
 from training.data.generated import generated_people
+from training.data.leak_guard import near_lfw
 from training.data.lfw import LfwPairs, read_lfw
 from training.data.listed_twice import one_name
 from training.data.places import Places
@@ -109,7 +110,7 @@ def gather(experiment: EncoderExperiment, places: Places) -> TrainingSet:
         else read_folder(places.data_dir)
     )
     teacher = places.teacher(config.teacher).embed(crops.images) if config.teacher else None
-    return _split(experiment, [crops], [teacher], lfw=None, lfw_embeddings=None)
+    return _split(experiment, [crops], [teacher], lfw=None, near=None)
 
 
 def _from_packs(experiment: EncoderExperiment, places: Places) -> TrainingSet:
@@ -134,7 +135,7 @@ def _from_packs(experiment: EncoderExperiment, places: Places) -> TrainingSet:
         crops=crops,
         embeddings=[teacher.embed_pack(pack) for pack in packs],
         lfw=lfw,
-        lfw_embeddings=teacher.embed_pack(lfw.pack),
+        near=np.concatenate([near_lfw(teacher, pack, lfw.pack, config.leak_cosine_max) for pack in packs]),
     )
 
 
@@ -163,7 +164,7 @@ def _split(
     crops: list[Crops],
     embeddings: list[np.ndarray | None],
     lfw: LfwPairs | None,
-    lfw_embeddings: np.ndarray | None,
+    near: np.ndarray | None,
 ) -> TrainingSet:
     config = experiment.data
     known = [part for part in embeddings if part is not None]
@@ -173,7 +174,7 @@ def _split(
         people=np.concatenate([part.people for part in crops]),
         teacher=np.concatenate(known) if len(known) == len(crops) else None,
     )
-    excluded = _exclude(config, rows, lfw_embeddings)
+    excluded = _exclude(config, rows, near)
     train = ~excluded.any
     if not train.any():
         raise DataError(f"experiment '{experiment.name}' leaves no training crop out of {len(rows)}")
@@ -193,19 +194,17 @@ def _split(
     )
 
 
-def _exclude(config: DataConfig, rows: Rows, lfw_embeddings: np.ndarray | None) -> Excluded:
+def _exclude(config: DataConfig, rows: Rows, near: np.ndarray | None) -> Excluded:
     labelled = rows.people != UNLABELLED
     # Only people of CelebA are held out: pins has about 1 % wrong labels and is cut closer than a door camera sees.
     candidates = labelled & np.array([not person.startswith("pins/") for person in rows.people])
     held = np.zeros(len(rows), dtype=bool)
     held[candidates] = held_out(rows.people[candidates], config.held_out_fraction)
-    near_lfw = np.zeros(len(rows), dtype=bool)
     near_held_out = np.zeros(len(rows), dtype=bool)
     if rows.teacher is not None:
-        if lfw_embeddings is not None:
-            near_lfw = leaks(rows.teacher, lfw_embeddings, config.leak_cosine_max)
         near_held_out = leaks(rows.teacher, rows.teacher[held], config.leak_cosine_max) & ~held
-    return Excluded(held, near_lfw, near_held_out, every_nth(config, rows.where))
+    near = np.zeros(len(rows), dtype=bool) if near is None else near
+    return Excluded(held, near, near_held_out, every_nth(config, rows.where))
 
 
 def every_nth(config: DataConfig, where: np.ndarray) -> np.ndarray:
