@@ -103,13 +103,13 @@ def best_still(path):
 
 @pytest.fixture(scope="module")
 def kept():
-    """What the networks said of a picture."""
+    """The outputs of the networks, by picture."""
     return {}
 
 
 @pytest.fixture
 def each_picture_once(kept, monkeypatch):
-    """Ask the networks once: the same clips go through them for each of the people who are enrolled."""
+    """Run a network once for each picture: the clips are the same for each of the people who are enrolled."""
     run = Graph.run
 
     def remembered(graph, image):

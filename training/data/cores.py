@@ -4,6 +4,6 @@ import os
 
 
 def cores() -> int:
-    """OMP_NUM_THREADS where it is set to a number, as beside other work, else all cores."""
-    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    """The number in OMP_NUM_THREADS, of a list the first (OpenMP), else all cores."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
     return int(wanted) if wanted.isdecimal() and int(wanted) else os.cpu_count() or 1

@@ -4,8 +4,8 @@ import numpy as np
 
 from edge.errors import DataError
 from training.data.faces import FACE_SCORE_MIN, NO_FACES, SCORE
-from training.data.leak_guard import near_lfw
 from training.data.lfw import read_lfw
+from training.data.near_lfw import near_lfw
 from training.data.places import Places
 from training.data.scenes import read_crop_faces
 from training.data.teacher import Teacher

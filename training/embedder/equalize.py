@@ -32,7 +32,7 @@ class Stream:
 
 
 def equalized(backbone: Backbone, images: Tensor, power: float = POWER) -> Backbone:
-    """A copy of the backbone, in evaluation mode, with like ranges of the channels in every tensor.
+    """A copy of the backbone, in evaluation mode, whose channels have similar ranges within every tensor.
 
     images: (N, channels, px, px) float32, as the backbone takes them; the ranges are measured on them
     """

@@ -13,9 +13,9 @@ from training.data.augment import door_camera
 from training.data.crops import UNLABELLED, Crops, person_numbers
 from training.data.folder import read_folder
 from training.data.generated import generated_people
-from training.data.leak_guard import near_lfw
 from training.data.lfw import LfwPairs, read_lfw
 from training.data.listed_twice import one_name
+from training.data.near_lfw import near_lfw
 from training.data.places import Places
 from training.data.splits import held_out, leaks
 from training.engine.encoder_experiment import DataConfig, EncoderExperiment

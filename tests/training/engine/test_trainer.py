@@ -47,7 +47,7 @@ def losses(runs):
 
 
 def refusal(experiment_file, runs):
-    """What the command says, in this process, where it refuses to fit."""
+    """The message of a fit that is refused, run in this process."""
     done = CliRunner().invoke(main, fit_command(experiment_file, runs)[3:])
     assert done.exit_code == 1
     assert isinstance(done.exception, SystemExit)
@@ -155,8 +155,7 @@ def test_a_checkpoint_of_other_pictures_is_refused(tiny, tmp_path):
 @pytest.mark.slow
 def test_a_launcher_that_started_another_number_of_processes_is_refused(tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
-    said = refusal(written(tiny, tmp_path), tmp_path)
-    assert "2 processes were launched, but devices x nodes is 1" in said
+    assert "2 processes were launched, but devices x nodes is 1" in refusal(written(tiny, tmp_path), tmp_path)
 
 
 def test_a_broken_or_missing_checkpoint_is_named(tiny, tmp_path):

@@ -1,7 +1,7 @@
 """Which crops of a pack are near a person of LFW, and so never trained on.
 
 The teacher decides, and to embed LFW takes it minutes on a processor. So what it found in the packs that are known is
-kept in near_lfw.json, each crop with the crop of LFW that is nearest to it (`python -m tests.bench.leak_guard` finds
+kept in near_lfw.json, each crop with the crop of LFW that is nearest to it (`python -m tests.bench.near_lfw` finds
 them again); for any other pack, teacher or threshold the teacher is asked.
 """
 

@@ -1,6 +1,6 @@
 """Ask the teacher again which crops of the training packs are near a person of LFW, and compare with what is kept.
 
-    python -m tests.bench.leak_guard [--data ../shared] [--write]
+    python -m tests.bench.near_lfw [--data ../shared] [--write]
 
 Status 1 where they differ. --write keeps what was found.
 """
@@ -12,8 +12,8 @@ from pathlib import Path
 import click
 import numpy as np
 
-from training.data.leak_guard import KNOWN, conditions, near_lfw
 from training.data.lfw import read_lfw
+from training.data.near_lfw import KNOWN, conditions, near_lfw
 from training.data.places import Places
 from training.data.splits import leaks
 from training.engine.encoder_experiment import EmbedderExperiment

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from tests.conftest import webp
-from training.data.leak_guard import kept, near_lfw
 from training.data.lfw import read_lfw
+from training.data.near_lfw import kept, near_lfw
 from training.data.places import Places
 from training.data.teacher import Teacher
 from training.engine.experiment_files import load_experiment
 
 CONFIG = load_experiment("embedder").data
-ASKED = 40  # crops of LFW: all 7,701 take the teacher minutes (tests/bench/leak_guard.py)
+ASKED = 40  # crops of LFW: all 7,701 take the teacher minutes (tests/bench/near_lfw.py)
 
 
 @pytest.fixture(scope="module")
