@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -40,6 +41,7 @@ from tests.household import Broker, Household, until
 SHARE_MIN = 0.8  # of the frames of a second before
 OTHER_EVERY_SECONDS = 0.2
 PATIENCE_SECONDS = 8.0  # since the last answer, for the next
+START_SECONDS = 60.0  # until the first request of a client: its process starts, connects and makes its pictures
 PICTURE_EVERY_SECONDS = 0.5
 USUAL_SECONDS = 6
 SIZE = 4000  # of slow pictures, in pixels each way: as many as one request may have
@@ -69,10 +71,10 @@ class Told:
 
 
 class Client:
-    """Asks without waiting, and counts the answers."""
+    """Asks without waiting, and counts the answers. asked: set once the broker has a request."""
 
-    def __init__(self, port: int, name: str) -> None:
-        self.name, self.told, self._began = name, Told(), dict[str, float]()
+    def __init__(self, port: int, name: str, asked: Event) -> None:
+        self.name, self.told, self._began, self._asked = name, Told(), dict[str, float](), asked
         self._heard_at = 0.0
         self.number = 0  # of requests that were handed to paho; the broker has not taken all of them
         self.client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=name, protocol=paho.MQTTv5)
@@ -112,6 +114,7 @@ class Client:
 
     def _count(self, *_: object) -> None:
         self.told.asked += 1
+        self._asked.set()
 
     def _hear(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
         answer = json.loads(message.payload)
@@ -169,9 +172,9 @@ def ask_as_always(client: Client, stop: Callable[[], bool]) -> None:
         time.sleep(OTHER_EVERY_SECONDS)
 
 
-def live(port: int, name: str, work: Callable[..., None], arguments: tuple, pipe: Connection) -> None:
+def live(port: int, name: str, work: Callable[..., None], arguments: tuple, asked: Event, pipe: Connection) -> None:
     """The life of a client in a process of its own, until something comes through the pipe."""
-    client = Client(port, name)
+    client = Client(port, name, asked)
     work(client, pipe.poll, *arguments)
     client.close()
     pipe.send(client.told)
@@ -179,10 +182,11 @@ def live(port: int, name: str, work: Callable[..., None], arguments: tuple, pipe
 
 @contextmanager
 def at_broker(port: int, name: str, work: Callable[..., None], *arguments: object) -> Iterator[Callable[[], Told]]:
-    """A client at work; what is yielded ends it and says what became of its requests."""
+    """A client that has asked once; what is yielded ends it and returns what became of its requests."""
     spawn = multiprocessing.get_context("spawn")
     ours, theirs = spawn.Pipe()
-    process = spawn.Process(target=live, args=(port, name, work, arguments, theirs))
+    asked = spawn.Event()
+    process = spawn.Process(target=live, args=(port, name, work, arguments, asked, theirs))
     process.start()
 
     def end() -> Told:
@@ -192,6 +196,7 @@ def at_broker(port: int, name: str, work: Callable[..., None], *arguments: objec
         return told
 
     try:
+        until(asked.is_set, START_SECONDS)
         yield end
     finally:
         process.terminate()
@@ -233,8 +238,9 @@ def run(
         with at_work(config, household), at_broker(broker.port, "other", ask_as_always) as end_other:
             until(lambda: len(household.on("health")) >= 2 + usual_seconds)
             before = healths(household)[2:]  # the first seconds are those of the start
-            began, kept = len(household.on("health")), gallery_bytes(folder)
+            kept = gallery_bytes(folder)
             with at_broker(broker.port, "attacker", KINDS[kind], rate, asker) as end_attacker:
+                began = len(household.on("health"))
                 until(lambda: len(household.on("health")) > began + seconds, 3 * seconds + 30)
                 during = healths(household)[began + 1 :]
                 attacker = end_attacker()
