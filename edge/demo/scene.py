@@ -13,6 +13,7 @@ WIDTH, HEIGHT = 640, 480
 LOOKS = 4
 PEOPLE = Path(__file__).parent / "people.jpg"  # a row per person, a column per look: `limen-train imagine`
 DISTANCE_BLUR = 3.0  # pixels
+EDGE = 6  # pixels around a shape, of which the softness of its edge takes 4
 NOISE = 2.0  # grey levels of a small sensor in the evening
 
 SKY_TOP, SKY_LOW = (94, 116, 158), (226, 190, 160)
@@ -20,6 +21,7 @@ HEDGE, LAWN, PATH, POST, WALL = (50, 70, 52), (86, 104, 62), (150, 142, 132), (9
 
 
 # Outlines around a face, in points of its crop.
+CROP = np.array([(0, 0), (CROP_PX, 0), (0, CROP_PX), (CROP_PX, CROP_PX)], np.float64)
 HAIR = cv2.ellipse2Poly((56, 42), (46, 54), 0, 0, 360, 6)
 NECK = np.array([(35, 90), (77, 90), (79, 126), (56, 160), (33, 126)])
 SIDE = [
@@ -129,10 +131,14 @@ def with_person(background: np.ndarray, person: int, pose: Pose) -> np.ndarray:
         (SHIRT, np.full(3, 205.0) * pose.light, upright),
         *((lapel, coat * 0.75, upright) for lapel in LAPELS),
     ):
-        picture = painted(picture, outline, colour, where)
-    size = background.shape[1::-1]
-    oval = cv2.warpAffine(face_oval(), head, size, flags=cv2.INTER_LINEAR)[..., None]
-    picture = picture * (1 - oval) + cv2.warpAffine(face, head, size, flags=cv2.INTER_LINEAR) * oval
+        paint(picture, outline, colour, where)
+    rows, columns = around(cv2.transform(CROP[None], head)[0], picture)
+    there = head - [[0, 0, columns.start], [0, 0, rows.start]]
+    size = columns.stop - columns.start, rows.stop - rows.start
+    if min(size) > 0:
+        oval = cv2.warpAffine(face_oval(), there, size, flags=cv2.INTER_LINEAR)[..., None]
+        shown = cv2.warpAffine(face, there, size, flags=cv2.INTER_LINEAR)
+        picture[rows, columns] = picture[rows, columns] * (1 - oval) + shown * oval
     return np.clip(picture, 0, 255).astype(np.uint8)
 
 
@@ -144,17 +150,32 @@ def placed(background: np.ndarray, pose: Pose, turn: float) -> np.ndarray:
     return matrix
 
 
-def painted(picture: np.ndarray, outline: np.ndarray, colour: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """The picture with a shape in it, its edge as soft as the lens is, and a little darker to the right and below."""
-    solid = np.zeros(picture.shape[:2], np.float32)
+def paint(picture: np.ndarray, outline: np.ndarray, colour: np.ndarray, where: np.ndarray) -> None:
+    """Paint a shape over a picture, its edge as soft as the lens is, and a little darker to the right and below.
+
+    picture: (H, W, 3) float32; only the part around the shape is computed
+    """
     points = np.round(outline @ where[:, :2].T + where[:, 2]).astype(np.int32)
-    cv2.fillPoly(solid, [points], 1.0, cv2.LINE_AA)
+    rows, columns = around(points, picture)
+    part = picture[rows, columns]
+    if not part.size:
+        return
+    solid = np.zeros(part.shape[:2], np.float32)
+    cv2.fillPoly(solid, [points], 1.0, cv2.LINE_AA, offset=(-columns.start, -rows.start))
     solid = cv2.GaussianBlur(solid, (0, 0), 0.7)[..., None]
     left, top, width, height = cv2.boundingRect(points)
-    right = (np.arange(picture.shape[1]) - left) / max(1, width)
-    below = (np.arange(picture.shape[0]) - top) / max(1, height)
+    right = (np.arange(columns.start, columns.stop) - left) / max(1, width)
+    below = (np.arange(rows.start, rows.stop) - top) / max(1, height)
     shade = 1.08 - 0.2 * np.clip(right, 0, 1)[None, :, None] - 0.1 * np.clip(below, 0, 1)[:, None, None]
-    return picture * (1 - solid) + colour * shade.astype(np.float32) * solid
+    part[:] = part * (1 - solid) + colour * shade.astype(np.float32) * solid
+
+
+def around(points: np.ndarray, picture: np.ndarray) -> tuple[slice, slice]:
+    """The rows and columns of a picture around points, (P, 2), with room for the softness of an edge."""
+    height, width = picture.shape[:2]
+    (left, top), (right, bottom) = np.floor(points.min(axis=0)) - EDGE, np.ceil(points.max(axis=0)) + EDGE + 1
+    rows, columns = np.clip([top, bottom], 0, height), np.clip([left, right], 0, width)
+    return slice(*rows.astype(int).tolist()), slice(*columns.astype(int).tolist())
 
 
 @cache

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -16,6 +17,15 @@ VISITOR = 1  # who comes, in the sheet of people
 AWAY_FRAMES = 30  # three seconds: longer than a track is held, so that each visit is one of its own
 
 
+@cache
+def footage() -> tuple[bytes, ...]:
+    """JPEGs of a visit, and of the porch after it."""
+    visitor = [with_person(porch(), VISITOR, pose) for pose in visit(0.0)]
+    return tuple(
+        cv2.imencode(".jpg", picture[..., ::-1])[1].tobytes() for picture in [*visitor, *[porch()] * AWAY_FRAMES]
+    )
+
+
 def write_config(folder: Path, port: int, gallery: Path | None = None, **mqtt: object) -> Path:
     """A device called porch, its pictures and, if not said otherwise, its gallery in that folder.
 
@@ -23,9 +33,8 @@ def write_config(folder: Path, port: int, gallery: Path | None = None, **mqtt: o
     """
     pictures = folder / "pictures"
     pictures.mkdir()
-    visitor = [with_person(porch(), VISITOR, pose) for pose in visit(0.0)]
-    for number, picture in enumerate([*visitor, *[porch()] * AWAY_FRAMES]):
-        cv2.imwrite(str(pictures / f"{number:03d}.jpg"), picture[..., ::-1])
+    for number, picture in enumerate(footage()):
+        (pictures / f"{number:03d}.jpg").write_bytes(picture)
     path = folder / "limen.toml"
     config = {
         "device": "porch",
