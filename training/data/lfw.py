@@ -1,8 +1,11 @@
 """Labeled Faces in the Wild and its pairs.txt protocol (Huang et al. 2007). For evaluation, never for training."""
 
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 
@@ -77,28 +80,54 @@ def read_pairs(path: Path, names: list[str]) -> Pairs:
 
 
 @dataclass(frozen=True)
-class LfwPhotos:
-    """Unaligned LFW photographs and comparisons of them: for detector, alignment and embedder together.
+class Photos(Sequence[np.ndarray]):
+    """The photographs of a pack, each (250, 250, 3) uint8 RGB, decoded when it is asked for.
 
-    images: (N, 250, 250, 3) uint8 RGB
+    Raises DataError that names a corrupt photograph, or one of another size.
     """
 
+    pack: Pack
     names: list[str]
-    images: np.ndarray
+
+    @cached_property
+    def _archive(self) -> zipfile.ZipFile:
+        return zipfile.ZipFile(self.pack.path)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @overload
+    def __getitem__(self, which: int) -> np.ndarray: ...
+
+    @overload
+    def __getitem__(self, which: slice) -> "Photos": ...
+
+    def __getitem__(self, which: int | slice) -> "np.ndarray | Photos":
+        if isinstance(which, slice):
+            return Photos(self.pack, self.names[which])
+        name = f"{self.pack.name}/{self.names[which]}"
+        photo = decode_image(read_member(self._archive, self.pack.name, self.names[which]), name)
+        if photo.shape[:2] != (PHOTO_PX, PHOTO_PX):
+            height, width = photo.shape[:2]
+            raise DataError(f"{name} is {width}x{height} px; LFW photographs are {PHOTO_PX}x{PHOTO_PX} px")
+        return photo
+
+
+@dataclass(frozen=True)
+class LfwPhotos:
+    """Unaligned LFW photographs and comparisons of them: for detector, alignment and embedder together."""
+
+    names: list[str]
+    images: Photos
     pairs: Pairs
 
 
 def read_lfw_photos(data_dir: Path) -> LfwPhotos:
-    """Read the photographs of the first two folds. Raises DataError that names the missing or corrupt file."""
+    """List the photographs of the first two folds. Raises DataError that names the missing or corrupt file."""
     faces = data_dir / "data" / "faces"
-    pack = Pack(faces / "lfw_photos.zip", cache_dir=data_dir)  # not cached: read once, 1,583 photographs
+    pack = Pack(faces / "lfw_photos.zip", cache_dir=data_dir)  # not cached: 1,583 photographs
     names = [member.filename for member in pack.members()]
-    with zipfile.ZipFile(pack.path) as archive:
-        images = [decode_image(read_member(archive, pack.name, name), f"{pack.name}/{name}") for name in names]
-    odd = {image.shape for image in images} - {(PHOTO_PX, PHOTO_PX, 3)}
-    if odd:
-        raise DataError(f"{pack.path}: LFW photographs are {PHOTO_PX}x{PHOTO_PX} px, found {sorted(odd)}")
-    return LfwPhotos(names, np.stack(images), read_pairs(faces / "lfw_photos_pairs.txt", names))
+    return LfwPhotos(names, Photos(pack, names), read_pairs(faces / "lfw_photos_pairs.txt", names))
 
 
 def read_lfw(data_dir: Path, cache_dir: Path) -> LfwPairs:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from training.data.face_labels import faces_of
 from training.data.faces import BOX, FACE_SCORE_MIN, SCORE
-from training.data.lfw import Pairs, read_lfw_photos
+from training.data.lfw import PHOTO_PX, Pairs, Photos, read_lfw_photos
 from training.data.packs import Pack, decode_crop, read_member
 from training.data.places import Places
-from training.data.scenes import LABELS, cached_faces
 from training.data.yunet import YuNet
 
 
@@ -18,12 +18,12 @@ from training.data.yunet import YuNet
 class Photographs:
     """Photographs, comparisons of them, and the ready-made crops of the same photographs.
 
-    images: (N, 250, 250, 3) uint8 RGB
+    images: N photographs
     faces:  for each the (15,) face nearest to the centre among those the teacher is sure of, or None
     crops:  (N, 112, 112, 3) uint8 RGB
     """
 
-    images: np.ndarray
+    images: Photos
     faces: list[np.ndarray | None]
     crops: np.ndarray
     pairs: Pairs
@@ -33,17 +33,15 @@ def read_photographs(places: Places, teacher: YuNet) -> Photographs:
     """Read the photographs of LFW's first two folds. Raises DataError that names the missing or corrupt file."""
     photos = read_lfw_photos(places.data_dir)
     pack = Pack(places.data_dir / "data" / "faces" / "lfw_photos.zip", places.cache_dir)
-    found = cached_faces(
-        places.cache_dir / LABELS / f"{pack.name}-{pack.digest()}-{teacher.name}-{teacher.px}.npy",
+    found = faces_of(
+        photographs_key(pack, teacher),
         (teacher.detect_surely(image) for image in photos.images),
         len(photos.images),
         f"label {pack.name} with {teacher.name}",
+        places.cache_dir,
     )
     sure = [faces[faces[:, SCORE] >= FACE_SCORE_MIN] for faces in found]
-    central = [
-        faces[most_central(faces[:, BOX], image.shape[:2])] if len(faces) else None
-        for faces, image in zip(sure, photos.images, strict=True)
-    ]
+    central = [faces[most_central(faces[:, BOX], (PHOTO_PX, PHOTO_PX))] if len(faces) else None for faces in sure]
     ready = places.pack("lfw_crops")
     with zipfile.ZipFile(ready.path) as archive:
         crops = [
@@ -51,6 +49,11 @@ def read_photographs(places: Places, teacher: YuNet) -> Photographs:
             for name in (str(Path(name).with_suffix(".webp")) for name in photos.names)
         ]
     return Photographs(photos.images, central, np.stack(crops), photos.pairs)
+
+
+def photographs_key(pack: Pack, teacher: YuNet) -> str:
+    """The key of the labels of the photographs, see training.data.face_labels."""
+    return f"{pack.name}-{pack.digest()}-{teacher.key}"
 
 
 def most_central(boxes: np.ndarray, shape: tuple[int, int]) -> int:

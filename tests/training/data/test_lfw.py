@@ -1,7 +1,10 @@
+import numpy as np
 import pytest
 
 from edge.errors import DataError
-from training.data.lfw import read_lfw, read_pairs
+from tests.conftest import webp
+from training.data.lfw import PHOTO_PX, Photos, read_lfw, read_pairs
+from training.data.packs import Pack
 
 NAMES = ["lfw/A/A_0001.webp", "lfw/A/A_0002.webp", "lfw/B/B_0001.webp"]
 
@@ -51,3 +54,15 @@ def test_the_standard_protocol_has_6000_pairs_in_ten_folds_half_of_them_mated(sh
     assert pairs.same.sum() == 3000
     for fold in range(10):
         assert pairs.same[pairs.fold == fold].tolist() == [True] * 300 + [False] * 300
+
+
+def test_photographs_are_decoded_when_they_are_asked_for(make_pack, face, tmp_path):
+    grey = [np.full((PHOTO_PX, PHOTO_PX, 3), level, np.uint8) for level in (40, 200)]
+    members = {"A/1.webp": webp(grey[0]), "B/1.webp": webp(grey[1]), "C/1.webp": webp(face), "D/1.webp": b"no picture"}
+    photos = Photos(Pack(make_pack("photos", members), tmp_path), list(members))
+    assert [round(photo.mean()) for photo in photos[:2]] == [40, 200]
+    assert np.array_equal(photos[-3], photos[1])
+    with pytest.raises(DataError, match=r"photos/C/1.webp is 112x112 px; LFW photographs are 250x250 px"):
+        photos[2]
+    with pytest.raises(DataError, match=r"photos/D/1.webp is not a readable image"):
+        photos[3]

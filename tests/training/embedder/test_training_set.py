@@ -109,7 +109,8 @@ def test_the_teacher_reproduces_its_stored_embeddings(shared, cache_dir):
 @pytest.mark.slow
 def test_the_photographs_of_lfw_come_with_their_pairs(shared):
     photos = read_lfw_photos(shared)
-    assert photos.images.shape == (1583, 250, 250, 3)
+    assert len(photos.images) == len(photos.names) == 1583
+    assert {photo.shape for photo in photos.images[-20:]} == {(250, 250, 3)}
     assert len(photos.pairs) == 1200
 
 
