@@ -1,6 +1,8 @@
-"""Arrays that take long to compute, on disk; of several processes one computes, the others wait."""
+"""Arrays that take long to compute, on disk, and what names them; of several processes one computes, others wait."""
 
+import hashlib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -35,3 +37,9 @@ def load_cached(path: Path, mmap_mode: Literal["r"] | None = None) -> np.ndarray
     except (ValueError, OSError, EOFError) as error:
         raise DataError(f"cached {path} cannot be read ({error}): remove it, and it is computed again") from error
     return array
+
+
+@cache
+def file_digest(path: Path) -> str:
+    """Twelve hex digits of the SHA-256 of a file that does not change, a model."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]

@@ -5,14 +5,13 @@ kept in near_lfw.json, each crop with the crop of LFW that is nearest to it (`py
 them again); for any other pack, teacher or threshold the teacher is asked.
 """
 
-import hashlib
 import json
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from training.data.cache import file_digest
 from training.data.packs import Pack
 from training.data.splits import leaks
 from training.data.teacher import Teacher
@@ -39,10 +38,4 @@ def kept() -> dict[str, Any]:
 
 def conditions(teacher: Teacher, lfw: Pack, cosine_max: float) -> dict[str, Any]:
     """What the rows of any pack depend on."""
-    return {"teacher": teacher.name, "model": model_digest(teacher.path), "lfw": lfw.digest(), "cosine_max": cosine_max}
-
-
-@cache
-def model_digest(path: Path) -> str:
-    """Twelve hex digits of the bytes of a model."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    return {"teacher": teacher.name, "model": file_digest(teacher.path), "lfw": lfw.digest(), "cosine_max": cosine_max}

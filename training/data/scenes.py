@@ -2,20 +2,17 @@
 
 import hashlib
 import zipfile
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from edge.core.geometry import box_iou
-from training.data.cache import compute_once, load_cached
+from training.data.face_labels import faces_of
 from training.data.faces import BOX, NO_FACES, SCORE
 from training.data.packs import Pack, decode_image, read_member
 from training.data.yunet import UNSURE, YuNet, merged
 
-LABELS = "labels-2"  # the version of this labelling code; a new version reads no labels of an old one
 CROP_ZOOM = 2.0  # a 112 px crop is smaller than the sizes at which a teacher is best
 
 # Found by eye, among the pictures of the pack in which the teacher finds a face.
@@ -38,24 +35,35 @@ class Scene:
 
 
 def read_scenes(pack: Pack, names: list[str], teacher: YuNet, close: YuNet, cache_dir: Path) -> list[Scene]:
-    """Read these pictures of a pack with their faces; the labels are cached.
+    """Read these pictures of a pack with their faces; the labels are kept or cached.
 
     teacher: finds the faces
     close:   of a smaller input; refines each face
     Raises DataError that names a missing pack or a corrupt picture.
     """
     images = read_pictures(pack, names)
-    which = hashlib.sha256("\n".join(names).encode()).hexdigest()[:12]
-    faces = cached_faces(
-        cache_dir / LABELS / f"{pack.name}-{pack.digest()}-{which}-{teacher.name}-{close.name}.npy",
-        (close.refined(image, faces_at_two_sizes(teacher, image)) for image in images),
+    faces = faces_of(
+        scenes_key(pack, names, teacher, close),
+        (labelled(image, teacher, close) for image in images),
         len(images),
         f"label {pack.name} with {teacher.name}",
+        cache_dir,
     )
     return [
         Scene(name, image, with_drawn_face(name, found))
         for name, image, found in zip(names, images, faces, strict=True)
     ]
+
+
+def scenes_key(pack: Pack, names: list[str], teacher: YuNet, close: YuNet) -> str:
+    """The key of the labels of these pictures, see training.data.face_labels."""
+    which = hashlib.sha256("\n".join(names).encode()).hexdigest()[:12]
+    return f"{pack.name}-{pack.digest()}-{which}-{teacher.key}-{close.key}"
+
+
+def labelled(image: np.ndarray, teacher: YuNet, close: YuNet) -> np.ndarray:
+    """(H, W, 3) uint8 RGB -> (F, 15), the faces that a teacher finds, each refined by the one of the smaller input."""
+    return close.refined(image, faces_at_two_sizes(teacher, image))
 
 
 def with_drawn_face(name: str, faces: np.ndarray) -> np.ndarray:
@@ -99,25 +107,13 @@ def read_crop_faces(pack: Pack, rows: np.ndarray, teacher: YuNet, cache_dir: Pat
     """Find the faces in these rows of a pack of aligned crops, (F, 15) for each, in pixels of the crop."""
     images = pack.read().images
     which = hashlib.sha256(rows.tobytes()).hexdigest()[:12]
-    return cached_faces(
-        cache_dir / LABELS / f"{pack.name}-{pack.digest()}-{which}-{teacher.name}-close.npy",
+    return faces_of(
+        f"{pack.name}-{pack.digest()}-{which}-{teacher.key}-close",
         (teacher.refined(images[row], teacher.detect_surely(images[row], CROP_ZOOM)) for row in rows),
         len(rows),
         f"label {pack.name} with {teacher.name}",
+        cache_dir,
     )
-
-
-def cached_faces(path: Path, labels: Iterable[np.ndarray], count: int, description: str) -> list[np.ndarray]:
-    """A list of (F, 15), computed once. On disk it is one array whose first column is the picture's number."""
-
-    def compute(target: Path) -> None:
-        found = [np.zeros((0, 16), dtype=np.float32)]
-        for number, faces in enumerate(tqdm(labels, total=count, desc=description, unit="picture", disable=None)):
-            found.append(np.column_stack([np.full(len(faces), number), faces]))
-        np.save(target, np.concatenate(found).astype(np.float32))
-
-    rows = load_cached(compute_once(path, compute))
-    return [rows[rows[:, 0] == number, 1:] for number in range(count)]
 
 
 def face_free_windows(scene: Scene, wanted: int, rng: np.random.Generator, least_px: int = 80) -> list[np.ndarray]:

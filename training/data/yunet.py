@@ -10,6 +10,7 @@ import numpy as np
 
 from edge.core.geometry import box_iou, non_maximum_suppression
 from edge.errors import DataError
+from training.data.cache import file_digest
 from training.data.faces import BOX, LANDMARKS, NO_FACES, SCORE, mirrored, moved, sizes
 from training.data.warp import warped
 
@@ -47,6 +48,11 @@ class YuNet:
     def path(self) -> Path:
         """Path of the ONNX file."""
         return self.folder / f"{self.name}_{self.px}_{self.px}.onnx"
+
+    @cached_property
+    def key(self) -> str:
+        """Name, size and digest: another file of the same name finds other faces."""
+        return f"{self.name}_{self.px}_{file_digest(self.path)}"
 
     @cached_property
     def _session(self) -> Any:

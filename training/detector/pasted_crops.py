@@ -4,7 +4,6 @@ import numpy as np
 
 from edge.errors import DataError
 from training.data.faces import FACE_SCORE_MIN, NO_FACES, SCORE
-from training.data.lfw import read_lfw
 from training.data.near_lfw import near_lfw
 from training.data.places import Places
 from training.data.scenes import read_crop_faces
@@ -45,7 +44,7 @@ def pasted_embeddings(experiment: DetectorExperiment, places: Places) -> tuple[T
 
 def clean_rows(experiment: DetectorExperiment, places: Places, name: str) -> np.ndarray:
     """The rows of a pack of crops that are not near a person of LFW, in random order."""
-    teacher, lfw = _leak_teacher(experiment, places), read_lfw(places.data_dir, places.cache_dir).pack
+    teacher, lfw = _leak_teacher(experiment, places), places.pack("lfw_crops")
     near = near_lfw(teacher, places.pack(name), lfw, experiment.data.leak_cosine_max)
     return np.random.default_rng(CROPS_SEED).permutation(np.nonzero(~near)[0])
 

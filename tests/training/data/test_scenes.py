@@ -8,7 +8,6 @@ from training.data.scenes import (
     DRAWN_FACES,
     NEGATIVES_WITH_FACES,
     Scene,
-    cached_faces,
     face_free_windows,
     picture_names,
     read_negatives,
@@ -34,15 +33,6 @@ def test_a_scene_full_of_face_has_no_window():
     face = np.array([[0, 0, 400, 240, 0.9, *range(10)]], dtype=np.float32)
     scene = Scene("a/1", np.zeros((240, 400, 3), dtype=np.uint8), face)
     assert face_free_windows(scene, 3, np.random.default_rng(0)) == []
-
-
-def test_labels_are_computed_once_and_stored_by_picture(tmp_path):
-    rows = [np.full((count, 15), count, dtype=np.float32) for count in (2, 0, 1)]
-    path = tmp_path / "deep" / "faces.npy"
-    first = cached_faces(path, iter(rows), 3, "ask")
-    second = cached_faces(path, (1 / 0 for _ in range(1)), 3, "ask")
-    for answer in (first, second):
-        assert [faces.tolist() for faces in answer] == [faces.tolist() for faces in rows]
 
 
 def test_negatives_with_a_face_are_left_out(make_pack, face, tmp_path):
