@@ -1,8 +1,6 @@
 """Fit, export, evaluate and report a detector on drawn faces: the whole chain, on any machine."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -21,9 +19,8 @@ pytestmark = pytest.mark.slow  # a training
 def run_dir(tmp_path_factory):
     runs = tmp_path_factory.mktemp("runs")
     options = ["--runs", str(runs), "--workers", "0", "--threads", "1", "--quiet"]
-    command = [sys.executable, "-m", "training", "run", "smoke-detector", *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    done = CliRunner().invoke(main, ["run", "smoke-detector", *options])
+    assert done.exit_code == 0, done.output
     assert "int8 boxes keep an IoU of" in done.stdout
     return runs / "smoke-detector"
 

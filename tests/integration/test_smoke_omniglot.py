@@ -1,16 +1,16 @@
 """The whole ladder on drawn characters: trained, chosen, tested, quantized and reported."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from edge.core.gallery import Gallery
 from edge.core.thresholds import OneThreshold
 from edge.core.types import Person, Template
 from edge.inference.embedder import Embedder
+from training.cli import main
 from training.data.places import Places
 from training.engine.experiment_files import load_experiment
 from training.omniglot.character_set import read_evaluation_set
@@ -23,12 +23,20 @@ pytestmark = pytest.mark.slow  # a training
 
 
 def run_ladder(runs, *options):
-    command = [sys.executable, "-m", "training", "omniglot", "smoke-omniglot", "--runs", str(runs), *options]
-    done = subprocess.run(
-        [*command, "--threads", "1", "--workers", "0", "--quiet"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done
+    command = [
+        "omniglot",
+        "smoke-omniglot",
+        "--runs",
+        str(runs),
+        *options,
+        "--threads",
+        "1",
+        "--workers",
+        "0",
+        "--quiet",
+    ]
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 0, done.output
 
 
 @pytest.fixture(scope="module")

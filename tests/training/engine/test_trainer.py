@@ -37,6 +37,14 @@ def fit_command(experiment_file, runs, *options):
 
 
 def fit(experiment_file, runs, *options):
+    """Train in this process."""
+    done = CliRunner().invoke(main, fit_command(experiment_file, runs, *options)[3:])
+    assert done.exit_code == 0, done.output
+    return losses(runs)
+
+
+def fit_by_itself(experiment_file, runs, *options):
+    """Train in a process that does nothing else."""
     done = subprocess.run(fit_command(experiment_file, runs, *options), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return losses(runs)
@@ -107,7 +115,7 @@ def test_two_processes_train_what_one_does(tiny, tmp_path):
     experiment_file = tmp_path / "tiny.toml"
     experiment_file.write_bytes(msgspec.toml.encode(large))
     one = np.array([line["total"] for line in fit(experiment_file, tmp_path / "one")])
-    two = np.array([line["total"] for line in fit(experiment_file, tmp_path / "two", "--devices", "2")])
+    two = np.array([line["total"] for line in fit_by_itself(experiment_file, tmp_path / "two", "--devices", "2")])
     learned = one[0] - one[-1]
     assert learned > 0.3  # it did learn something to compare
     assert np.abs(one - two).max() < 0.1 * learned
