@@ -8,6 +8,9 @@ from training.data.lfw import read_lfw
 from training.embedder.encoder import encode_on_device, squared_distance
 
 FOLDS = 2  # of ten: all 7,701 crops take two minutes of a processor
+# Pairs of these folds that are right at the card's tau, found when all ten gave what the card says. Measure them again
+# with new models.
+RIGHT = {"embedder": 1187, "embedder-lite": 1179}
 
 
 @pytest.fixture(scope="module", params=[STANDARD, LITE], ids=lambda path: path.stem)
@@ -30,10 +33,11 @@ def compared(embedder, shared, cache_dir):
 def test_lfw_accuracy_is_about_what_the_card_says(embedder, compared):
     distances, same = compared
     on_card = embedder.card.measured["lfw"]
-    found = ((distances <= on_card["tau"]) == same).mean()
+    right = (distances <= on_card["tau"]) == same
     error = np.sqrt(on_card["accuracy"] * (1 - on_card["accuracy"]) / len(same))
     assert len(same) == FOLDS * on_card["pairs"] / 10
-    assert found == pytest.approx(on_card["accuracy"], abs=3 * error)
+    assert right.mean() == pytest.approx(on_card["accuracy"], abs=3 * error)
+    assert abs(right.sum() - RIGHT[embedder.card.name]) <= 2  # processors round int8 sums differently
 
 
 def test_strangers_in_lfw_pass_about_as_often_as_the_card_promises(embedder, compared):
