@@ -40,7 +40,7 @@ def test_an_unknown_experiment(command):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("package", "arguments"),
-    [("torch", ["run", "smoke"]), ("scipy", ["omniglot", "smoke-omniglot", "--as-is"])],
+    [("tqdm", ["fit", "smoke"]), ("torch", ["run", "smoke"]), ("scipy", ["omniglot", "smoke-omniglot", "--as-is"])],
 )
 def test_a_missing_package_is_named_with_the_command_that_installs_it(tmp_path, package, arguments):
     """In a process of its own, in which nothing is imported yet."""
