@@ -90,13 +90,14 @@ def frames(log: Path, page_bytes: int) -> Frames:
 
 
 def write_page_1(db: sqlite3.Connection, times: int) -> None:
-    """Write so many frames, of one page each; the last waits until all are on the disk.
+    """Write so many frames, of one page each; the first and the last wait until all before is on the disk.
 
-    The version that is written is what it was, read while nobody else can write.
+    With the first comes the header of the log that begins again. Were it still in memory when frames behind it are on
+    the disk, a power cut would leave the header of before, which declares frames of before valid: SQLite would play
+    them back over a newer file. The version that is written is what it was, read while nobody else can write.
     """
     for number in range(times):
-        if number == times - 1:
-            db.execute("PRAGMA synchronous = FULL")
+        db.execute(f"PRAGMA synchronous = {'FULL' if number in {0, times - 1} else 'OFF'}")
         db.execute("BEGIN IMMEDIATE")
         try:
             ((version,),) = db.execute("PRAGMA user_version").fetchall()
@@ -110,10 +111,9 @@ def write_page_1(db: sqlite3.Connection, times: int) -> None:
 
 @contextmanager
 def no_checkpoints(db: sqlite3.Connection) -> Iterator[None]:
-    """Keep the log from beginning again in between, and a write from waiting for the disk."""
+    """Keep the log from beginning again in between."""
     try:
         db.execute("PRAGMA wal_autocheckpoint = 0")
-        db.execute("PRAGMA synchronous = OFF")
         yield
     finally:
         db.execute("PRAGMA synchronous = FULL")
