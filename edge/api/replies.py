@@ -243,7 +243,7 @@ class ImportedReply(Reply, frozen=True, kw_only=True):
 
 
 class RebuiltReply(Reply, frozen=True, kw_only=True):
-    """How many templates were made again; without_picture: those of another model that have no stored crop."""
+    """How many templates were made again; without_picture: those of another model without a readable crop."""
 
     templates: int
     without_picture: int

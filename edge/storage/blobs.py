@@ -7,7 +7,6 @@ import numpy as np
 
 from edge.core.align import CROP_PX
 from edge.core.replication import CROP_BYTES_MAX
-from edge.errors import GalleryError
 
 ERASE_WITHIN = 1.27  # d; tau of the shipped model where a thousandth of non-mated comparisons pass
 CROP_HEADER = b"\x89PNG\r\n\x1a\n", struct.pack(">II", CROP_PX, CROP_PX)  # signature; width and height
@@ -44,12 +43,9 @@ def encoded(crop: np.ndarray) -> bytes:
     return cv2.imencode(".png", crop[..., ::-1])[1].tobytes()
 
 
-def decoded(blob: bytes, what: str) -> np.ndarray:
-    """PNG as (112, 112, 3) uint8 RGB. Raises GalleryError where it cannot be read."""
-    crop = cv2.imdecode(np.frombuffer(blob, dtype=np.uint8), cv2.IMREAD_COLOR_RGB) if is_crop(blob) else None
-    if crop is None:
-        raise GalleryError(f"{what} is not a readable image")
-    return crop
+def decoded(blob: bytes) -> np.ndarray | None:
+    """PNG as (112, 112, 3) uint8 RGB; None where it cannot be read."""
+    return cv2.imdecode(np.frombuffer(blob, dtype=np.uint8), cv2.IMREAD_COLOR_RGB) if is_crop(blob) else None
 
 
 def near_enough(embeddings: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """People and templates in SQLite: what `add` returned is on disk, also after a power cut."""
 
 import json
+import logging
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -23,6 +24,8 @@ from edge.storage.templates import SqliteTemplates, another_id, new_id
 from edge.storage.unit_of_work import Row
 from edge.storage.words import count_of
 from edge.system.clock import Clock, rfc3339
+
+log = logging.getLogger("limen")
 
 NOT_OVERWRITTEN = "another process reads the gallery, or its disk is full: until then its log holds what was removed"
 OWNED = ("template", "negative")  # tables of templates with a column person
@@ -233,7 +236,7 @@ class SqliteGallery(Database):
         return own + near_others
 
     def crops(self) -> Iterable[tuple[str, np.ndarray]]:
-        """The template id and the (112, 112, 3) uint8 RGB crop of every stored crop, strangers' too."""
+        """The template id and the (112, 112, 3) uint8 RGB crop of every stored crop that can be read, strangers' too."""
         with self.reading():
             rows = [
                 row
@@ -241,7 +244,11 @@ class SqliteGallery(Database):
                 for row in self.rows(f"SELECT id, crop FROM {table} WHERE crop IS NOT NULL ORDER BY added, id")  # noqa: S608 -- ours
             ]
         for template_id, blob in rows:
-            yield template_id, decoded(blob, f"{self.path}: crop of {template_id}")
+            crop = decoded(blob)
+            if crop is None:  # of one template: the others are not lost with it
+                log.warning("%s: the picture of template %s cannot be read", self.path, template_id)
+            else:
+                yield template_id, crop
 
     def export(self, *, crops: bool = True) -> tuple[bytes, int]:
         """Everybody as an archive, and how many they are; see edge.storage.archive. The audit record says so."""

@@ -3,14 +3,12 @@
 import json
 import uuid
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edge.core.origin import LEARNED, learned_from
 from edge.core.templates import StoredTemplate
-from edge.errors import GalleryError
 from edge.storage.blobs import decoded
 
 if TYPE_CHECKING:
@@ -49,11 +47,8 @@ class SqliteTemplates:
                 "SELECT id, crop FROM template WHERE crop IS NOT NULL AND id IN (SELECT value FROM json_each(?))",
                 (json.dumps(list(template_ids)),),
             )
-        found = {}
-        for template_id, blob in rows:
-            with suppress(GalleryError):
-                found[template_id] = decoded(blob, template_id)
-        return found
+        read = {template_id: decoded(blob) for template_id, blob in rows}
+        return {template_id: crop for template_id, crop in read.items() if crop is not None}
 
     def learn(
         self, person_id: str, embedding: np.ndarray, crop: np.ndarray, event_id: str, replaced: list[str]

@@ -224,13 +224,29 @@ def test_frames_and_others_go_on_while_the_gallery_is_rebuilt(door, monkeypatch)
     assert door.people() == ["Anna", "Clara"]
 
 
+def test_a_picture_that_cannot_be_read_is_left_out_of_a_rebuilt_gallery(door, caplog):
+    for number, name in enumerate(("Anna", "Boris", "Clara")):
+        door.ask("one", "enroll/image", f"e{number}", name=name, images=[picture(number)])
+    door.answered(3)
+    store = door.service.device.store
+    bad, crop = store.row("SELECT id, crop FROM template ORDER BY added LIMIT 1")
+    store.execute("UPDATE template SET crop = ? WHERE id = ?", (crop[:60] + bytes(200) + crop[260:], bad))
+    store.execute("UPDATE template SET model = 'of before', embedding = x'00000000'")
+    door.service.device.recognizer.reload()
+    door.ask("one", "gallery/rebuild", "r1")
+    assert door.answered(1) == [("one", "r1", {"templates": 2, "without_picture": 1})]
+    assert len(door.service.device.recognizer.gallery.templates) == 2
+    assert f"the picture of template {bad} cannot be read" in caplog.text
+
+
 def test_a_gallery_that_cannot_be_read_is_not_rebuilt_and_the_next_request_is_carried_out(door):
     door.ask("one", "enroll/image", "e1", name="Anna", images=[picture(0)])
     door.answered(1)
     device = door.service.device
-    device.store.execute("UPDATE template SET crop = x'00'")
+    device.store.execute("ALTER TABLE template RENAME TO elsewhere")
     door.ask("one", "gallery/rebuild", "r1")
     assert door.answers() == [("one", "r1", "storage")]
+    device.store.execute("ALTER TABLE elsewhere RENAME TO template")
     door.ask("one", "recognize/image", "i1", image=picture(0))
     assert door.answered(1)[0][2]["faces"][0]["name"] == "Anna"
 
