@@ -79,14 +79,14 @@ class Dispatcher:
         for incoming in self._link.pending():
             verb = self._link.topics.verb_of(incoming.topic)
             if verb is not None:
-                transaction = transaction_of(decoded(verb, incoming.payload)[0])
+                value, _ = decoded(verb, incoming.payload)
+                transaction = transaction_of(request_value(verb, value)[0])
                 self._responder.send(refusal_answer(refusal, transaction), self._responder.address(verb, incoming))
 
     def _answer(self, verb: str, incoming: Incoming, address: Address) -> Answer | None:
         """The answer; None where it comes later."""
         value, malformed = decoded(verb, incoming.payload)
-        text = signed_text(value)
-        signed = (value, malformed) if text is None else decoded(verb, text)
+        signed = request_value(verb, value)
         transaction = transaction_of(signed[0])
         try:
             self._refuse_unread(verb, incoming)
@@ -168,6 +168,12 @@ def prepared(request: Request, device: DeviceContext) -> Callable[[], object] | 
         return prepare(request, device)
     except RefusedError as refusal:
         return refusal
+
+
+def request_value(verb: str, value: object) -> tuple[object, RefusedError | None]:
+    """The JSON value of a request, out of its envelope where it has one, or why there is none."""
+    text = signed_text(value)
+    return (value, None) if text is None else decoded(verb, text)
 
 
 def decoded(verb: str, payload: bytes) -> tuple[object, RefusedError | None]:

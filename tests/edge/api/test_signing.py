@@ -5,6 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from threading import Event, Timer
 
 import pytest
 from click.testing import CliRunner
@@ -60,6 +61,31 @@ def test_who_signs_is_served(porch, household):
     here.store.close()
     assert (record.verb, record.clock_set) == ("enroll", True)
     assert record.who == f"mqtt enroll/image, signed by key {key_id(KEY)}"
+
+
+def test_who_signed_gets_an_answer_with_the_transaction_from_a_device_that_stops(config, household):
+    held, release = Event(), Event()
+
+    class Late(Nothing):
+        """A camera whose frame comes late."""
+
+        def read(self, timeout_seconds):
+            super().read(timeout_seconds)
+            if held.is_set():
+                release.wait(10)
+
+    requests = {name: signed("person/list", {"transaction": name}, later_ms=ms) for ms, name in enumerate("abc")}
+    with running(config, Late) as porch:
+        until(lambda: household.newest("status") == b"online")
+        held.set()
+        for request in requests.values():
+            household.send("person/list", request)
+        until(lambda: len(porch.link._inbox) > 1)
+        Timer(0.5, release.set).start()
+    until(lambda: len(household.on("response/person/list")) == 3)
+    answers = [json.loads(one.payload) for one in household.on("response/person/list")]
+    assert {answer["transaction"] for answer in answers} == set(requests)
+    assert "stopped" in {answer["code"] for answer in answers}
 
 
 @pytest.mark.usefixtures("porch")
