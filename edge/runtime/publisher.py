@@ -167,14 +167,16 @@ class EventPublisher:
     def _deadline(self, entry: Entry) -> float:
         """On the monotonic clock. A Pi has no clock at boot: its time of day may be hours behind, and then jump.
 
-        So an event of this run expires by the monotonic clock. One of an earlier run that would be valid for longer
-        than any event shows that the clock is not set yet: it is old, and must not be sent as if it were new.
+        So an event of this run expires by the monotonic clock. One of an earlier run is sent as new only where the clock
+        is known to be set: a Pi boots with the time at which it was switched off, and then an event of hours ago looks
+        like one of just now.
         """
-        now = time.monotonic()
+        if entry.seq in self._deadlines:
+            return self._deadlines[entry.seq]
         remaining = entry.expires_at - time.time()
-        if remaining > self._config.mqtt.event_expiry_seconds:
+        if remaining > self._config.mqtt.event_expiry_seconds or not self._device.clock_set:
             remaining = 0.0
-        return self._deadlines.get(entry.seq, now + remaining)
+        return time.monotonic() + remaining
 
     def publish_states(self) -> None:
         """Publish info, config, discovery, gallery and presence."""

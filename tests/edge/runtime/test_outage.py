@@ -26,6 +26,7 @@ from tests.household import Household, Nothing, running, until
 def config(broker, tmp_path):
     return Config(
         device="porch",
+        clock="trusted",
         camera=CameraConfig("images", "none"),
         gallery=GalleryConfig(tmp_path / "gallery.db"),
         mqtt=MqttConfig(host="127.0.0.1", port=broker.port, health_every_seconds=0.1),
@@ -109,15 +110,20 @@ def test_what_was_under_way_when_the_broker_hung_does_not_fire_late(broker, conf
     assert list(dict.fromkeys(tracks(household, "event/late"))) == [f"t{number}" for number in range(20)]
 
 
-def test_an_old_event_is_not_new_again_because_the_clock_is_behind(broker, config, household, monkeypatch):
-    """A Pi without a network boots with the time at which it was last switched off, or an older one."""
+@pytest.mark.parametrize("behind_seconds", [20_000, 0])
+def test_an_old_event_is_not_new_again_because_the_clock_is_behind(
+    broker, config, household, monkeypatch, behind_seconds
+):
+    """A Pi without a network boots with the time at which it was last switched off (0), or an older one."""
     broker.stop()
     tell_offline(config, range(3))
     broker.start()
     until(household.client.is_connected)
-    hours_behind = time.time() - 20_000
-    monkeypatch.setattr("edge.runtime.publisher.time.time", lambda: hours_behind)
-    with running(config, Nothing):
+    at_boot = time.time() - behind_seconds
+    monkeypatch.setattr("edge.runtime.publisher.time.time", lambda: at_boot)
+    monkeypatch.setattr("edge.system.clock.synchronized", lambda: False)
+    monkeypatch.setattr("edge.system.clock.hardware_clock_agrees", lambda _now: False)
+    with running(replace(config, clock="system"), Nothing):
         until(lambda: len(household.on("event/late")) == 3)
     assert household.on("event") == []
 
