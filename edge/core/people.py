@@ -78,9 +78,13 @@ class People:
 
     def page(self, after: str | None, count: int) -> list[tuple[PersonSummary, str]]:
         """So many people in the order of enrollment, each with the mark after which the next page begins."""
-        people = self.gallery.people
-        marks = self.store.page(after, count)
-        return [(self._summary(people[person_id]), mark) for person_id, mark in marks if person_id in people]
+        people, found = self.gallery.people, list[tuple[PersonSummary, str]]()
+        while True:
+            marks = self.store.page(after, count)
+            found += [(self._summary(people[person_id]), mark) for person_id, mark in marks if person_id in people]
+            if len(found) >= count or len(marks) < count:
+                return found[:count]
+            after = marks[-1][1]
 
     def summary(self, name: str) -> PersonSummary:
         """One person."""

@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from edge.api.images import jpeg_pixels
@@ -106,8 +108,13 @@ class History:
     def page(self, wanted: Wanted) -> list[tuple[Visit, int]]:
         """Visits, the newest first, each with its number. Raises RefusedError with history_off or storage."""
         self._require_on()
-        found = self._asked(lambda file: file.page(wanted), list[StoredVisit]())
-        return [(visit, one.number) for one in found if (visit := self._words.visit(one)) is not None]
+        told = list[tuple[Visit, int]]()
+        while True:
+            found = self._asked(partial(SqliteHistory.page, wanted=wanted), list[StoredVisit]())
+            told += [(visit, one.number) for one in found if (visit := self._words.visit(one)) is not None]
+            if len(told) >= wanted.count or len(found) < wanted.count:
+                return told[: wanted.count]
+            wanted = replace(wanted, before=found[-1].number)
 
     def crops(self, numbers: list[int]) -> dict[int, bytes]:
         """The crops of visits by their numbers. Raises RefusedError with storage."""

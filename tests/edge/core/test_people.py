@@ -230,3 +230,15 @@ def test_who_is_near_to_somebody_is_listed_with_them_and_a_stricter_tau(door):
     assert alice.relative.distance == alice.tau == carol.tau < bob.tau
     handle(door, RemovePerson("carol"))
     assert door.people.summary("alice").relative is None
+
+
+def test_a_page_is_full_and_the_list_goes_on_where_somebody_was_not_read_yet(door):
+    """Another process enrolled bob, carol and dora meanwhile."""
+    people = {name: door.store.add(name, [], []) for name in ("alice", "bob", "carol", "dora", "emil")}
+    door.reload()
+    for name in ("bob", "carol", "dora"):
+        door.gallery.remove(people[name].person_id)
+    ((first, mark),) = door.people.page(None, 1)
+    assert first.name == "alice"
+    assert [person.name for person, _ in door.people.page(mark, 1)] == ["emil"]
+    assert [person.name for person, _ in door.people.page(None, 5)] == ["alice", "emil"]

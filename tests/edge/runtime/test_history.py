@@ -2,6 +2,7 @@
 
 import base64
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -176,6 +177,20 @@ def test_a_broker_that_takes_little_gets_shorter_pages_and_smaller_pictures(home
             assert len(msgspec.json.encode(page)) <= most or len(page.visits) == 1
         assert [one for page in pages for one in page] == [f"v{number}" for number in range(7, -1, -1)]
         assert len(pages) > 1
+
+
+def test_visits_that_are_damaged_do_not_end_the_list(home, crop):
+    for number in range(10):
+        home.see(f"v{number}", crop)
+    assert len(home.ids()) == 10
+    with closing(sqlite3.connect(home.config.gallery.path.with_name("history.db"))) as db, db:
+        db.execute("UPDATE visit SET told = x'7b' WHERE id IN ('v8', 'v3', 'v2', 'v1')")
+    pages, after = [], msgspec.UNSET
+    while not pages or after is not msgspec.UNSET:
+        page = home.ask(ListVisits, limit=3, after=after)
+        pages.append([visit.id for visit in page.visits])
+        after = page.next
+    assert pages == [["v9", "v7", "v6"], ["v5", "v4", "v0"]]
 
 
 def test_who_is_removed_by_a_command_leaves_the_history_too(home, tmp_path):
