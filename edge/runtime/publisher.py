@@ -167,8 +167,8 @@ class EventPublisher:
     def _deadline(self, entry: Entry) -> float:
         """On the monotonic clock. A Pi has no clock at boot: its time of day may be hours behind, and then jump.
 
-        So an event of this run expires by the monotonic clock. One of an earlier run is sent as new only where the clock
-        is known to be set: a Pi boots with the time at which it was switched off, and then an event of hours ago looks
+        So an event of this run expires by the monotonic clock. One of an earlier run is sent as new only where the
+        clock is known to be set: a Pi boots with the time at which it was switched off, and an event of hours ago looks
         like one of just now.
         """
         if entry.seq in self._deadlines:

@@ -236,7 +236,7 @@ class SqliteGallery(Database):
         return own + near_others
 
     def crops(self) -> Iterable[tuple[str, np.ndarray]]:
-        """The template id and the (112, 112, 3) uint8 RGB crop of every stored crop that can be read, strangers' too."""
+        """The template id and the (112, 112, 3) uint8 RGB crop of each crop that can be read, strangers' too."""
         with self.reading():
             rows = [
                 row
