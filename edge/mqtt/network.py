@@ -46,7 +46,7 @@ class Network:
     contended: set by the owner where another client has the same client id and the broker does not say so
 
     With version "auto", MQTT 5 is spoken, and 3.1.1 from the first time on that the broker does not know or does not
-    answer MQTT 5; never 5 again after that.
+    answer MQTT 5, but answers 3.1.1; never 5 again after that.
 
     Raises ConfigError that names a file that cannot be used.
     """
@@ -152,6 +152,7 @@ class Network:
             if other is None and not self._retry:
                 return
             if other is None:
+                self._attempt = self._attempt._replace(version_5=self._begins_with_5(lost))
                 contended = lost.cause is Cause.TAKEN_OVER or (self.contended and lost.cause is Cause.BROKER)
                 self._stopping.wait(self._backoff.next(lasted_seconds, contended=contended))
 
@@ -202,6 +203,14 @@ class Network:
         if unanswered and attempt.version_5 and self.config.version == "auto":
             return attempt._replace(version_5=False), "MQTT 3.1.1 is tried"
         return None
+
+    def _begins_with_5(self, lost: Lost) -> bool:
+        """Whether the next attempt is made with MQTT 5.
+
+        It is where neither version was answered: a broker that starts, and a proxy before it, close any connection.
+        """
+        nothing_learned = self._attempt.number == 0 and lost.cause is not Cause.REFUSED
+        return self._attempt.version_5 or (self.config.version == "auto" and nothing_learned)
 
     def _report(self, report: Report) -> None:
         self._reports.append(report)

@@ -20,10 +20,10 @@ SUCCESS = MQTTErrorCode.MQTT_ERR_SUCCESS
 
 
 @contextmanager
-def server(behave):
+def server(behave, port=0):
     """A port at which behave(connection) is called, in a thread, for everyone who connects. Yields it and who came."""
     came = []
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    with socket.create_server(("127.0.0.1", port)) as listening:
 
         def accept():
             while True:

@@ -201,7 +201,7 @@ def test_a_broker_without_mqtt_5_is_asked_once_and_then_spoken_to_in_3_1_1():
 
 
 @pytest.mark.parametrize("silent", [False, True])
-def test_there_is_one_fallback_and_no_more(silent, caplog):
+def test_both_versions_are_tried_again_where_neither_is_answered(silent, caplog):
     impatient = partial(Network, connack_seconds=0.1)
     caplog.set_level("INFO")
     levels = []
@@ -218,12 +218,29 @@ def test_there_is_one_fallback_and_no_more(silent, caplog):
         link.start()
         until(lambda: link.pending() == [] and len(levels) >= 6)
         assert not link.connected
-        assert not link.version_5
         link.stop()
-    assert levels[0] == 5
-    assert set(levels[1:]) == {4}
+    assert levels[:6] == [5, 4, 5, 4, 5, 4]
     assert caplog.text.count("MQTT 3.1.1 is tried") == 1
     assert len(caplog.messages) == 2  # it was said, once each, and not at every attempt
+
+
+def test_a_broker_that_closed_connections_while_it_started_is_spoken_to_in_mqtt_5(broker):
+    """Something takes its port before it does, as a container's proxy may."""
+    broker.stop()
+    levels = []
+
+    def behave(connection):
+        levels.append(level_of(connection.recv(1000)))
+        connection.close()
+
+    link = DeviceLink(MqttConfig(host="127.0.0.1", port=broker.port), TOPICS, backoff=soon())
+    with server(behave, broker.port):
+        link.start()
+        until(lambda: link.pending() == [] and len(levels) >= 2)
+    broker.start()
+    until(lambda: link.pending() == [] and link.connected)
+    assert (levels[:2], link.version_5) == ([5, 4], True)
+    link.stop()
 
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])
