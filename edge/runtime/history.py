@@ -23,6 +23,7 @@ from edge.runtime.open_visits import OpenVisits
 from edge.runtime.visits import Words, has_scene
 from edge.storage.gallery import SqliteGallery
 from edge.storage.history import SqliteHistory
+from edge.storage.replication import parts
 from edge.storage.visits import Pictures, StoredVisit, Wanted
 
 log = logging.getLogger("limen")
@@ -199,9 +200,9 @@ class History:
         self._erase_at = time.monotonic() + RETRY_SECONDS  # where the next fails
         self._erasing, like = self._store.removed.load(self._gallery.people)
         self._erase_at = None
-        enrolled, within = list(self._gallery.people), self._gallery.tau
+        enrolled, within, joined = list(self._gallery.people), self._gallery.tau, parts(self._store)
         if self._file.there:
-            self._working = self._file.do(lambda file: file.erase_all_but(enrolled, like, within))
+            self._working = self._file.do(lambda file: file.erase_all_but(enrolled, like, within, joined))
         else:
             self._drop_removed()
 

@@ -6,7 +6,7 @@ may be deleted at any time.
 
 import json
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import astuple
 from pathlib import Path
 
@@ -166,13 +166,18 @@ class SqliteHistory(SqliteFile):
             mark_strangers(self, kept)
         self.finish_erasure()
 
-    def erase_all_but(self, enrolled: Collection[str], like: np.ndarray, within: float) -> int:
+    def erase_all_but(
+        self, enrolled: Collection[str], like: np.ndarray, within: float, parts: Mapping[str, str] | None = None
+    ) -> int:
         """Delete and overwrite the visits of everybody who is not enrolled any more, and those that look like them.
 
+        parts: by the ids of who is a part of somebody enrolled now, the id of that person, whose visits they become
         See edge.storage.visit_erasure.mark_removed. Returns how many visits were deleted. Raises HistoryError where the
         disk cannot be written, or not overwritten: `finish_erasure` goes on.
         """
         with self.transaction():
+            for part, person_id in (parts or {}).items():
+                self.execute("UPDATE visit SET person = ? WHERE person = ?", (person_id, part))
             gone = mark_removed(self, enrolled, like, within, self._model)
         self.finish_erasure()
         self.erase_set_aside()

@@ -111,7 +111,7 @@ class RenamePerson(Request, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 @verb("person/merge", Access.WRITE, EnrolledReply, Code.NO_SUCH_PERSON)
 class MergePeople(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Make two names of one person one: `into` keeps its name and gets the templates of `name`."""
+    """Make two names of one person one: `into` keeps its name and gets templates and visits of `name`."""
 
     name: Name
     into: Name

@@ -7,6 +7,7 @@ import time
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from functools import partial
+from itertools import count
 
 import numpy as np
 import paho.mqtt.client as paho
@@ -14,7 +15,16 @@ import pytest
 from skimage.data import astronaut
 
 from edge.api.replication import RevisionMessage, read_revision_message
-from edge.config import Config, FleetConfig, GalleryConfig, HomeAssistantConfig, ModelsConfig, MqttConfig
+from edge.config import (
+    Config,
+    FleetConfig,
+    GalleryConfig,
+    HistoryConfig,
+    HomeAssistantConfig,
+    ModelsConfig,
+    MqttConfig,
+)
+from edge.core.events import Event
 from edge.demo.scene import Pose, with_person
 from edge.demo.scene import porch as porch_without_people
 from edge.mqtt.inbox import Inbox
@@ -241,6 +251,29 @@ def test_two_who_are_enrolled_at_once_on_two_brokers_become_one_gallery(bridged,
     assert fleet["back"].ask("person/remove", {"transaction": "2", "name": "Eileen"})["status"] == "ok"
     fleet.all_know()
     until(lambda: all(gallery == ([], []) for gallery in fleet.galleries().values()))
+
+
+def test_visits_go_on_where_two_people_of_one_name_become_one(broker, camera, fleet):
+    configs = [
+        camera(device, broker.port, history=HistoryConfig(keep_hours=24), clock="trusted")
+        for device in ("porch", "garden")
+    ]
+    for config in configs:
+        on_disk(config, EnrollImages("Eileen", [astronaut()[:300, 80:380]]))
+        with closing(Device.open(config)) as device:
+            eileen = device.recognizer.gallery.find("Eileen")
+            event = Event("recognized", "new", "t1", 0.0, eileen.name, eileen.person_id, "seen", votes={})
+            device.history.note(f"visit-{config.device}", time.time(), True, event, None)
+    for config in configs:
+        fleet.switch_on(config)
+    until(lambda: len({str(people) for people, _ in fleet.galleries().values()}) == 1)
+
+    def visits(device, transactions=count()):  # noqa: B008 -- one counter for all calls
+        answer = fleet[device].ask("event/list", {"transaction": f"list-{next(transactions)}"})
+        return [(visit["id"], visit["name"]) for visit in answer.get("data", {}).get("visits", [])]
+
+    for device in ("porch", "garden"):
+        until(lambda device=device: visits(device) == [(f"visit-{device}", "Eileen")])
 
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])

@@ -155,6 +155,12 @@ def test_of_who_is_removed_nothing_stays_and_of_others_all_but_scenes(history, t
         assert ids(again) == ["v6"]
 
 
+def test_the_visits_of_who_became_a_part_of_somebody_are_theirs(history):
+    history.add([note(1, "p_anna"), note(2, "p_anna_too"), note(3, "p_ben")])
+    assert history.erase_all_but(["p_anna"], NOTHING, 1.27, {"p_anna_too": "p_anna", "p_of_nobody": "p_anna"}) == 1
+    assert [(one.visit_id, one.person_id) for one in history.page(Wanted())] == [("v2", "p_anna"), ("v1", "p_anna")]
+
+
 def test_an_erasure_that_was_cut_short_goes_on_and_until_then_nothing_is_told(history, tmp_path):
     history.add([note(1), note(2, "p_a")])
     with history.transaction():  # as where the power fails after it

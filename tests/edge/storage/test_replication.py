@@ -11,7 +11,7 @@ from edge.core.replication import FieldWrite, Revision, TemplateRecord, join
 from edge.errors import GalleryError
 from edge.storage.archive import export
 from edge.storage.gallery import SqliteGallery
-from edge.storage.replication import SqliteReplication
+from edge.storage.replication import SqliteReplication, parts
 from tests.edge.storage.cameras import CROP, MODEL, OTHER, Camera, embedding, files_of
 
 CAMERAS = ["back", "garden", "porch"]
@@ -189,6 +189,8 @@ def test_two_people_of_one_name_from_two_cameras_are_one_and_a_part_may_come_bac
     back.receive(*sent[0])
     assert porch.everything() == back.everything()
     (alice,) = porch.people().values()
+    (part,) = {revision.person_id for revision, _ in sent} - {alice.person_id}
+    assert parts(porch.store) == parts(back.store) == {part: alice.person_id}
     hidden, owner = next(
         (revision.person_id, camera)
         for (revision, _), camera in zip(sent, cameras, strict=True)
