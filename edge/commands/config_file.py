@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from codecs import BOM_UTF8
 from dataclasses import is_dataclass, replace
 from pathlib import Path
 from typing import get_args, get_type_hints
@@ -19,7 +20,7 @@ def load_config(path: Path) -> Config:
     Raises ConfigError that names the file and the first key that does not hold, with the nearest known one.
     """
     try:
-        values = msgspec.toml.decode(path.read_bytes())
+        values = msgspec.toml.decode(path.read_bytes().removeprefix(BOM_UTF8))
     except OSError as error:
         raise ConfigError(f"configuration {path} cannot be read: {error.strerror}") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:  # the last: [[[[... without end

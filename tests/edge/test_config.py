@@ -98,6 +98,12 @@ def test_brackets_without_end_are_no_configuration(written):
         load_config(written("a = " + "[" * 100_000))
 
 
+def test_a_byte_order_mark_is_no_part_of_it(tmp_path):
+    """Editors of Windows begin a file with one."""
+    (tmp_path / "limen.toml").write_text("device = 'porch'", encoding="utf-8-sig")
+    assert load_config(tmp_path / "limen.toml").device == "porch"
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"nowhere\.toml cannot be read: No such file"):
         load_config(tmp_path / "nowhere.toml")
