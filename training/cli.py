@@ -54,6 +54,8 @@ def fit(experiment: Experiment, workspace: Workspace, machine: Machine) -> None:
 def weights(experiment: Experiment, workspace: Workspace, path: Path | None, model: Path | None) -> None:
     """Save the float weights of EXPERIMENT's run as they are, finished or not, as a .safetensors file."""
     path = path or workspace.run_dir(experiment) / f"{experiment.name}.safetensors"
+    if path.suffix != ".safetensors":
+        raise ExperimentError(f"--to {path}: expected a name that ends in .safetensors, as --from takes it")
     about = _save_weights(experiment, workspace, path, model)
     last = f", the last of {about['px']} px" if "px" in about else ""
     click.echo(

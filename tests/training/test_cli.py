@@ -85,6 +85,22 @@ def test_a_model_that_is_not_there(tmp_path):
     one_line(run("evaluate", "smoke", "--model", tmp_path / "b.tflite"), "has no card b.json beside it")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["fit", "smoke", "--runs", "{file}/runs"], ["{file}", "Not a directory"]),
+        (["export", "smoke", "--from", "", "--runs", "{folder}"], ["--from is empty", ".safetensors"]),
+        (["weights", "smoke", "--runs", "{folder}", "--to", "{file}"], ["{file}", "ends in .safetensors"]),
+    ],
+)
+def test_what_cannot_be_written_or_is_not_meant_is_named_and_nothing_is_lost(tmp_path, arguments, words):
+    file = tmp_path / "file"
+    file.write_text("mine")
+    places = {"file": file, "folder": tmp_path}
+    one_line(run(*(word.format(**places) for word in arguments)), *(word.format(**places) for word in words))
+    assert file.read_text() == "mine"
+
+
 def test_an_empty_folder_is_named(tmp_path):
     experiment = tmp_path / "mine.toml"
     text = (

@@ -12,6 +12,8 @@ from training.data.packs import decode_image
 
 LANDMARKS = "landmarks.csv"
 COLUMNS = ("file", "x1", "y1", "x2", "y2", "x3", "y3", "x4", "y4", "x5", "y5")
+EYES_MIN_PX = 8  # a crop that is enlarged more than that shows nothing
+OUTSIDE = 0.25  # how far a landmark may be outside, in shares of the picture: of a face at its border
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 
 
@@ -19,7 +21,7 @@ def read_folder(folder: Path) -> Crops:
     """Read every picture of `folder/<person>/` as an aligned crop of that person.
 
     A picture of 112x112 px counts as aligned. Any other needs a line in `folder/landmarks.csv`: its path in the folder,
-    then x and y in pixels of both eyes, the nose and both corners of the mouth, left to right.
+    then x and y in pixels of both eyes, the nose and both corners of the mouth, left to right as seen.
     Raises DataError that names the folder or the picture.
     """
     if not folder.is_dir():
@@ -33,7 +35,7 @@ def read_folder(folder: Path) -> Crops:
     crops, people, names = [], [], []
     for path in files:
         name = path.relative_to(folder).as_posix()
-        image = decode_image(path.read_bytes(), str(path))
+        image = read_picture(path)
         if image.shape[:2] != (CROP_PX, CROP_PX):
             if name not in landmarks:
                 raise DataError(
@@ -41,13 +43,40 @@ def read_folder(folder: Path) -> Crops:
                     f"and {folder / LANDMARKS} has no line for {name}"
                 )
             try:
-                image = align(image, landmarks[name])
+                image = align(image, checked(landmarks[name], image))
             except ValueError as error:
                 raise DataError(f"{folder / LANDMARKS}: the landmarks of {name} are invalid: {error}") from error
         crops.append(image)
         people.append(path.parent.name)
         names.append(name)
     return Crops(np.stack(crops), np.array(people), np.array(names))
+
+
+def checked(landmarks: np.ndarray, image: np.ndarray) -> np.ndarray:
+    """(5, 2) as they are. Raises ValueError where they can be of no face in the picture (H, W, 3)."""
+    size = np.array(image.shape[1::-1])
+    left, right, _, mouth_left, mouth_right = landmarks
+    if (np.abs(landmarks / size - 0.5) > 0.5 + OUTSIDE).any():
+        raise ValueError(f"expected pixels of a picture of {size[0]}x{size[1]} px, got {points_in_words(landmarks)}")
+    apart = np.linalg.norm(right - left)
+    if apart < EYES_MIN_PX:
+        raise ValueError(f"the eyes are {apart:.1f} px apart, expected {EYES_MIN_PX} or more, in pixels of the picture")
+    if right[0] < left[0] and mouth_right[0] < mouth_left[0]:
+        raise ValueError("left and right are swapped: expected left to right as seen in an upright picture")
+    return landmarks
+
+
+def points_in_words(points: np.ndarray) -> str:
+    """'(x, y), (x, y)'."""
+    return ", ".join(f"({x:g}, {y:g})" for x, y in points)
+
+
+def read_picture(path: Path) -> np.ndarray:
+    """(H, W, 3) uint8 RGB. Raises DataError that names the file."""
+    try:
+        return decode_image(path.read_bytes(), str(path))
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def read_landmarks(path: Path) -> dict[str, np.ndarray]:
@@ -59,7 +88,7 @@ def read_landmarks(path: Path) -> dict[str, np.ndarray]:
         return {}
     points: dict[str, np.ndarray] = {}
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # Excel begins with a byte order mark
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text") from error
     reader = csv.DictReader(text.splitlines())

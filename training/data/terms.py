@@ -32,3 +32,10 @@ RESEARCH_ONLY = (
 YOUR_OWN = "Trained on the user's own pictures: their terms are the user's."
 OMNIGLOT = "Trained on Omniglot (Lake, Salakhutdinov, Tenenbaum 2015), which has the MIT licence, as this code has."
 DRAWN = "Trained on drawings that this project's code makes: only the project's own licence applies."
+
+
+def terms_of_both(before: str, own: str) -> str:
+    """The terms of weights that learned from something of `own` terms after something of others."""
+    if before == own or own in before or own == DRAWN:
+        return before
+    return own if before == DRAWN else f"{before} {own}"

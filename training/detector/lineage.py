@@ -7,7 +7,7 @@ import numpy as np
 
 from edge.errors import ExperimentError
 from edge.inference.model_card import DetectorCard, read_card
-from training.data.terms import DRAWN, PACK_TERMS, RESEARCH_ONLY, TEACHER_TERMS
+from training.data.terms import DRAWN, PACK_TERMS, RESEARCH_ONLY, TEACHER_TERMS, terms_of_both
 from training.detector.dequantized import dequantized
 from training.detector.network import Detector
 from training.detector.weights import kept_weights
@@ -67,13 +67,12 @@ def pasted_counts(experiment: DetectorExperiment) -> dict[str, int]:
 
 
 def terms(experiment: DetectorExperiment) -> str:
-    """The strictest terms of all data, of this experiment and of those it started from."""
-    if experiment.data.source != "generated":
-        return RESEARCH_ONLY
+    """The terms of all data, of this experiment and of those it started from."""
+    own = DRAWN if experiment.data.source == "generated" else RESEARCH_ONLY
     if experiment.from_weights:
-        return kept_weights(experiment.from_weights).told.terms
+        return terms_of_both(kept_weights(experiment.from_weights).told.terms, own)
     parent = parent_of(experiment)
-    return terms(parent) if parent else DRAWN
+    return own if parent is None else terms_of_both(terms(parent), own)
 
 
 def start(detector: Detector, experiment: DetectorExperiment, runs_dir: Path) -> None:

@@ -7,7 +7,7 @@ import msgspec
 from torch import Tensor
 
 from edge.errors import ExperimentError
-from training.data.terms import DRAWN, OMNIGLOT, PACK_TERMS, RESEARCH_ONLY, TEACHER_TERMS, YOUR_OWN
+from training.data.terms import DRAWN, OMNIGLOT, PACK_TERMS, RESEARCH_ONLY, TEACHER_TERMS, YOUR_OWN, terms_of_both
 from training.embedder.backbone import Backbone
 from training.engine.checkpoints import CHECKPOINT, read_checkpoint, trained_weights, weights_of
 from training.engine.encoder_experiment import BackboneConfig, EmbedderExperiment, EncoderExperiment
@@ -57,14 +57,13 @@ def started_from(experiment: EncoderExperiment) -> dict[str, Any] | None:
 
 
 def terms(experiment: EncoderExperiment) -> str:
-    """The strictest terms of all data, of this experiment and of those it started from."""
-    if experiment.data.source == "packs" or experiment.data.teacher is not None:
-        return RESEARCH_ONLY
+    """The terms of all data, of this experiment and of those it started from."""
+    of_packs = experiment.data.source == "packs" or experiment.data.teacher is not None
+    own = RESEARCH_ONLY if of_packs else TERMS_OF_SOURCE.get(experiment.data.source, YOUR_OWN)
     if isinstance(experiment, EmbedderExperiment) and experiment.from_weights:
-        return str(read_weights(experiment.from_weights)[1]["terms"])
-    if parent := parent_of(experiment):
-        return terms(parent)
-    return TERMS_OF_SOURCE.get(experiment.data.source, YOUR_OWN)
+        return terms_of_both(str(read_weights(experiment.from_weights)[1]["terms"]), own)
+    parent = parent_of(experiment)
+    return own if parent is None else terms_of_both(terms(parent), own)
 
 
 def starting_weights(experiment: EmbedderExperiment, runs_dir: Path) -> dict[str, Tensor]:

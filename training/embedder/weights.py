@@ -5,7 +5,19 @@ from torch import Tensor
 
 from edge.errors import ExperimentError
 from training.engine.encoder_experiment import BackboneConfig, EmbedderExperiment
-from training.engine.weights import read_weights
+from training.engine.weights import About, read_weights
+
+
+class _ToldData(msgspec.Struct, frozen=True):
+    source: str
+    held_out_fraction: float = 0.0
+
+
+class _Told(msgspec.Struct, frozen=True):
+    backbone: BackboneConfig
+    data: _ToldData
+    lineage: About
+    terms: str
 
 
 def weights_to_start_from(experiment: EmbedderExperiment) -> dict[str, Tensor]:
@@ -16,15 +28,15 @@ def weights_to_start_from(experiment: EmbedderExperiment) -> dict[str, Tensor]:
     name = str(experiment.from_weights)
     state, about = read_weights(name)
     try:
-        backbone, data = msgspec.convert(about["backbone"], BackboneConfig), about["data"]
-    except (KeyError, msgspec.ValidationError) as error:
-        raise ExperimentError(f"weights {name} do not tell their backbone and data: {error}") from error
-    if backbone != experiment.backbone:
+        told = msgspec.convert(about, _Told)
+    except msgspec.ValidationError as error:
+        raise ExperimentError(f"weights {name} are not an embedder's: {error}") from error
+    if told.backbone != experiment.backbone:
         raise ExperimentError(
             f"experiment '{experiment.name}' starts from weights '{name}' of another backbone: {about['backbone']}"
         )
-    if data["source"] == experiment.data.source:
-        held_before, held = data.get("held_out_fraction", 0.0), experiment.data.held_out_fraction
+    if told.data.source == experiment.data.source:
+        held_before, held = told.data.held_out_fraction, experiment.data.held_out_fraction
         if held > held_before:
             raise ExperimentError(
                 f"experiment '{experiment.name}' holds out {held:g} of the people, but weights '{name}', which it "

@@ -1,5 +1,6 @@
 """The checkpoint of a run: weights, optimizers, the step, and which experiment and data they belong to."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from edge.errors import ExperimentError
 from training.engine.experiment import Experiment
+from training.engine.weights import digest_of_weights
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -44,6 +46,7 @@ def save_checkpoint(
             "experiment": experiment.name,
             "fingerprint": experiment.fingerprint(),
             "data": progress.data_digest,
+            "started_from": digest_of_weights(experiment),
             "step": progress.step,
             "processor_seconds": progress.processor_seconds,
             "module": module,
@@ -51,6 +54,8 @@ def save_checkpoint(
         },
     )
     if fabric.is_global_zero:
+        with partial.open("rb") as file:  # a power cut must not leave the new name without the content
+            os.fsync(file.fileno())
         partial.replace(run_dir / CHECKPOINT)
     fabric.barrier()
 
@@ -89,11 +94,20 @@ def read_checkpoint(path: Path, experiment: Experiment) -> dict[str, Any]:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         name, fingerprint = checkpoint["experiment"], checkpoint["fingerprint"]
     except Exception as error:  # torch.load passes on whatever pickle, zip or tensor code raises
-        raise ExperimentError(f"checkpoint {path} cannot be read: {str(error).splitlines()[0]}") from error
+        reason = f"{type(error).__name__} {error}".splitlines()[0]
+        raise ExperimentError(
+            f"checkpoint {path} is damaged ({reason}): restore it, or remove it to start again"
+        ) from error
     if fingerprint != experiment.fingerprint():
         raise ExperimentError(
             f"checkpoint {path} belongs to experiment '{name}' ({fingerprint}), not to '{experiment.name}' "
             f"({experiment.fingerprint()}): give the same file and --from as before, or another --runs, or remove the "
+            "checkpoint to start again"
+        )
+    started_from = checkpoint.get("started_from")
+    if started_from is not None and started_from != digest_of_weights(experiment):
+        raise ExperimentError(
+            f"checkpoint {path} was started from other weights than the present: restore them, or remove the "
             "checkpoint to start again"
         )
     return checkpoint

@@ -2,11 +2,12 @@
 
 import functools
 from collections.abc import Callable
+from errno import EACCES, ENOSPC, EPIPE, EROFS
 from pathlib import Path
 
 import click
 
-from edge.errors import LimenError
+from edge.errors import ExperimentError, LimenError
 from training.engine.experiment_files import load_experiment, with_weights
 from training.engine.machine import Machine
 from training.engine.workspace import Workspace
@@ -16,7 +17,7 @@ Size = tuple[int, int]
 
 
 class Commands(click.Group):
-    """A group whose commands print a LimenError as one line and end with status 1."""
+    """A group whose commands print a LimenError, and what the system refuses, as one line and end with status 1."""
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command."""
@@ -24,6 +25,10 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except LimenError as error:
             raise click.ClickException(" ".join(str(error).split())) from error
+        except OSError as error:
+            if error.errno is None or error.errno == EPIPE:  # whoever read the output has left: click ends then
+                raise
+            raise click.ClickException(refused_by_system(error)) from error
         except ModuleNotFoundError as error:
             package = (error.name or "training").split(".")[0]
             if package in {"edge", "training"}:
@@ -34,6 +39,17 @@ class Commands(click.Group):
             ) from error
         except KeyboardInterrupt as stop:
             raise click.ClickException("stopped; the same fit command continues from the last checkpoint") from stop
+
+
+def refused_by_system(error: OSError) -> str:
+    """'FILE: reason', and what helps where that is known."""
+    what = " -> ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
+    helps = {
+        ENOSPC: "; free some space, the same command goes on from the last checkpoint",
+        EROFS: "; give another --runs, --cache or --to",
+        EACCES: "; give another --runs, --cache or --to, or change its permissions",
+    }
+    return f"{what or 'a file'}: {error.strerror}{helps.get(error.errno or 0, '')}"
 
 
 class SizeType(click.ParamType):  # type: ignore[type-arg]
@@ -92,6 +108,8 @@ def in_workspace(command: Command) -> Command:
     @folders
     @functools.wraps(command)
     def with_experiment(experiment: str, weights: str | None, **options: object) -> None:
+        if weights == "":
+            raise ExperimentError("--from is empty: expected a name in training/weights/, or a .safetensors file")
         loaded = load_experiment(experiment)
         command(experiment=loaded if weights is None else with_weights(loaded, weights), **options)
 
@@ -127,9 +145,11 @@ def on_machine(command: Command) -> Command:
         click.option("--nodes", type=click.IntRange(1), default=1, show_default=True, help="Machines."),
         click.option("--devices", type=click.IntRange(1), default=1, show_default=True, help="GPUs or processes each."),
         click.option(
-            "--workers", type=click.IntRange(0), help="Loading processes  [default: 1; with a GPU, all cores]"
+            "--workers", type=click.IntRange(0, 1024), help="Loading processes  [default: 1; with a GPU, all cores]"
         ),
-        click.option("--threads", type=click.IntRange(1), help="Compute threads of each process  [default: all cores]"),
+        click.option(
+            "--threads", type=click.IntRange(1, 1024), help="Compute threads of each process  [default: all cores]"
+        ),
     ):
         decorated = add(decorated)
     return decorated

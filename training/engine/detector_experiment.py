@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from training.engine.experiment import Blocks, Count, Experiment, Share, Value, Weight
+from training.engine.experiment import Blocks, Cosine, Count, Experiment, Given, Several, Share, Value, Weight
 
 
 class ScenesConfig(Value, frozen=True, kw_only=True):
@@ -15,7 +15,7 @@ class ScenesConfig(Value, frozen=True, kw_only=True):
     crops_per_pack: Count = 3000
     teacher: str | None = None
     leak_teacher: str | None = None  # an embedding teacher: crops near a person of LFW are not pasted
-    leak_cosine_max: float = 0.5
+    leak_cosine_max: Cosine = 0.5
     held_out_fraction: Share = 0.15  # of the source pictures: for evaluation, never for training
     generated_scenes: Count = 64  # for source = "generated"
 
@@ -46,9 +46,9 @@ class DetectorExperiment(Experiment, frozen=True, kw_only=True):
     data: ScenesConfig
     network: DetectorConfig
     loss: DetectionLossConfig = DetectionLossConfig()
-    start_from: str | None = None  # name of a finished experiment: start with its trunk, and its heads if equally wide
-    from_weights: str | None = None  # start with this: a name in training/weights/, or a .safetensors file
-    batch_size: Count = 64
+    start_from: Given | None = None  # a finished experiment: start with its trunk, and its heads if equally wide
+    from_weights: Given | None = None  # start with this: a name in training/weights/, or a .safetensors file
+    batch_size: Several = 64
     calibration_images: Count = 300
 
     def __post_init__(self) -> None:

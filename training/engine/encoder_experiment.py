@@ -5,11 +5,13 @@ from typing import Annotated, Literal
 import msgspec
 
 from training.data.augment import NAMES
-from training.engine.experiment import Blocks, Count, Experiment, Share, Value, Weight
+from training.engine.experiment import Blocks, Cosine, Count, Experiment, Given, Several, Share, Value, Weight
 
 FROM_TEACHER = ("distill_cosine", "distill_relational", "distill_bank")  # terms that need no labels
 FROM_LABELS = ("contrastive", "triplet", "margin_softmax", "softmax", "prototype")
 TERMS = FROM_TEACHER + FROM_LABELS
+Margin = Annotated[float, msgspec.Meta(ge=0.0, le=4.0)]
+Scale = Annotated[float, msgspec.Meta(gt=0.0, le=1000.0)]
 OF_CHARACTERS = ("omniglot", "drawn")  # the sources of handwritten characters
 
 
@@ -20,7 +22,7 @@ class DataConfig(Value, frozen=True, kw_only=True):
     packs: tuple[str, ...] = ()
     teacher: str | None = None  # an ONNX model of the teachers folder; the distillation losses need it
     held_out_fraction: Share = 0.0  # of the labelled people: for evaluation, never for training
-    leak_cosine_max: float = 0.5  # a training crop nearer than this to an evaluation crop is left out (teacher cosine)
+    leak_cosine_max: Cosine = 0.5  # a training crop nearer than this to an evaluation crop is left out (teacher cosine)
     augmentation_strength: Share = 1.0
     # degradation -> the share of crops that get it, in place of its probability times augmentation_strength
     augmentation_shares: dict[str, Share] = msgspec.field(default_factory=dict)
@@ -39,6 +41,8 @@ class DataConfig(Value, frozen=True, kw_only=True):
             raise ValueError(f"augmentation_shares names {', '.join(unknown)}: possible are {', '.join(NAMES)}")
         if self.augmentation_shares and self.source in OF_CHARACTERS:
             raise ValueError(f'augmentation_shares are of faces: leave them out with source = "{self.source}"')
+        if self.source in OF_CHARACTERS and not self.held_out_alphabets:
+            raise ValueError(f'source = "{self.source}" needs held_out_alphabets: characters are held out by alphabet')
 
 
 class BackboneConfig(Value, frozen=True, kw_only=True):
@@ -105,12 +109,12 @@ class LossConfig(Value, frozen=True):
     softmax: Weight = 0.0
     prototype: Weight = 0.0
     bank_size: Count = 8192  # teacher embeddings drawn for each step
-    bank_temperature: Annotated[float, msgspec.Meta(gt=0.0)] = 0.1
-    contrastive_margin: float = 1.0
-    triplet_margin: float = 0.3
-    softmax_margin: float = 0.35
-    softmax_scale: float = 32.0
-    prototype_scale: float = 8.0  # factor on d; with 1 the softmax over -d is too flat
+    bank_temperature: Scale = 0.1
+    contrastive_margin: Margin = 1.0
+    triplet_margin: Margin = 0.3
+    softmax_margin: Margin = 0.35
+    softmax_scale: Scale = 32.0
+    prototype_scale: Scale = 8.0  # factor on d; with 1 the softmax over -d is too flat
 
     def __post_init__(self) -> None:
         if not any(getattr(self, term) for term in TERMS):
@@ -121,7 +125,7 @@ class SamplerConfig(Value, frozen=True):
     """How a batch is drawn: evenly over all crops, or P people with K crops each (labelled crops only)."""
 
     kind: Literal["uniform", "people"] = "uniform"
-    batch_size: Count = 128
+    batch_size: Several = 128
     crops_per_person: Count = 4
     groups: Count | None = None  # take the P people from this many alphabets; by default from any
 
@@ -145,7 +149,7 @@ class EncoderExperiment(Experiment, frozen=True, kw_only=True):
     backbone: BackboneConfig | KochConfig
     sampler: SamplerConfig = SamplerConfig()
     calibration: CalibrationConfig = CalibrationConfig()
-    start_from: str | None = None  # name of a finished experiment: start with its weights
+    start_from: Given | None = None  # name of a finished experiment: start with its weights
 
     @property
     def batch_size(self) -> int:
@@ -166,7 +170,7 @@ class EmbedderExperiment(EncoderExperiment, frozen=True, kw_only=True):
     backbone: BackboneConfig
     loss: LossConfig
     sizes: tuple[SizeStep, ...] = ()  # small first: more images at the same cost; backbone.input_px follows
-    from_weights: str | None = None  # start with this: a name in training/weights/, or a .safetensors file
+    from_weights: Given | None = None  # start with this: a name in training/weights/, or a .safetensors file
 
     def __post_init__(self) -> None:
         super().__post_init__()

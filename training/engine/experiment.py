@@ -9,9 +9,13 @@ from typing import Annotated, Literal
 import msgspec
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
+Several = Annotated[int, msgspec.Meta(ge=2)]  # batch normalisation needs two
 Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 Blocks = Annotated[int, msgspec.Meta(ge=0)]
-Weight = Annotated[float, msgspec.Meta(ge=0.0)]
+Weight = Annotated[float, msgspec.Meta(ge=0.0, le=1e6)]
+Cosine = Annotated[float, msgspec.Meta(ge=-1.0, le=1.0)]
+Rate = Annotated[float, msgspec.Meta(gt=0.0, le=1.0)]  # of learning
+Given = Annotated[str, msgspec.Meta(min_length=1)]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]*$")]  # names a folder and a file
 
 
@@ -31,11 +35,11 @@ class OptimizerConfig(Value, frozen=True, kw_only=True):
     kind: Literal["adamw", "muon"] = "adamw"  # muon: for the convolutions; AdamW trains the rest
     schedule: Literal["cosine", "inverse_sqrt"] = "cosine"
     inverse_sqrt_images: Count = 500_000
-    peak_learning_rate: float = 2e-3  # of AdamW
-    muon_learning_rate: float = 0.04
+    peak_learning_rate: Rate = 2e-3  # of AdamW
+    muon_learning_rate: Rate = 0.04
     warmup_images: Annotated[int, msgspec.Meta(ge=0)] = 20_000
     weight_decay: Weight = 0.05
-    gradient_norm_max: float = 5.0
+    gradient_norm_max: Annotated[float, msgspec.Meta(gt=0.0, le=1e6)] = 5.0
 
 
 class Experiment(Value, frozen=True, kw_only=True):
@@ -43,7 +47,7 @@ class Experiment(Value, frozen=True, kw_only=True):
 
     name: Name
     optimizer: OptimizerConfig
-    seed: int = 2015
+    seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 2015
     checkpoint_every_steps: Count = 100
     validate_every_images: Count = 65_536
 

@@ -1,6 +1,7 @@
 """Read an experiment from its TOML file."""
 
 import difflib
+from codecs import BOM_UTF8
 from pathlib import Path
 from typing import get_type_hints
 
@@ -33,11 +34,11 @@ def load_experiment(name_or_path: str) -> Experiment:
         known = ", ".join(sorted(file.stem for file in EXPERIMENTS_DIR.glob("*.toml")))
         raise ExperimentError(f"no experiment '{name_or_path}': there is no file {path}; known experiments: {known}")
     try:
-        values = msgspec.toml.decode(path.read_bytes(), type=dict)
+        values = msgspec.toml.decode(path.read_bytes().removeprefix(BOM_UTF8), type=dict)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ExperimentError(f"{path}: {error}") from error
     task = values.pop("task", "embedder")
-    if task not in TASKS:
+    if not isinstance(task, str) or task not in TASKS:
         raise ExperimentError(f"{path}: task '{task}' is unknown; known tasks: {', '.join(TASKS)}")
     try:
         return msgspec.convert(values, TASKS[task])

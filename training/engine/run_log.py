@@ -1,6 +1,7 @@
 """The log of a run: one JSON object a line, of the loss of a batch or of a validation."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,14 @@ class RunLog:
 
 
 def read_log(path: Path) -> list[Line]:
-    """All whole lines of a log; a last line that a kill cut off is dropped."""
+    """All whole lines of a log; one that a kill cut off is dropped."""
     lines = []
     if path.is_file():
-        for line in path.read_text().splitlines():
-            try:
-                lines.append(json.loads(line))
-            except json.JSONDecodeError:
-                continue
+        for line in path.read_text(errors="replace").splitlines():
+            with suppress(json.JSONDecodeError):
+                values = json.loads(line)
+                if isinstance(values, dict) and "step" in values:
+                    lines.append(values)
     return lines
 
 

@@ -85,10 +85,9 @@ def fit(
     module.train()
     validate_every = max(1, experiment.validate_every_images // experiment.batch_size)
     for step, batch in zip(range(start, experiment.steps), loader, strict=True):
-        factor = rate_factor(step, experiment)
         losses = module(Unrounded(fabric.to_device(batch)))
         fabric.backward(losses["total"])
-        update(module, optimizers, factor, experiment.optimizer.gradient_norm_max, fabric)
+        update(module, optimizers, step, experiment, fabric)
 
         done = step + 1
         last = done == experiment.steps
@@ -98,8 +97,8 @@ def fit(
             means = {name: mean_over_processes(value, fabric) for name, value in losses.items()}
             progress.set_postfix({"loss": f"{means['total']:.4f}"})
             if log:
-                seconds = round(processor_seconds(), 1)
-                log.write(step=done, images=images, rate_factor=factor, processor_seconds=seconds, **means)
+                rate, seconds = rate_factor(step, experiment), round(processor_seconds(), 1)
+                log.write(step=done, images=images, rate_factor=rate, processor_seconds=seconds, **means)
         if done % validate_every == 0 or last:
             if log:
                 log.write(step=done, images=images, **validation_of(learner, validate, fabric))
@@ -112,17 +111,25 @@ def fit(
 
 
 def update(
-    module: nn.Module,
-    optimizers: list[torch.optim.Optimizer],
-    factor: float,
-    gradient_norm_max: float,
-    fabric: Fabric,
+    module: nn.Module, optimizers: list[torch.optim.Optimizer], step: int, experiment: Experiment, fabric: Fabric
 ) -> None:
-    """Clip the gradients and step every optimizer, at this share of its peak rate."""
+    """Clip the gradients and step every optimizer, at the share of its peak rate that the step has.
+
+    Raises ExperimentError where a gradient is not finite.
+    """
+    factor, config = rate_factor(step, experiment), experiment.optimizer
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["lr"] = factor * group["peak"]
-        fabric.clip_gradients(module, optimizer, max_norm=gradient_norm_max)
+        try:
+            fabric.clip_gradients(module, optimizer, max_norm=config.gradient_norm_max)
+        except RuntimeError as error:
+            if "non-finite" not in str(error):  # what torch says of the norm
+                raise
+            raise ExperimentError(
+                f"experiment '{experiment.name}' diverges: at step {step} the gradient is not finite; lower "
+                f"optimizer.peak_learning_rate ({config.peak_learning_rate:g}) or the weights of the loss"
+            ) from error
         optimizer.step()
         optimizer.zero_grad()
 

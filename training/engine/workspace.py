@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,14 +56,15 @@ class Workspace:
         from training.engine.trainer import RunPlan
 
         fabric = machine.launch()
-        with fabric.rank_zero_first(local=True):  # the first fills the cache, the others read it
-            data = self.gather(task)
         run_dir = self.run_dir(task.experiment)
-        if fabric.is_global_zero:
-            (run_dir / "data.json").write_text(json.dumps(data.split_stats, indent=2))
-            tqdm.write(data.summary(), file=sys.stderr)
-        plan = RunPlan(run_dir, machine.loader_workers(fabric.device.type), machine.quiet)
-        task.fit(data, plan, fabric, self.runs_dir)
+        with alone_in(run_dir) if fabric.is_global_zero else nullcontext():
+            with fabric.rank_zero_first(local=True):  # the first fills the cache, the others read it
+                data = self.gather(task)
+            if fabric.is_global_zero:
+                (run_dir / "data.json").write_text(json.dumps(data.split_stats, indent=2))
+                tqdm.write(data.summary(), file=sys.stderr)
+            plan = RunPlan(run_dir, machine.loader_workers(fabric.device.type), machine.quiet)
+            task.fit(data, plan, fabric, self.runs_dir)
         return data if fabric.is_global_zero else None
 
     def measure(self, task: "Task", data: Any, model: Path) -> tuple[Any, Any]:
@@ -78,3 +81,17 @@ class Workspace:
                 f"'{experiment.name}' ({experiment.fingerprint()}): it may have trained on the held-out data"
             )
         return read_card(model, task.card_kind), task.evaluate(model, data)
+
+
+@contextmanager
+def alone_in(run_dir: Path) -> Iterator[None]:
+    """Keep other processes from training in a folder. Raises ExperimentError where one does."""
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(run_dir / ".lock", timeout=0):
+            yield
+    except Timeout as error:
+        raise ExperimentError(
+            f"another process trains in {run_dir}: wait for it, or give another --runs or another name"
+        ) from error

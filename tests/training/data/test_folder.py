@@ -62,8 +62,35 @@ def test_malformed_landmarks_are_named_with_their_line(tmp_path, face, text, com
         read_folder(tmp_path)
 
 
-def test_landmarks_that_are_one_point_are_named(tmp_path):
+@pytest.mark.parametrize(
+    ("points", "complaint"),
+    [
+        (np.full((5, 2), 7.0), r"the eyes are 0\.0 px apart, expected 8 or more"),
+        (ARCFACE_TEMPLATE / [400, 300], "the eyes are 0.1 px apart"),  # shares of the picture
+        (ARCFACE_TEMPLATE + 6000, r"expected pixels of a picture of 400x300 px, got \(60"),
+        (ARCFACE_TEMPLATE - [300, 0], "expected pixels of a picture of 400x300 px"),
+        (ARCFACE_TEMPLATE * 1e300, "expected pixels of a picture of 400x300 px"),
+        (ARCFACE_TEMPLATE[[1, 0, 2, 4, 3]], "left and right are swapped"),
+    ],
+)
+def test_landmarks_of_no_face_are_named(tmp_path, points, complaint):
     save(tmp_path / "bob" / "porch.png", np.zeros((300, 400, 3), dtype=np.uint8))
-    (tmp_path / "landmarks.csv").write_text(",".join(COLUMNS) + "\nbob/porch.png" + ",7" * 10 + "\n")
-    with pytest.raises(DataError, match=r"landmarks of bob/porch\.png are invalid: all source points are one point"):
+    row = ",".join(f"{value}" for value in points.ravel())
+    (tmp_path / "landmarks.csv").write_text(",".join(COLUMNS) + f"\nbob/porch.png,{row}\n")
+    with pytest.raises(DataError, match=f"landmarks of bob/porch\\.png are invalid: {complaint}"):
+        read_folder(tmp_path)
+
+
+def test_landmarks_may_be_a_little_outside_and_begin_with_a_byte_order_mark(tmp_path):
+    save(tmp_path / "bob" / "porch.png", np.full((300, 400, 3), 90, dtype=np.uint8))
+    row = ",".join(f"{value}" for value in (ARCFACE_TEMPLATE - [60, 60]).ravel())
+    (tmp_path / "landmarks.csv").write_text(",".join(COLUMNS) + f"\nbob/porch.png,{row}\n", encoding="utf-8-sig")
+    assert read_folder(tmp_path).people.tolist() == ["bob"]
+
+
+@pytest.mark.parametrize("make", [lambda path: path.mkdir(), lambda path: path.symlink_to("nowhere.png")])
+def test_a_picture_that_cannot_be_read_is_named(tmp_path, make):
+    (tmp_path / "ada").mkdir()
+    make(tmp_path / "ada" / "1.png")
+    with pytest.raises(DataError, match=r"1\.png cannot be read: (Is a directory|No such file)"):
         read_folder(tmp_path)

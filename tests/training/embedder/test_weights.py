@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from edge.errors import ExperimentError
 from training.cli import main
-from training.data.terms import DRAWN
+from training.data.terms import DRAWN, RESEARCH_ONLY, YOUR_OWN
 from training.embedder.backbone import Backbone
 from training.embedder.lineage import lineage, terms, trained_backbone
 from training.embedder.weights import weights_to_start_from
@@ -88,7 +88,26 @@ def test_weights_that_were_trained_on_people_to_be_held_out_are_refused(saved, t
 def test_lineage_and_terms_are_those_of_the_weights(saved, tiny):
     started = with_weights(msgspec.structs.replace(tiny, data=DataConfig(source="folder")), str(saved[1]))
     assert lineage(started)["started_from"] == {"experiment": "tiny", "images_seen": 3200}
-    assert terms(started) == DRAWN
+    assert terms(started) == YOUR_OWN
+    assert terms(msgspec.structs.replace(started, data=tiny.data)) == DRAWN
+
+
+def test_the_terms_of_all_that_was_learned_from_are_told(saved, about, tiny, tmp_path):
+    research = save_weights(saved[0], about | {"terms": RESEARCH_ONLY}, tmp_path / "research.safetensors")
+    mine = with_weights(msgspec.structs.replace(tiny, data=DataConfig(source="folder")), str(research))
+    assert terms(mine) == f"{RESEARCH_ONLY} {YOUR_OWN}"
+    assert terms(msgspec.structs.replace(mine, data=tiny.data)) == RESEARCH_ONLY
+    again = save_weights(saved[0], about | {"terms": terms(mine)}, tmp_path / "mine.safetensors")
+    assert terms(with_weights(mine, str(again))) == terms(mine)
+    packs = msgspec.structs.replace(tiny, data=DataConfig(source="packs", packs=("pins",), teacher="kw_mobilefacenet"))
+    assert terms(with_weights(packs, str(research))) == RESEARCH_ONLY
+
+
+@pytest.mark.parametrize("told", [["a list"], {"backbone": {}}, {"terms": None}, {"lineage": None}])
+def test_weights_that_do_not_tell_what_they_are_of_are_refused(saved, about, tiny, tmp_path, told):
+    other = save_weights(saved[0], about | told if isinstance(told, dict) else told, tmp_path / "other.safetensors")
+    with pytest.raises(ExperimentError, match=r"weights .*other\.safetensors (are not an embedder's|cannot be read)"):
+        weights_to_start_from(with_weights(tiny, str(other)))
 
 
 def run(*arguments):

@@ -60,7 +60,18 @@ def test_macs_are_counted_as_by_hand(tiny):
             r"widths \[8, 16, 32, 64\] and blocks \[0, 1\] must have one value for each stage",
         ),
         (("stem = 8", "stem = 16"), "the first stage has the stem's 16 channels, but widths starts with 8"),
-        (("batch_size = 64", "batch_size = 0"), r"Expected `int` >= 1 - at `\$\.sampler\.batch_size`"),
+        (("batch_size = 64", "batch_size = 0"), r"Expected `int` >= 2 - at `\$\.sampler\.batch_size`"),
+        (("seed = 2015", "seed = -1"), r"Expected `int` >= 0 - at `\$\.seed`"),
+        (("seed = 2015", "seed = 2015\nfrom_weights = ''"), r"Expected `str` of length >= 1 - at `\$\.from_weights`"),
+        (("peak_learning_rate = 3e-3", "peak_learning_rate = nan"), r"`\$\.optimizer\.peak_learning_rate`"),
+        (("peak_learning_rate = 3e-3", "peak_learning_rate = -1.0"), r"`\$\.optimizer\.peak_learning_rate`"),
+        (("images = 6_400", "images = 6_400\nmuon_learning_rate = -0.5"), r"`\$\.optimizer\.muon_learning_rate`"),
+        (("images = 6_400", "images = 6_400\nweight_decay = inf"), r"`\$\.optimizer\.weight_decay`"),
+        (("images = 6_400", "images = 6_400\ngradient_norm_max = 0.0"), r"`\$\.optimizer\.gradient_norm_max`"),
+        (("triplet = 1.0", "triplet = inf"), r"`\$\.loss\.triplet`"),
+        (("triplet = 1.0", "triplet = 1.0\ntriplet_margin = nan"), r"`\$\.loss\.triplet_margin`"),
+        (("seed = 2015", 'seed = 2015\ntask = ["embedder"]'), r"task '\['embedder'\]' is unknown; known tasks"),
+        (('source = "generated"', 'source = "drawn"'), 'source = "drawn" needs held_out_alphabets'),
         (("crops_per_person = 4", "crops_per_person = 0"), r"`\$\.sampler\.crops_per_person`"),
         (("images = 6_400", "images = 63"), r"optimizer\.images 63 is less than one batch of 64"),
         (("triplet = 1.0\nmargin_softmax = 0.1", ""), "every term of the loss has weight 0"),
@@ -95,7 +106,7 @@ def test_an_unknown_experiment_is_refused_with_the_known_ones():
 
 def test_a_fingerprint_changes_with_any_value_and_only_then(tmp_path):
     path = tmp_path / "smoke.toml"
-    path.write_text("# a comment is no value\n" + GOOD)
+    path.write_text("# a comment is no value, nor is a byte order mark\n" + GOOD, encoding="utf-8-sig")
     smoke = load_experiment("smoke")
     assert load_experiment(str(path)).fingerprint() == smoke.fingerprint()
     path.write_text(GOOD.replace("seed = 2015", "seed = 2016"))

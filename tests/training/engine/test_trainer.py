@@ -6,12 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 import msgspec
 import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from lightning_fabric import Fabric
 
 from edge.errors import ExperimentError
 from training.cli import main
@@ -22,6 +24,8 @@ from training.engine.encoder_experiment import SamplerConfig, SizeStep
 from training.engine.experiment import OptimizerConfig
 from training.engine.experiment_files import load_experiment
 from training.engine.run_log import LOG, read_log
+from training.engine.trainer import update
+from training.engine.weights import digest_of_weights
 
 
 def written(experiment, folder):
@@ -137,7 +141,7 @@ def test_the_processor_seconds_of_a_run_are_counted_over_its_resumes(tiny, runs)
 
     # Runs in progress have these keys: a resume must find them.
     assert list(checkpoint) == [
-        "experiment", "fingerprint", "data", "step", "processor_seconds", "module", "optimizer_0",
+        "experiment", "fingerprint", "data", "started_from", "step", "processor_seconds", "module", "optimizer_0",
     ]  # fmt: skip
     assert {name.split(".")[0] for name in checkpoint["module"]} == {"backbone", "loss"}
 
@@ -170,11 +174,57 @@ def test_a_broken_or_missing_checkpoint_is_named(tiny, tmp_path):
     with pytest.raises(ExperimentError, match=r"'tiny' has no checkpoint .*checkpoint\.pt: run fit first"):
         trained_backbone(tiny, tmp_path)
     (tmp_path / "tiny").mkdir()
-    (tmp_path / "tiny" / CHECKPOINT).write_bytes(b"half a checkpoint")
-    with pytest.raises(ExperimentError, match=r"checkpoint .*checkpoint\.pt cannot be read"):
-        trained_backbone(tiny, tmp_path)
+    for content in (b"half a checkpoint", b""):  # a power cut may leave it empty
+        (tmp_path / "tiny" / CHECKPOINT).write_bytes(content)
+        with pytest.raises(ExperimentError, match=r"checkpoint .*\.pt is damaged \(.+\): restore it, or remove it"):
+            trained_backbone(tiny, tmp_path)
+
+
+def test_a_checkpoint_of_a_run_that_started_from_other_weights_is_refused(tiny, tmp_path):
+    """The file was replaced meanwhile: its lineage and terms are no longer those of the run."""
+    weights = tmp_path / "kept.safetensors"
+    weights.write_bytes(b"those of before")
+    started = msgspec.structs.replace(tiny, from_weights=str(weights))
+    saved = {"experiment": "tiny", "fingerprint": started.fingerprint(), "started_from": digest_of_weights(started)}
+    torch.save(saved, tmp_path / CHECKPOINT)
+    assert read_checkpoint(tmp_path / CHECKPOINT, started) == saved
+    weights.write_bytes(b"others")
+    with pytest.raises(ExperimentError, match="was started from other weights than the present: restore them"):
+        read_checkpoint(tmp_path / CHECKPOINT, started)
+
+
+def test_a_gradient_that_is_not_finite_ends_the_run_with_its_step(tiny):
+    module = torch.nn.Linear(2, 1)
+    module.weight.grad = torch.full_like(module.weight, float("nan"))
+    optimizer = torch.optim.SGD([{"params": [*module.parameters()], "peak": 0.1}], lr=0.1)
+    before = module.weight.detach().clone()
+    with pytest.raises(ExperimentError, match="'tiny' diverges: at step 7 the gradient is not finite; lower"):
+        update(module, [optimizer], 7, tiny, Fabric(accelerator="cpu", devices=1))
+    assert torch.equal(module.weight, before)
+
+
+@pytest.mark.slow
+def test_a_second_process_does_not_train_in_the_same_folder(tiny, tmp_path):
+    with alone_in_folder(tmp_path / "tiny"):
+        assert f"another process trains in {tmp_path / 'tiny'}: wait for it" in refusal(
+            written(tiny, tmp_path), tmp_path
+        )
+
+
+@contextmanager
+def alone_in_folder(folder):
+    """Another process that trains there."""
+    folder.mkdir()
+    code = "import sys, time\nfrom pathlib import Path\nfrom training.engine.workspace import alone_in\n"
+    code += "with alone_in(Path(sys.argv[1])):\n    print('ready', flush=True)\n    time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "ready\n"
+        try:
+            yield
+        finally:
+            other.kill()
 
 
 def test_a_log_that_a_kill_cut_off_loses_only_its_last_line(tmp_path):
-    (tmp_path / LOG).write_text('{"step": 1}\n{"step": 2}\n{"st')
+    (tmp_path / LOG).write_bytes(b'{"step": 1}\nnull\n\xff\n{"step": 2}\n{"st')
     assert read_log(tmp_path / LOG) == [{"step": 1}, {"step": 2}]
