@@ -1,6 +1,9 @@
 """Fit, export, evaluate and report on drawn faces: the whole chain, on any machine."""
 
+import errno
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -59,6 +62,27 @@ def test_an_encoding_is_the_mean_over_the_mirror_image_and_the_file_says_so(run_
     embedder, crop = Embedder(run_dir / "smoke.tflite"), generated_people(people=1, pictures=1, seed=99).images[0]
     assert np.array_equal(embedder.embed(crop), embedder.embed(crop[:, ::-1]))
     assert b"its mirror image" in read_model(str(run_dir / "smoke.tflite")).description
+
+
+def test_an_export_onto_a_full_disk_leaves_the_model_that_was_there(run_dir, tmp_path, monkeypatch):
+    for suffix in (".tflite", ".json"):
+        (tmp_path / f"smoke{suffix}").write_text("of before")
+
+    def fail(source, target):
+        Path(target).write_bytes(Path(source).read_bytes()[:1000])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+
+    monkeypatch.setattr("training.export.export.shutil.copyfile", fail)
+    before = (run_dir / "smoke.tflite").read_bytes()
+    done = CliRunner().invoke(main, ["export", "smoke", "--runs", str(run_dir.parent), "--to", str(tmp_path)])
+    assert done.exit_code == 1
+    assert done.output.splitlines()[-1].startswith(f"Error: {tmp_path}")
+    assert "No space left on device; free some space" in done.output.splitlines()[-1]
+    assert {file.name: file.read_text() for file in tmp_path.iterdir()} == {
+        "smoke.tflite": "of before",
+        "smoke.json": "of before",
+    }
+    assert (run_dir / "smoke.tflite").read_bytes() == before
 
 
 def test_the_report_has_its_figures(run_dir):

@@ -1,6 +1,8 @@
 """The whole export: convert, quantize, measure the result, and only then copy it to where it ships from."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,8 +29,11 @@ def export(task: Task, data: Any, runs_dir: Path, models_dir: Path | None) -> tu
     network = task.trained(runs_dir)
     run_dir = runs_dir / task.experiment.name
     images = pinned(task.calibration_images(data))
-    with TemporaryDirectory(dir=run_dir) as folder:
-        float_model, model = Path(folder) / "float.tflite", Path(folder) / f"{task.model_name}.tflite"
+    targets = [run_dir] if models_dir is None else [run_dir, models_dir]
+    with ExitStack() as stack:
+        # In the targets from the beginning: one that cannot be written is known before the work.
+        folder, *_ = folders = [stack.enter_context(folder_in(target)) for target in targets]
+        float_model, model = folder / "float.tflite", folder / f"{task.model_name}.tflite"
         with output_into(run_dir / "export.log"):
             to_float_tflite(task.ready_for_int8(network, images), task.input_shape, float_model)
             to_int8_tflite(float_model, images, model)
@@ -42,9 +47,19 @@ def export(task: Task, data: Any, runs_dir: Path, models_dir: Path | None) -> tu
         numbers = {"parity": rounded(asdict(parity)), "xnnpack": asdict(xnnpack_partitions(model))}
         card = msgspec.structs.replace(task.complete_card(card, evaluation), measured=evaluation.numbers() | numbers)
         write_card(card, model)
-        for target in [run_dir] if models_dir is None else [run_dir, models_dir]:
-            target.mkdir(parents=True, exist_ok=True)
-            for file in (model, card_path(model), cohort_path(model)):
-                if file.is_file():
-                    shutil.copyfile(file, target / file.name)
+        made = [file for file in (model, card_path(model), cohort_path(model)) if file.is_file()]
+        for other in folders[1:]:
+            for file in made:
+                shutil.copyfile(file, other / file.name)
+        for target, ready in zip(targets, folders, strict=True):  # all are complete: what was there before is replaced
+            for file in made:
+                (ready / file.name).replace(target / file.name)
     return card, evaluation, parity
+
+
+@contextmanager
+def folder_in(target: Path) -> Iterator[Path]:
+    """A temporary folder in a folder, which is created where it does not exist."""
+    target.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=target, prefix=".export-") as folder:
+        yield Path(folder)
