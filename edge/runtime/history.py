@@ -117,6 +117,10 @@ class History:
                 return told[: wanted.count]
             wanted = replace(wanted, before=found[-1].number)
 
+    def ids_of(self, person_id: str) -> tuple[str, ...]:
+        """The ids under which there may be visits of a person: two cameras may have enrolled them."""
+        return self._words.ids_of(person_id)
+
     def crops(self, numbers: list[int]) -> dict[int, bytes]:
         """The crops of visits by their numbers. Raises RefusedError with storage."""
         return self._asked(lambda file: file.crops(numbers), {})
@@ -152,7 +156,8 @@ class History:
 
     def merge(self, person_id: str, into: str) -> None:
         """Two people are one. Raises RefusedError with storage."""
-        self._asked(lambda file: file.merge(person_id, into), None)
+        ids = self.ids_of(person_id)
+        self._asked(lambda file: file.merge(ids, into), None)
 
     def remove(self, event_id: str) -> list[str]:
         """Delete the visit of an event. Returns the ids of its events, the first one's first.
@@ -200,9 +205,10 @@ class History:
         self._erase_at = time.monotonic() + RETRY_SECONDS  # where the next fails
         self._erasing, like = self._store.removed.load(self._gallery.people)
         self._erase_at = None
-        enrolled, within, joined = list(self._gallery.people), self._gallery.tau, parts(self._store)
         if self._file.there:
-            self._working = self._file.do(lambda file: file.erase_all_but(enrolled, like, within, joined))
+            self._words.parts = parts(self._store)
+            enrolled, within = self._words.enrolled(), self._gallery.tau
+            self._working = self._file.do(lambda file: file.erase_all_but(enrolled, like, within))
         else:
             self._drop_removed()
 

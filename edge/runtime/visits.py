@@ -8,7 +8,7 @@ from edge.api.replies import Visit
 from edge.core.events import Event, RunnerUp
 from edge.core.evidence import UNKNOWN
 from edge.core.gallery import Gallery
-from edge.core.types import Frame, Sample
+from edge.core.types import Frame, Person, Sample
 from edge.storage.visits import Pictures, StoredVisit
 from edge.system.clock import rfc3339
 
@@ -32,10 +32,24 @@ class Told(msgspec.Struct, frozen=True):
 
 
 class Words:
-    """Turns names into ids, and ids into the names that people have now."""
+    """Turns names into ids, and ids into the names that people have now.
+
+    parts: who is a part of another person, by id, and that person's id; see edge.storage.replication.parts
+    """
 
     def __init__(self, gallery: Gallery, model: str) -> None:
         self._gallery, self._model = gallery, model
+        self.parts: dict[str, str] = {}
+
+    def enrolled(self) -> list[str]:
+        """The ids of everybody who is enrolled, and of their parts."""
+        people = self._gallery.people
+        return [*people, *(part for part, whole in self.parts.items() if whole in people)]
+
+    def ids_of(self, person_id: str) -> tuple[str, ...]:
+        """The ids under which there may be visits of a person."""
+        others = (part for part, whole in self.parts.items() if whole == person_id and part not in self._gallery.people)
+        return person_id, *others
 
     def told(self, event: Event) -> bytes:
         """What an event says, as JSON, with ids in the place of names."""
@@ -62,13 +76,18 @@ class Words:
         person = None if name == UNKNOWN else self._gallery.find(name)
         return None if person is None else person.person_id
 
+    def _person(self, person_id: str | None) -> Person | None:
+        people = self._gallery.people
+        return None if person_id is None else people.get(person_id) or people.get(self.parts.get(person_id, ""))
+
     def _name_of(self, person_id: str | None) -> str | None:
-        person = None if person_id is None else self._gallery.people.get(person_id)
+        person = self._person(person_id)
         return None if person is None else person.name
 
     def visit(self, stored: StoredVisit) -> Visit | None:
         """A stored visit, with names; None where it is damaged, or of somebody who was removed and not erased yet."""
-        if stored.person_id is not None and stored.person_id not in self._gallery.people:
+        person = self._person(stored.person_id)
+        if stored.person_id is not None and person is None:
             return None
         try:
             told = msgspec.json.decode(stored.told, type=Told)
@@ -82,8 +101,8 @@ class Words:
             begin=rfc3339(stored.begun),
             end=None if stored.ended is None else rfc3339(stored.ended),
             clock_set=stored.clock_set,
-            name=self._name_of(stored.person_id),
-            person_id=stored.person_id,
+            name=None if person is None else person.name,
+            person_id=None if person is None else person.person_id,
             stranger=stored.stranger,
             corrected=stored.corrected,
             distance=told.distance,

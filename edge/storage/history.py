@@ -6,8 +6,7 @@ may be deleted at any time.
 
 import json
 import logging
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import astuple
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -95,12 +94,14 @@ class SqliteHistory(SqliteFile):
 
     def page(self, wanted: Wanted) -> list[StoredVisit]:
         """Visits, the newest first."""
+        ids = None if wanted.person_ids is None else json.dumps(wanted.person_ids)
         with self.reading():
             rows = self.rows(
-                f"{VISIT} AND (?1 IS NULL OR begun >= ?1) AND (?2 IS NULL OR begun < ?2) "
-                "AND (?3 IS NULL OR person = ?3) AND (?4 IS NULL OR stranger = ?4) AND (?5 IS NULL OR kind = ?5) "
+                f"{VISIT} AND (?1 IS NULL OR begun >= ?1) AND (?2 IS NULL OR begun < ?2) "  # noqa: S608 -- ours
+                "AND (?3 IS NULL OR person IN (SELECT value FROM json_each(?3))) "
+                "AND (?4 IS NULL OR stranger = ?4) AND (?5 IS NULL OR kind = ?5) "
                 "AND (?6 IS NULL OR number < ?6) ORDER BY number DESC LIMIT ?7",
-                astuple(wanted),
+                (wanted.since, wanted.until, ids, wanted.stranger, wanted.kind, wanted.before, wanted.count),
             )
         return [stored(row) for row in rows]
 
@@ -142,10 +143,10 @@ class SqliteHistory(SqliteFile):
                 (person_id, stranger),
             )
 
-    def merge(self, person_id: str, into: str) -> None:
-        """Two people are one: the visits of the first are of the other."""
+    def merge(self, person_ids: Collection[str], into: str) -> None:
+        """Several people are one: the visits of these are of the other."""
         with self.transaction():
-            self.execute("UPDATE visit SET person = ? WHERE person = ?", (into, person_id))
+            self.executemany("UPDATE visit SET person = ? WHERE person = ?", [(into, one) for one in person_ids])
 
     def remove(self, event_id: str) -> list[str]:
         """Delete and overwrite the visit of an event. Returns the ids of its events, the first one's first."""
@@ -166,18 +167,13 @@ class SqliteHistory(SqliteFile):
             mark_strangers(self, kept)
         self.finish_erasure()
 
-    def erase_all_but(
-        self, enrolled: Collection[str], like: np.ndarray, within: float, parts: Mapping[str, str] | None = None
-    ) -> int:
+    def erase_all_but(self, enrolled: Collection[str], like: np.ndarray, within: float) -> int:
         """Delete and overwrite the visits of everybody who is not enrolled any more, and those that look like them.
 
-        parts: by the ids of who is a part of somebody enrolled now, the id of that person, whose visits they become
         See edge.storage.visit_erasure.mark_removed. Returns how many visits were deleted. Raises HistoryError where the
         disk cannot be written, or not overwritten: `finish_erasure` goes on.
         """
         with self.transaction():
-            for part, person_id in (parts or {}).items():
-                self.execute("UPDATE visit SET person = ? WHERE person = ?", (person_id, part))
             gone = mark_removed(self, enrolled, like, within, self._model)
         self.finish_erasure()
         self.erase_set_aside()

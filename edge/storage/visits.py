@@ -102,11 +102,14 @@ class StoredVisit:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which visits are asked for; None is any. before: a number, of which only earlier ones are wanted."""
+    """Which visits are asked for; None is any.
+
+    person_ids: of one person, who may be of several parts; before: a number, of which only earlier ones are wanted
+    """
 
     since: float | None = None
     until: float | None = None
-    person_id: str | None = None
+    person_ids: tuple[str, ...] | None = None
     stranger: str | None = None
     kind: str | None = None
     before: int | None = None

@@ -24,7 +24,9 @@ def list_visits(request: ListVisits, device: DeviceContext) -> VisitsReply:
     wanted = Wanted(
         since=None if request.since is msgspec.UNSET else request.since.timestamp(),
         until=None if request.until is msgspec.UNSET else request.until.timestamp(),
-        person_id=None if request.name is msgspec.UNSET else device.people.summary(request.name).person_id,
+        person_ids=None
+        if request.name is msgspec.UNSET
+        else device.history.ids_of(device.people.summary(request.name).person_id),
         stranger=None if request.stranger is msgspec.UNSET else request.stranger,
         kind=None if request.kind is msgspec.UNSET else request.kind,
         before=None if request.after is msgspec.UNSET else int(request.after),

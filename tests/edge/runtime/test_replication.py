@@ -268,12 +268,22 @@ def test_visits_go_on_where_two_people_of_one_name_become_one(broker, camera, fl
         fleet.switch_on(config)
     until(lambda: len({str(people) for people, _ in fleet.galleries().values()}) == 1)
 
-    def visits(device, transactions=count()):  # noqa: B008 -- one counter for all calls
-        answer = fleet[device].ask("event/list", {"transaction": f"list-{next(transactions)}"})
+    def visits(device, transactions=count(), **wanted):  # noqa: B008 -- one counter for all calls
+        answer = fleet[device].ask("event/list", {"transaction": f"list-{next(transactions)}", **wanted})
         return [(visit["id"], visit["name"]) for visit in answer.get("data", {}).get("visits", [])]
 
     for device in ("porch", "garden"):
         until(lambda device=device: visits(device) == [(f"visit-{device}", "Eileen")])
+        assert visits(device, name="Eileen") == visits(device)
+    fleet.switch_off("porch")
+    fleet.switch_on(configs[0])
+    until(lambda: visits("porch") == [("visit-porch", "Eileen")])
+    assert fleet["porch"].ask("person/remove", {"transaction": "r", "name": "Eileen"})["status"] == "ok"
+    fleet.all_know()
+    for config in configs:
+        until(lambda device=config.device: visits(device) == [])
+        with closing(sqlite3.connect(config.gallery.path.with_name("history.db"))) as db:
+            until(lambda db=db: db.execute("SELECT count(*) FROM visit").fetchone() == (0,))
 
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])

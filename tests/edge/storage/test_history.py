@@ -76,7 +76,7 @@ def test_pages_go_back_in_time_whatever_is_asked_for(history):
     assert ids(history, count=3) == ["v6", "v5", "v4"]
     before = history.page(Wanted(count=3))[-1].number
     assert ids(history, before=before) == ["v3", "v2", "v1", "v0"]
-    assert ids(history, person_id="p_1") == ["v5", "v1"]
+    assert ids(history, person_ids=("p_1",)) == ["v5", "v1"]
     assert ids(history, kind="unknown") == ["v6", "v3", "v0"]
     assert ids(history, since=NOW + 2, until=NOW + 4) == ["v3", "v2"]
 
@@ -88,8 +88,8 @@ def test_what_was_said_of_a_visit_later_outlives_its_next_events(history):
     visit, _ = history.get("v1")
     assert (visit.person_id, visit.corrected, visit.ended) == ("p_c", True, NOW + 5)
     history.name_stranger("u_1", "p_d")
-    history.merge("p_b", "p_d")
-    assert ids(history, person_id="p_d") == ["v3", "v2"]
+    history.merge(["p_b"], "p_d")
+    assert ids(history, person_ids=("p_d", "p_nobody")) == ["v3", "v2"]
     history.correct("v3", None)
     assert history.get("v3")[0].kind == "unknown"
     assert history.remove("end") == ["v1", "end"]
@@ -153,12 +153,6 @@ def test_of_who_is_removed_nothing_stays_and_of_others_all_but_scenes(history, t
         ]  # fmt: skip
         assert again.erase_all_but([], NOTHING, 1.27) == 3
         assert ids(again) == ["v6"]
-
-
-def test_the_visits_of_who_became_a_part_of_somebody_are_theirs(history):
-    history.add([note(1, "p_anna"), note(2, "p_anna_too"), note(3, "p_ben")])
-    assert history.erase_all_but(["p_anna"], NOTHING, 1.27, {"p_anna_too": "p_anna", "p_of_nobody": "p_anna"}) == 1
-    assert [(one.visit_id, one.person_id) for one in history.page(Wanted())] == [("v2", "p_anna"), ("v1", "p_anna")]
 
 
 def test_an_erasure_that_was_cut_short_goes_on_and_until_then_nothing_is_told(history, tmp_path):
