@@ -5,14 +5,16 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.core.align import CROP_PX, align
+from edge.core.align import ARCFACE_TEMPLATE, CROP_PX, align
+from edge.core.geometry import similarity_transform
+from edge.core.views import zoom_of
 from edge.errors import DataError
 from training.data.crops import Crops
 from training.data.packs import decode_image
 
 LANDMARKS = "landmarks.csv"
 COLUMNS = ("file", "x1", "y1", "x2", "y2", "x3", "y3", "x4", "y4", "x5", "y5")
-EYES_MIN_PX = 8  # a crop that is enlarged more than that shows nothing
+ENLARGED_MAX = 4.5  # a crop of 25 px; of fewer it shows nothing, or landmarks are shares of the picture
 OUTSIDE = 0.25  # how far a landmark may be outside, in shares of the picture: of a face at its border
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 
@@ -34,7 +36,7 @@ def read_folder(folder: Path) -> Crops:
     landmarks = read_landmarks(folder / LANDMARKS)
     crops, people, names = [], [], []
     for path in files:
-        name = path.relative_to(folder).as_posix()
+        name = named(path.relative_to(folder).as_posix(), path)
         image = read_picture(path)
         if image.shape[:2] != (CROP_PX, CROP_PX):
             if name not in landmarks:
@@ -58,9 +60,12 @@ def checked(landmarks: np.ndarray, image: np.ndarray) -> np.ndarray:
     left, right, _, mouth_left, mouth_right = landmarks
     if (np.abs(landmarks / size - 0.5) > 0.5 + OUTSIDE).any():
         raise ValueError(f"expected pixels of a picture of {size[0]}x{size[1]} px, got {points_in_words(landmarks)}")
-    apart = np.linalg.norm(right - left)
-    if apart < EYES_MIN_PX:
-        raise ValueError(f"the eyes are {apart:.1f} px apart, expected {EYES_MIN_PX} or more, in pixels of the picture")
+    enlarged = zoom_of(similarity_transform(landmarks, ARCFACE_TEMPLATE))
+    if enlarged > ENLARGED_MAX:
+        raise ValueError(
+            f"the crop has {CROP_PX / enlarged:.1f} px, expected {CROP_PX / ENLARGED_MAX:.0f} or more: landmarks are in "
+            "pixels of the picture"
+        )
     if right[0] < left[0] and mouth_right[0] < mouth_left[0]:
         raise ValueError("left and right are swapped: expected left to right as seen in an upright picture")
     return landmarks
@@ -69,6 +74,15 @@ def checked(landmarks: np.ndarray, image: np.ndarray) -> np.ndarray:
 def points_in_words(points: np.ndarray) -> str:
     """'(x, y), (x, y)'."""
     return ", ".join(f"({x:g}, {y:g})" for x, y in points)
+
+
+def named(name: str, path: Path) -> str:
+    """The name as it is. Raises DataError where it is not UTF-8."""
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(f"the name of {str(path)!a} is not UTF-8: give it another") from error
+    return name
 
 
 def read_picture(path: Path) -> np.ndarray:

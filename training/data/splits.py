@@ -29,6 +29,6 @@ def held_out(people: np.ndarray, fraction: float) -> np.ndarray:
     chosen = {
         person
         for person in np.unique(people)
-        if int(hashlib.sha256(person.encode(errors="surrogateescape")).hexdigest()[:8], 16) < fraction * 2**32
+        if int(hashlib.sha256(person.encode()).hexdigest()[:8], 16) < fraction * 2**32
     }
     return np.array([person in chosen for person in people], dtype=bool)

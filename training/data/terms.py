@@ -36,6 +36,8 @@ DRAWN = "Trained on drawings that this project's code makes: only the project's 
 
 def terms_of_both(before: str, own: str) -> str:
     """The terms of weights that learned from something of `own` terms after something of others."""
-    if before == own or own in before or own == DRAWN:
+    if own == RESEARCH_ONLY:  # the strictest, however an older file words it
+        return f"{own} {YOUR_OWN}" if YOUR_OWN in before else own
+    if own in before or own == DRAWN:
         return before
     return own if before == DRAWN else f"{before} {own}"

@@ -23,11 +23,13 @@ class Progress:
     step:              optimizer steps done
     processor_seconds: of the training process, over all resumes; loader processes do not count
     data_digest:       of the training data
+    started_from:      sha256 of the file of weights that the run started from; None where it did not
     """
 
     step: int
     processor_seconds: float
     data_digest: str
+    started_from: str | None
 
 
 def save_checkpoint(
@@ -46,7 +48,7 @@ def save_checkpoint(
             "experiment": experiment.name,
             "fingerprint": experiment.fingerprint(),
             "data": progress.data_digest,
-            "started_from": digest_of_weights(experiment),
+            "started_from": progress.started_from,
             "step": progress.step,
             "processor_seconds": progress.processor_seconds,
             "module": module,
@@ -73,7 +75,7 @@ def load_checkpoint(
     """
     path = run_dir / CHECKPOINT
     if not path.is_file():
-        return Progress(0, 0.0, data_digest)
+        return Progress(0, 0.0, data_digest, digest_of_weights(experiment))
     checkpoint = read_checkpoint(path, experiment)
     if checkpoint["data"] != data_digest:
         raise ExperimentError(
@@ -83,7 +85,9 @@ def load_checkpoint(
     module.load_state_dict(checkpoint["module"])
     for number, optimizer in enumerate(optimizers):
         optimizer.load_state_dict(checkpoint[f"optimizer_{number}"])
-    return Progress(int(checkpoint["step"]), float(checkpoint["processor_seconds"]), data_digest)
+    return Progress(
+        int(checkpoint["step"]), float(checkpoint["processor_seconds"]), data_digest, checkpoint.get("started_from")
+    )
 
 
 def read_checkpoint(path: Path, experiment: Experiment) -> dict[str, Any]:
@@ -93,10 +97,12 @@ def read_checkpoint(path: Path, experiment: Experiment) -> dict[str, Any]:
     try:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         name, fingerprint = checkpoint["experiment"], checkpoint["fingerprint"]
+    except OSError:  # the file may be whole
+        raise
     except Exception as error:  # torch.load passes on whatever pickle, zip or tensor code raises
         reason = f"{type(error).__name__} {error}".splitlines()[0]
         raise ExperimentError(
-            f"checkpoint {path} is damaged ({reason}): restore it, or remove it to start again"
+            f"checkpoint {path} cannot be read ({reason}): where it is damaged, restore it, or remove it to start again"
         ) from error
     if fingerprint != experiment.fingerprint():
         raise ExperimentError(

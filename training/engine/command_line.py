@@ -45,7 +45,7 @@ def refused_by_system(error: OSError) -> str:
     """'FILE: reason', and what helps where that is known."""
     what = " -> ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
     helps = {
-        ENOSPC: "; free some space, the same command goes on from the last checkpoint",
+        ENOSPC: "; free some space there",
         EROFS: "; give another --runs, --cache or --to",
         EACCES: "; give another --runs, --cache or --to, or change its permissions",
     }

@@ -14,7 +14,7 @@ class RunLog:
 
     def __init__(self, path: Path, start_step: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        kept = [line for line in read_log(path) if line["step"] <= start_step]
+        kept = [line for line in read_log(path) if line.get("step", start_step + 1) <= start_step]
         partial = path.with_suffix(".partial")
         partial.write_text("".join(json.dumps(line) + "\n" for line in kept))
         partial.replace(path)
@@ -26,13 +26,13 @@ class RunLog:
 
 
 def read_log(path: Path) -> list[Line]:
-    """All whole lines of a log; one that a kill cut off is dropped."""
+    """All whole lines of a log that are objects; one that a kill cut off is dropped."""
     lines = []
     if path.is_file():
         for line in path.read_text(errors="replace").splitlines():
             with suppress(json.JSONDecodeError):
                 values = json.loads(line)
-                if isinstance(values, dict) and "step" in values:
+                if isinstance(values, dict):
                     lines.append(values)
     return lines
 

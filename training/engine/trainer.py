@@ -104,7 +104,7 @@ def fit(
                 log.write(step=done, images=images, **validation_of(learner, validate, fabric))
             fabric.barrier()
         if done % experiment.checkpoint_every_steps == 0 or last:
-            reached = Progress(done, processor_seconds(), data_digest)
+            reached = Progress(done, processor_seconds(), data_digest, done_before.started_from)
             save_checkpoint(fabric, plan.run_dir, experiment, module, optimizers, reached)
     progress.close()
     return learner

@@ -1,10 +1,12 @@
 """The folders that a command works in, and what it does there with a task."""
 
+import fcntl
 import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from errno import EACCES, EAGAIN
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,13 +87,17 @@ class Workspace:
 
 @contextmanager
 def alone_in(run_dir: Path) -> Iterator[None]:
-    """Keep other processes from training in a folder. Raises ExperimentError where one does."""
-    from filelock import FileLock, Timeout
+    """Keep other processes from training in a folder. Raises ExperimentError where one does.
 
-    try:
-        with FileLock(run_dir / ".lock", timeout=0):
-            yield
-    except Timeout as error:
-        raise ExperimentError(
-            f"another process trains in {run_dir}: wait for it, or give another --runs or another name"
-        ) from error
+    The lock is this process's own: it ends with it, also where a loader process lives on.
+    """
+    with (run_dir / ".lock").open("w") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in {EACCES, EAGAIN}:
+                raise ExperimentError(
+                    f"another process trains in {run_dir}: wait for it, or give another --runs or another name"
+                ) from error
+            sys.stderr.write(f"{run_dir} cannot be locked ({error.strerror}): train there in one process at a time\n")
+        yield

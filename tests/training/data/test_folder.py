@@ -1,3 +1,5 @@
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -65,8 +67,8 @@ def test_malformed_landmarks_are_named_with_their_line(tmp_path, face, text, com
 @pytest.mark.parametrize(
     ("points", "complaint"),
     [
-        (np.full((5, 2), 7.0), r"the eyes are 0\.0 px apart, expected 8 or more"),
-        (ARCFACE_TEMPLATE / [400, 300], "the eyes are 0.1 px apart"),  # shares of the picture
+        (np.full((5, 2), 7.0), "all source points are one point"),
+        (ARCFACE_TEMPLATE / [400, 300], r"the crop has 0\.\d px, expected 25 or more"),  # shares of the picture
         (ARCFACE_TEMPLATE + 6000, r"expected pixels of a picture of 400x300 px, got \(60"),
         (ARCFACE_TEMPLATE - [300, 0], "expected pixels of a picture of 400x300 px"),
         (ARCFACE_TEMPLATE * 1e300, "expected pixels of a picture of 400x300 px"),
@@ -86,6 +88,21 @@ def test_landmarks_may_be_a_little_outside_and_begin_with_a_byte_order_mark(tmp_
     row = ",".join(f"{value}" for value in (ARCFACE_TEMPLATE - [60, 60]).ravel())
     (tmp_path / "landmarks.csv").write_text(",".join(COLUMNS) + f"\nbob/porch.png,{row}\n", encoding="utf-8-sig")
     assert read_folder(tmp_path).people.tolist() == ["bob"]
+
+
+def test_a_face_from_the_side_is_taken(tmp_path):
+    """Its eyes are near one another, and it is no small face."""
+    save(tmp_path / "bob" / "porch.png", np.full((300, 400, 3), 90, dtype=np.uint8))
+    row = "100,100,106,101,78,130,98,165,103,165"
+    (tmp_path / "landmarks.csv").write_text(",".join(COLUMNS) + f"\nbob/porch.png,{row}\n")
+    assert read_folder(tmp_path).people.tolist() == ["bob"]
+
+
+def test_a_name_that_is_not_utf_8_is_named(tmp_path, face):
+    save(tmp_path / "bob" / "1.png", face)
+    (tmp_path / "bob").rename(tmp_path / os.fsdecode(b"J\xfcrgen"))
+    with pytest.raises(DataError, match=r"the name of '.*J\\udcfcrgen/1\.png' is not UTF-8"):
+        read_folder(tmp_path)
 
 
 @pytest.mark.parametrize("make", [lambda path: path.mkdir(), lambda path: path.symlink_to("nowhere.png")])

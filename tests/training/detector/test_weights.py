@@ -10,7 +10,7 @@ from edge.inference.detector import STANDARD
 from edge.inference.detector import Detector as OnDevice
 from training.cli import main
 from training.data.generated_scenes import drawn_scenery
-from training.data.terms import DRAWN
+from training.data.terms import DRAWN, RESEARCH_ONLY
 from training.detector.dequantized import dequantized
 from training.detector.evaluation import rows_of
 from training.detector.float_network import detect_float
@@ -127,3 +127,7 @@ def test_a_model_of_another_network_is_refused_and_an_int8_one_kept(tmp_path, sc
     assert (status, "is not an embedder or a detector" in text) == (1, True)
     status, text = run("weights", "embedder", "--model", STANDARD, "--runs", tmp_path)
     assert (status, "'embedder' is not a detector" in text) == (1, True)
+
+
+def test_what_ships_tells_its_terms_once():
+    assert terms(load_experiment("detector")) == RESEARCH_ONLY

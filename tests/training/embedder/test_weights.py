@@ -101,6 +101,9 @@ def test_the_terms_of_all_that_was_learned_from_are_told(saved, about, tiny, tmp
     assert terms(with_weights(mine, str(again))) == terms(mine)
     packs = msgspec.structs.replace(tiny, data=DataConfig(source="packs", packs=("pins",), teacher="kw_mobilefacenet"))
     assert terms(with_weights(packs, str(research))) == RESEARCH_ONLY
+    older = save_weights(saved[0], about | {"terms": "For research, in older words."}, tmp_path / "older.safetensors")
+    assert terms(with_weights(packs, str(older))) == RESEARCH_ONLY
+    assert terms(with_weights(packs, str(again))) == f"{RESEARCH_ONLY} {YOUR_OWN}"
 
 
 @pytest.mark.parametrize("told", [["a list"], {"backbone": {}}, {"terms": None}, {"lineage": None}])

@@ -176,7 +176,9 @@ def test_a_broken_or_missing_checkpoint_is_named(tiny, tmp_path):
     (tmp_path / "tiny").mkdir()
     for content in (b"half a checkpoint", b""):  # a power cut may leave it empty
         (tmp_path / "tiny" / CHECKPOINT).write_bytes(content)
-        with pytest.raises(ExperimentError, match=r"checkpoint .*\.pt is damaged \(.+\): restore it, or remove it"):
+        with pytest.raises(
+            ExperimentError, match=r"checkpoint .*\.pt cannot be read \(.+\): where it is damaged, restore it, or"
+        ):
             trained_backbone(tiny, tmp_path)
 
 
@@ -188,7 +190,9 @@ def test_a_checkpoint_of_a_run_that_started_from_other_weights_is_refused(tiny, 
     saved = {"experiment": "tiny", "fingerprint": started.fingerprint(), "started_from": digest_of_weights(started)}
     torch.save(saved, tmp_path / CHECKPOINT)
     assert read_checkpoint(tmp_path / CHECKPOINT, started) == saved
+    progress = load_checkpoint(tmp_path / "fresh", started, module=None, optimizers=[], data_digest="")
     weights.write_bytes(b"others")
+    assert progress.started_from == saved["started_from"]  # of what was read, not of what is there later
     with pytest.raises(ExperimentError, match="was started from other weights than the present: restore them"):
         read_checkpoint(tmp_path / CHECKPOINT, started)
 
