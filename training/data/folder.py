@@ -63,8 +63,8 @@ def checked(landmarks: np.ndarray, image: np.ndarray) -> np.ndarray:
     enlarged = zoom_of(similarity_transform(landmarks, ARCFACE_TEMPLATE))
     if enlarged > ENLARGED_MAX:
         raise ValueError(
-            f"the crop has {CROP_PX / enlarged:.1f} px, expected {CROP_PX / ENLARGED_MAX:.0f} or more: landmarks are in "
-            "pixels of the picture"
+            f"the crop has {CROP_PX / enlarged:.1f} px, expected {CROP_PX / ENLARGED_MAX:.0f} or more: landmarks are "
+            "in pixels of the picture"
         )
     if right[0] < left[0] and mouth_right[0] < mouth_left[0]:
         raise ValueError("left and right are swapped: expected left to right as seen in an upright picture")
