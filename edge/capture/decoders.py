@@ -8,6 +8,7 @@ decodes interlaced video to black frames. Devices (V4L2) are read by OpenCV: the
 import math
 import os
 import re
+import time
 from collections.abc import Generator
 from importlib import import_module
 from pathlib import Path
@@ -198,9 +199,11 @@ class PyAvDecoder:
         self.damage = ""
         self._frames = self._decode(stream)
         self._frame: Any = None
+        self._asked_at = 0.0  # for a frame, on the monotonic clock
 
     def grab(self) -> float | None:
         """See Decoder."""
+        self._asked_at = time.monotonic()
         try:
             self._frame = next(self._frames, None)
         except self._errors as error:
@@ -224,9 +227,16 @@ class PyAvDecoder:
         self._container.close()
 
     def _decode(self, stream: Any) -> Generator[Any, None, None]:
-        """Every frame that can be decoded. Raises InvalidDataError where nothing can be any more."""
+        """Every frame that can be decoded. Raises InvalidDataError where nothing can be any more.
+
+        Raises CameraError where the sound goes on and the picture does not: FFmpeg's own limit knows packets alone.
+        """
         lost = 0
-        for packet in self._container.demux(stream):
+        for packet in self._container.demux():
+            if packet.stream.index != stream.index:
+                if time.monotonic() - self._asked_at > READ_SECONDS_MAX:
+                    raise CameraError(f"{self._name} gave sound and no picture for {READ_SECONDS_MAX:g} s")
+                continue
             try:
                 frames = packet.decode()
             except self._invalid:

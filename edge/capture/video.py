@@ -24,6 +24,7 @@ BACKOFF_SECONDS = (1.0, 30.0)  # between attempts to reconnect: from, up to; dou
 FPS_PLAUSIBLE = (0.01, 240.0)  # that a file may claim; otherwise its timestamps count (one claimed 90,000)
 STEP_SECONDS = (0.5 / FPS_PLAUSIBLE[1], 60.0)  # between two frames of a file; less or more is a wrong timestamp
 COMPLETE_SHARE = 0.8  # of its claimed duration; a file with less is reported as cut off
+EARLY_SHARE = 0.25  # of a step, by which a frame may be early: cameras and networks are not even
 ROUNDING_SECONDS = 0.0006  # of timestamps: some containers (Matroska) count milliseconds
 
 
@@ -147,17 +148,31 @@ class VideoFrames:
 
     def _until_it_fails(self) -> Iterator[Frame]:
         """Yield frames of a live source, at most fps_max a second. Raises CameraError when there are no more."""
-        decoder, next_at = self._open(), 0.0
+        decoder, due = self._open(), Due(1 / self.fps_max)
         try:
             while not self._closed.is_set():
                 if decoder.grab() is None:
                     raise CameraError(f"{masked(self.location)} gives no more frames")
                 now = time.monotonic()
-                if now >= next_at:
-                    next_at = max(now, next_at) + 1 / self.fps_max
+                if due.at(now):
                     yield self._frame(decoder, now)
         finally:
             decoder.close()
+
+
+class Due:
+    """Which frames of a live source are taken: one for each step, on average, however evenly they come."""
+
+    def __init__(self, step_seconds: float) -> None:
+        self._step, self._next_at = step_seconds, -math.inf
+
+    def at(self, now: float) -> bool:
+        """Whether the frame of now is taken. now: seconds on a clock that never goes back."""
+        if now < self._next_at - EARLY_SHARE * self._step:
+            return False
+        begun = now - self._next_at >= self._step  # after a gap the steps begin again
+        self._next_at = (now if begun else self._next_at) + self._step
+        return True
 
 
 class FileClock:

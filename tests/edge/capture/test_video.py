@@ -1,5 +1,6 @@
 """Videos that are damaged, turned, or claim what is not so, through both decoders."""
 
+import itertools
 import re
 import shutil
 import struct
@@ -16,7 +17,7 @@ import pytest
 from edge.capture import decoders, no_frame, open_source, video
 from edge.capture.decoders import OpenCvDecoder, PyAvDecoder, about_decoder, open_decoder, pyav, text_of
 from edge.capture.health import FrameHealth, problem_of
-from edge.capture.video import ROUNDING_SECONDS, FileClock, VideoFrames, plausible, resolved
+from edge.capture.video import ROUNDING_SECONDS, Due, FileClock, VideoFrames, plausible, resolved
 from edge.config import CameraConfig
 from edge.core.attention import Attention, AttentionRules
 from edge.errors import CameraError
@@ -475,3 +476,44 @@ def test_a_film_that_is_closed_before_it_is_begun_is_not_left_open(decoder, film
     frames.close()
     assert list(frames) == []
     assert own not in {link.resolve() for link in Path("/proc/self/fd").iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("camera", "fps_max", "taken"), [(10, 10, 10), (15, 10, 10), (25, 10, 10), (15, 15, 15), (5, 10, 5)]
+)
+def test_a_live_source_gives_as_many_frames_as_are_processed(camera, fps_max, taken):
+    """They come a few milliseconds early or late."""
+    rng, due = np.random.default_rng(0), Due(1 / fps_max)
+    times = 1000.0 + np.arange(100 * camera) / camera + rng.uniform(-0.004, 0.004, 100 * camera)
+    count = sum(due.at(now) for now in times)
+    assert 0.98 * 100 * taken <= count <= 100 * taken + 2
+
+
+def test_after_a_gap_no_more_frames_are_taken_than_before():
+    due = Due(0.1)
+    assert [due.at(now) for now in (0.0, 60.0, 60.04, 60.1, 60.14, 60.2)] == [True, True, False, True, False, True]
+
+
+@needs_pyav
+def test_a_stream_whose_picture_stops_while_its_sound_goes_on_fails(tmp_path, monkeypatch):
+    av, path = pyav(), tmp_path / "stream.ts"
+    with av.open(str(path), "w") as container:
+        pictures, sound = container.add_stream("libx264", rate=25), container.add_stream("mp2", rate=48_000)
+        pictures.width, pictures.height, pictures.pix_fmt = 160, 120, "yuv420p"
+        for number in range(50):
+            image = np.full((120, 160, 3), 4 * number, np.uint8)
+            container.mux(pictures.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(pictures.encode())
+        for number in range(400):
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 2 * 1152), np.int16), format="s16", layout="stereo")
+            frame.sample_rate, frame.pts = 48_000, 1152 * number
+            container.mux(sound.encode(frame))
+        container.mux(sound.encode())
+    clock = itertools.count(step=0.5)  # seconds that pass from one packet to the next
+    monkeypatch.setattr(decoders.time, "monotonic", lambda: next(clock))
+    decoder = PyAvDecoder(str(path), av)
+    with pytest.raises(CameraError, match=r"stream\.ts gave sound and no picture for 10 s"):  # noqa: PT012 -- at some time
+        for _ in range(50):
+            assert decoder.grab() is not None
+        decoder.grab()
+    decoder.close()
