@@ -129,8 +129,8 @@ class Health(Message, frozen=True):
     throttled: what slows a Raspberry Pi down (under_voltage, ...); null where it is not known
     camera_ok: whether the camera gives good frames; camera_problem: else why: silent, black, torn,
         single_colour or frozen
-    clock_set: whether the time of day is set; until then no signed request is carried out and nothing expires
-    disk_free_mb: where the gallery is
+    clock_set: whether the time of day is set; until then no signed request is carried out, and nobody expires
+    disk_free_mb: where the gallery is; null where that cannot be read
     dropped_frames: frames that came while another was processed
     gallery_problem: why the gallery cannot be read, or what of it is damaged; else null
     outbox: events that wait for the broker
@@ -154,7 +154,7 @@ class Health(Message, frozen=True):
     camera_ok: bool
     camera_problem: str | None
     clock_set: bool
-    disk_free_mb: int
+    disk_free_mb: int | None
     dropped_frames: int
     gallery_problem: str | None
     outbox: int

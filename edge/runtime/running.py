@@ -3,6 +3,7 @@
 import logging
 import shutil
 import time
+from pathlib import Path
 
 from edge.api.messages import Health, ReplicationHealth
 from edge.api.verbs import Limits
@@ -139,7 +140,7 @@ class RunningDevice(DeviceContext):
             camera_ok=self.camera_problem is None,
             camera_problem=self.camera_problem,
             clock_set=self.device.clock_set,
-            disk_free_mb=shutil.disk_usage(self.config.gallery.path.parent).free // 1_000_000,
+            disk_free_mb=free_mb(self.config.gallery.path.parent),
             dropped_frames=0 if self.source is None else self.source.dropped,
             gallery_problem=self.gallery_problem,
             outbox=self.outbox.depth,
@@ -162,3 +163,11 @@ class RunningDevice(DeviceContext):
 
     def _replication_health(self) -> ReplicationHealth | None:
         return None if self.replication is None else self.replication.health()
+
+
+def free_mb(folder: Path) -> int | None:
+    """How much room there is where a folder is; None where it cannot be asked, as when it was moved away."""
+    try:
+        return shutil.disk_usage(folder).free // 1_000_000
+    except OSError:
+        return None

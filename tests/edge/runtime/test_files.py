@@ -87,6 +87,23 @@ def test_while_the_gallery_is_missing_nothing_is_answered_ok(config, household, 
     assert caplog.text.count("the gallery is as it was read last: there is no gallery") == 1
 
 
+def test_while_the_folder_of_the_gallery_is_missing_the_device_goes_on(config, household, tmp_path):
+    config = replace(config, gallery=replace(config.gallery, path=tmp_path / "kept" / "gallery.db"))
+    gallery_of(config, config.gallery.path, "Alice")
+    with running(config, Nothing):
+        until(lambda: b"Alice" in household.newest("gallery"))
+        until(lambda: (health(household, "disk_free_mb") or 0) > 0)
+        (tmp_path / "kept").rename(tmp_path / "away")
+        (tmp_path / "kept").symlink_to("nowhere")  # so that nothing makes the folder again: on a device limen may not
+        until(lambda: household.newest("health") and health(household, "disk_free_mb") is None)
+        (tmp_path / "kept").unlink()
+        (tmp_path / "away").rename(tmp_path / "kept")
+        until(lambda: health(household, "disk_free_mb") is not None)
+        until(lambda: health(household, "gallery_problem") is None)
+        assert enroll(household, "Zoe") == "ok"
+    assert people(config) == ["Alice", "Zoe"]
+
+
 def test_an_older_gallery_in_the_place_of_another_removes_nobody_from_the_other_cameras(config, household, tmp_path):
     key = tmp_path / "household.key"
     key.write_text(new_key())
