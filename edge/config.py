@@ -23,7 +23,6 @@ Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
 Part = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Zone = tuple[Part, Part, Part, Part]
-Positive = Annotated[float, msgspec.Meta(gt=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 
 PASSWORD_VARIABLE = "LIMEN_MQTT_PASSWORD"  # noqa: S105 -- the variable's name, not what is in it
@@ -53,7 +52,7 @@ class CameraConfig:
 
     kind: Literal["picamera", "video", "images"] = "picamera"
     location: str = ""
-    fps_max: Positive = 10.0
+    fps_max: Annotated[float, msgspec.Meta(gt=0, le=240)] = 10.0
     full_width_px: Count = 1280
     full_height_px: Count | None = None
     windows_per_frame_max: Count = 2
@@ -181,7 +180,7 @@ class MqttConfig:
     key_file: Path | None = None
     keepalive_seconds: Count = 30
     event_expiry_seconds: Count = 120
-    health_every_seconds: Positive = 60.0
+    health_every_seconds: Annotated[float, msgspec.Meta(gt=0, le=86_400)] = 60.0
     queue_answers_max: Count = 1000
     outbox_path: Path | None = None
     outbox_events_max: Count = 10_000

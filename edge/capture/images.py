@@ -9,6 +9,7 @@ from edge.api.images import read_image_file
 from edge.core.types import About, Frame
 from edge.errors import CameraError, ImageError
 from edge.system.files import is_dir
+from edge.system.secret import masked
 
 log = logging.getLogger("limen")
 
@@ -32,7 +33,8 @@ class ImageFrames:
         found = Path(location).iterdir() if is_dir(Path(location)) else map(Path, glob.glob(location))  # noqa: PTH207 -- a glob may be absolute, which Path.glob refuses
         self.paths = sorted(path for path in found if path.suffix.lower() in SUFFIXES)
         if not self.paths:
-            raise CameraError(f"no pictures in {location}: expected a folder or glob of {', '.join(sorted(SUFFIXES))}")
+            kinds = ", ".join(sorted(SUFFIXES))
+            raise CameraError(f"no pictures in {masked(location)}: expected a folder or glob of {kinds}")
         self.skipped: set[Path] = set()
         self.dropped = 0
         self.ended = False
@@ -53,7 +55,7 @@ class ImageFrames:
                 yield Frame(image, number / self.frames_per_second)
                 number += 1
             if number == begun:
-                raise CameraError(f"no picture in {self.location} can be read ({len(self.paths)} were tried)")
+                raise CameraError(f"no picture in {masked(self.location)} can be read ({len(self.paths)} were tried)")
             if not self.loop:
                 return
 

@@ -6,7 +6,7 @@ import shutil
 import socket
 import stat
 import subprocess
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -100,14 +100,30 @@ def fence(config: Config) -> str:
     if not denied:
         return f"no address is shut out by a unit {UNIT} here"
     hosts = {"broker": config.mqtt.host}
-    if camera := urlsplit(config.camera.location).hostname:
+    if camera := host_of(config.camera.location):
         hosts["camera"] = camera
     for what, host in hosts.items():
-        found = {ip_address(str(info[4][0]).partition("%")[0]) for info in socket.getaddrinfo(host, None)}
+        found = addresses_of(host)
         if not any(any(one in net for net in allowed) or not any(one in net for net in denied) for one in found):
             addresses = ", ".join(sorted(map(str, found)))
             raise Warned(f"{UNIT} may not reach the {what}, {addresses} (IPAddressAllow): {FENCE}")
     return f"{UNIT} may reach {' and '.join(f'the {what}' for what in hosts)}"
+
+
+def host_of(location: str) -> str | None:
+    """The host in a camera's address, or None. Raises Warned where it cannot be told."""
+    try:
+        return urlsplit(location).hostname
+    except ValueError as error:  # such as a [ in its password
+        raise Warned(f"{masked(location)}: {error}; write such characters of a password as %XX") from error
+
+
+def addresses_of(host: str) -> set[IPv4Address | IPv6Address]:
+    """Its addresses. Raises OSError where it has none."""
+    try:
+        return {ip_address(str(info[4][0]).partition("%")[0]) for info in socket.getaddrinfo(host, None)}
+    except UnicodeError as error:  # a label of more than 63 characters
+        raise OSError(f"{host[:80]} is no name of a host: {error}") from error
 
 
 def networks(name: str) -> list[IPv4Network | IPv6Network]:

@@ -30,4 +30,4 @@ def secret(variable: str, key: str, file: Path | None) -> str | None:
 
 def masked(location: str) -> str:
     """An address without the password that may be in it, before the host or in what is asked of it."""
-    return re.sub(r"\?.*", f"?{MASK}", re.sub(r"(//[^:/@]*):.*@", rf"\1:{MASK}@", location))
+    return re.sub(r"\?.*", f"?{MASK}", re.sub(r"(//[^:/]*):.*@", rf"\1:{MASK}@", location))

@@ -260,6 +260,7 @@ def test_an_address_is_shown_without_its_password():
     assert masked("rtsp://user:secret@camera/1") == "rtsp://user:********@camera/1"
     assert masked("rtsp://user:se/cr@et@camera/1") == "rtsp://user:********@camera/1"
     assert masked("rtsp://camera/1?user=u&password=secret") == "rtsp://camera/1?********"
+    assert masked("rtsp://me@mail.example:secret@camera/1") == "rtsp://me@mail.example:********@camera/1"
     assert masked("/dev/video0") == "/dev/video0"
 
 

@@ -131,6 +131,16 @@ def test_a_broker_or_camera_outside_of_the_units_addresses_is_said(unit):
     assert file_checks.fence(at("100.64.1.2")).startswith("no address is shut out")
 
 
+def test_an_address_that_cannot_be_read_is_said_without_its_password(unit):
+    unit(HOUSEHOLD, ANY)
+    camera = CameraConfig("video", "rtsp://admin:pa[ss@10.1.2.3/stream")
+    with pytest.raises(file_checks.Warned, match=r"rtsp://admin:\*{8}@10.1.2.3/stream: .*IPv6.*as %XX"):
+        file_checks.fence(Config(camera=camera))
+    long = f"rtsp://{'a' * 70}.example/stream"
+    with pytest.raises(OSError, match="is no name of a host"):
+        file_checks.fence(Config(camera=CameraConfig("video", long)))
+
+
 def test_where_there_is_no_systemd_no_address_is_shut_out(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     config = replace(Config(), mqtt=MqttConfig(host="203.0.113.7"))
