@@ -102,7 +102,7 @@ def enroll(
         device = named(config).device
     with client_of(config, broker, device, make=True) as client:
         if live:
-            enrolled = enroll_live(client, str(name), shots, seconds, days, force=force)
+            enrolled = enroll_live(client, str(name), shots, seconds, days, force=force, as_json=as_json)
             outcomes = [Outcome(enrolled.name, templates=enrolled.templates)]
         else:
             chosen = {str(name): list(pictures)} if folder is None else people_in(folder)
@@ -140,7 +140,7 @@ def show_one(outcomes: list[Outcome], days: float | None, *, as_json: bool) -> N
 
 
 def enroll_live(
-    client: "Client", name: str, shots: int, seconds: float, days: float | None, *, force: bool
+    client: "Client", name: str, shots: int, seconds: float, days: float | None, *, force: bool, as_json: bool
 ) -> "EnrolledReply":
     """Samples of the person before the camera, with guidance for them."""
     from edge.api.replies import EnrolledReply
@@ -149,12 +149,12 @@ def enroll_live(
 
     end_as_by_ctrl_c()
     request = StartEnrollment.new(name=name, shots=shots, timeout_seconds=seconds, ttl_days=days, force=force)
-    return call(client, request, EnrolledReply, print_progress)
+    return call(client, request, EnrolledReply, partial(print_progress, err=as_json))
 
 
-def print_progress(progress: "ProgressReply") -> None:
-    """Guide the person before the camera."""
+def print_progress(progress: "ProgressReply", *, err: bool = False) -> None:
+    """Guide the person before the camera. err: on the standard error, where the output is data."""
     guidance = ""
     if progress.reason is not None:
         guidance = f": {GUIDANCE.get(progress.reason, progress.reason.replace('_', ' '))}"
-    say(f"{progress.shots} of {progress.of}{guidance}")
+    say(f"{progress.shots} of {progress.of}{guidance}", err=err)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from edge.commands.options import CAUGHT, CONFIG_FILE, FILE, camera_of, echo, say
+from edge.commands.options import CAUGHT, CONFIG_FILE, FILE, camera_of, echo, is_glob, say
 from edge.errors import ConfigError, LimenError
 
 if TYPE_CHECKING:
@@ -265,6 +265,6 @@ def camera_at(source: str) -> "CameraConfig":
     from edge.system.files import exists
 
     camera = camera_of(source, CameraConfig())
-    if camera.kind != "picamera" and ("*" in source or exists(Path(source))):
+    if camera.kind != "picamera" and (is_glob(source) or exists(Path(source))):
         return replace(camera, location=str(Path(source).absolute()))
     return camera

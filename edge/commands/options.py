@@ -4,13 +4,14 @@ import base64
 import sys
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
+from glob import has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from edge.errors import LimenError
-from edge.system.files import is_dir
+from edge.system.files import exists, is_dir
 
 if TYPE_CHECKING:  # imported where they are used: --help and --version need not wait for OpenCV and the runtime
     import numpy as np
@@ -36,10 +37,10 @@ def echo(text: str, *, err: bool = False) -> None:
     click.echo(shown(text, sys.stderr if err else sys.stdout), err=err)
 
 
-def say(text: str) -> None:
+def say(text: str, *, err: bool = False) -> None:
     """Print a line that tells what was done, and is no data: not with --quiet."""
     if not is_quiet():
-        echo(text)
+        echo(text, err=err)
 
 
 def is_quiet() -> bool:
@@ -54,7 +55,9 @@ def print_json(value: object, *, err: bool = False) -> None:
 
     import msgspec
 
-    echo(json.dumps(msgspec.to_builtins(value), ensure_ascii=False), err=err)
+    encoding = (sys.stderr if err else sys.stdout).encoding or "utf-8"
+    only_ascii = encoding.lower().replace("-", "") != "utf8"  # what `shown` would escape, JSON escapes in its own way
+    echo(json.dumps(msgspec.to_builtins(value), ensure_ascii=only_ascii), err=err)
 
 
 def shown(text: str, stream: TextIO) -> str:
@@ -116,8 +119,13 @@ def camera_of(source: str, camera: "CameraConfig") -> "CameraConfig":
     """The camera that --source means."""
     if source == "picamera":
         return replace(camera, kind="picamera", location="")
-    pictures = is_dir(Path(source)) or "*" in source
+    pictures = is_dir(Path(source)) or is_glob(source)
     return replace(camera, kind="images" if pictures else "video", location=source)
+
+
+def is_glob(source: str) -> bool:
+    """Whether a --source is a pattern of files: no address, in whose password any character may stand, and no file."""
+    return "://" not in source and has_magic(source) and not exists(Path(source))
 
 
 def end_as_by_ctrl_c() -> None:

@@ -604,3 +604,6 @@ def test_a_reason_without_guidance_of_its_own_is_printed_in_words(capsys):
     print_progress(ProgressReply(shots=1, of=3, reason="eyes_closed"))
     print_progress(ProgressReply(shots=2, of=3, reason="too_small"))
     assert capsys.readouterr().out == "1 of 3: eyes closed\n2 of 3: come nearer\n"
+    print_progress(ProgressReply(shots=3, of=3, reason=None), err=True)
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", "3 of 3\n")

@@ -1,6 +1,7 @@
 """What each command prints: data as JSON, nothing that was not asked for, and no line of a library."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -9,7 +10,10 @@ import pytest
 from click import Group
 from skimage.data import astronaut
 
+from edge.commands.init import camera_at
 from edge.commands.main import main
+from edge.commands.options import camera_of
+from edge.config import CameraConfig
 
 NO_DATA = {"init", "run", "console", "demo", "fleet key"}  # each writes files or serves, and prints what it does
 
@@ -45,6 +49,45 @@ def commands(group, before=""):
 def test_every_command_that_prints_data_prints_json():
     without = {name for name, command in commands(main) if not any("--json" in one.opts for one in command.params)}
     assert without - NO_DATA == set()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_json_is_json_in_the_encoding_of_any_terminal(folder, encoding):
+    name = "Zo\u00eb \U0001f600"
+    environment = os.environ | {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    command = [sys.executable, "-m", "edge", "--gallery", f"{encoding}.db"]
+    for words, person in (
+        (["enroll", name, "eileen.png", "--json"], lambda answer: answer),
+        (["people", "--json"], lambda answer: answer["people"][0]),
+    ):
+        done = subprocess.run([*command, *words], cwd=folder, env=environment, capture_output=True, check=False)
+        assert person(json.loads(done.stdout.decode(encoding)))["name"] == name
+
+
+@pytest.mark.parametrize(
+    ("source", "kind"),
+    [
+        ("pictures", "images"),
+        ("pictures/*.png", "images"),
+        ("pictures/img_?.png", "images"),
+        ("pictures/[ab].png", "images"),
+        ("pictures/odd[1].mp4", "video"),  # a file of that name is there
+        ("rtsp://admin:pa*ss?[x@10.1.2.3/stream", "video"),
+        ("/dev/video0", "video"),
+        ("picamera", "picamera"),
+    ],
+)
+def test_a_source_is_what_it_looks_like(tmp_path, monkeypatch, source, kind):
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "odd[1].mp4").touch()
+    monkeypatch.chdir(tmp_path)
+    assert camera_of(source, CameraConfig()).kind == kind
+    whole = camera_at(source)
+    assert whole.kind == kind
+    if kind == "images" or source.startswith("pictures"):
+        assert whole.location == str(tmp_path / source)
+    elif kind == "video":
+        assert whole.location == source
 
 
 def test_data_is_json_and_nothing_else_is_printed(limen, folder):
