@@ -51,10 +51,11 @@ def draw(view: View) -> None:
 
 
 def door(text: Texts, camera: Camera) -> Door:
-    """Who is before one camera."""
+    """Who is before one camera; where it is not online, the presence that the broker keeps may be long past."""
     names = [text(ANONYMOUS[name]) if name in ANONYMOUS else name for name in camera.presence.people]
+    present = ", ".join(names) or text("nobody") if camera.online else text("not_known")
     problems = () if camera.health is None else tuple(camera.health.problems())
-    return Door(camera.device, camera.online, ", ".join(names) or text("nobody"), problems)
+    return Door(camera.device, camera.online, present, problems)
 
 
 def draw_door(text: Texts, door: Door) -> None:
