@@ -2,10 +2,10 @@
 
 import asyncio
 import threading
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from edge.config import MqttConfig
 from edge.console.camera import Camera
@@ -19,7 +19,8 @@ CAMERAS_MAX = 64
 PAYLOAD_BYTES_MAX = 64 * 1024
 STOP_SECONDS = 2.0
 PEOPLE_PAGE = 500
-ASKED_AT_ONCE = 16  # of all cameras and browsers; a silent camera holds one at a time
+WAITING_MAX = 32  # requests to one camera, with the one that it is asked: a silent one takes 20 s for each
+T = TypeVar("T")
 
 
 class Household:
@@ -34,7 +35,7 @@ class Household:
         self._lock = threading.Lock()
         self._cameras: dict[str, Camera] = {}
         self._askers: dict[str, Asker] = {}
-        self._threads = ThreadPoolExecutor(ASKED_AT_ONCE, "ask")
+        self._stopped = False
         heard = tuple(Subscription(f"limen/+/{name}") for name in TOPICS)
         self._network = Network(config, Session("", self.receive, heard), notify=self._note_reports)
 
@@ -46,10 +47,10 @@ class Household:
         """Disconnect; what is being asked is not waited for."""
         self._network.stop(STOP_SECONDS)
         with self._lock:
+            self._stopped = True
             askers, self._askers = list(self._askers.values()), {}
-        self._threads.shutdown(wait=False, cancel_futures=True)
         for asker in askers:
-            asker.close()
+            asker.stop()
 
     def cameras(self) -> list[Camera]:
         """Every camera that was heard of, by name, as it is now: copies, which the network thread does not change."""
@@ -65,7 +66,7 @@ class Household:
     def ask(self, device: str, verb: str, **fields: object) -> dict[str, Any]:
         """The data of a camera's answer; this waits. Raises RefusedError or BrokerError, as Controller.ask."""
         with self._lock:
-            asker = self._askers.setdefault(device, Asker(self.config, device))
+            asker = self._asker(device)
         return asker.ask(verb, fields)
 
     @property
@@ -75,23 +76,33 @@ class Household:
             return sorted(self._askers)
 
     async def answer(self, device: str, verb: str, **fields: object) -> dict[str, Any]:
-        """The same, for the event loop."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self._threads, partial(self.ask, device, verb, **fields)
-        )
+        """The same, for the event loop. Raises BrokerError too where WAITING_MAX requests to the camera wait."""
+        return await self._call(device, lambda asker: asker.ask(verb, fields))
 
     async def everybody(self, device: str) -> list[dict[str, Any]]:
         """people(), for the event loop."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self.people, device)
+        return await self._call(device, Asker.people)
 
     def people(self, device: str) -> list[dict[str, Any]]:
         """Everybody who is enrolled at a camera, page after page; see edge.core.types.PersonSummary."""
-        page = self.ask(device, "person/list", limit=PEOPLE_PAGE)
-        people = list(page["people"])
-        while "next" in page:
-            page = self.ask(device, "person/list", limit=PEOPLE_PAGE, after=page["next"])
-            people += page["people"]
-        return people
+        with self._lock:
+            asker = self._asker(device)
+        return asker.people()
+
+    async def _call(self, device: str, call: Callable[["Asker"], T]) -> T:
+        """What that returns, called in the camera's thread."""
+        with self._lock:  # an asker that is let go gets nothing more
+            asker = self._asker(device)
+            future = asker.submit(partial(call, asker))
+        return await asyncio.wrap_future(future)
+
+    def _asker(self, device: str) -> "Asker":
+        """Who asks that camera; the lock is held."""
+        if self._stopped:
+            raise BrokerError("the console ends")
+        if device not in self._askers:
+            self._askers[device] = Asker(self.config, device)
+        return self._askers[device]
 
     def receive(self, message: Message) -> None:
         """Take a message in, for the network thread."""
@@ -108,7 +119,7 @@ class Household:
             gone = name == "status" and message.payload != b"online"
             asker = self._askers.pop(device, None) if gone else None
         if asker is not None:
-            self._threads.submit(asker.close)  # which waits for a thread, as this one may not
+            asker.let_go()
 
     def _note_reports(self) -> None:
         """Note what happened to the connection, for the network thread: nobody else reads its reports."""
@@ -125,11 +136,16 @@ class Household:
 
 
 class Asker:
-    """Asks one camera, one request after the other, over a connection that is made at need and kept."""
+    """Asks one camera, one request after the other, over a connection that is made at need and kept.
+
+    It has a thread of its own, so that a camera that is silent keeps nobody from asking another one. A request that
+    nobody waits for any more is not sent; one that was sent holds the thread until it is answered or given up.
+    """
 
     def __init__(self, config: MqttConfig, device: str) -> None:
         self._config, self._device = config, device
         self._lock = threading.Lock()
+        self._thread, self._places = ThreadPoolExecutor(1, "ask"), threading.BoundedSemaphore(WAITING_MAX)
         self._controller: Controller | None = None
         self._gone = False
 
@@ -141,6 +157,33 @@ class Asker:
         finally:
             if self._gone:
                 self.close()
+
+    def people(self) -> list[dict[str, Any]]:
+        """Everybody who is enrolled at the camera, page after page. Raises RefusedError or BrokerError."""
+        page = self.ask("person/list", {"limit": PEOPLE_PAGE})
+        people = list(page["people"])
+        while "next" in page:
+            page = self.ask("person/list", {"limit": PEOPLE_PAGE, "after": page["next"]})
+            people += page["people"]
+        return people
+
+    def submit(self, call: Callable[[], T]) -> Future[T]:
+        """Have that called in the thread, after what was submitted before. Raises BrokerError where too many wait."""
+        if not self._places.acquire(blocking=False):
+            raise BrokerError(f"{WAITING_MAX} requests wait for device '{self._device}' already: try again later")
+        future = self._thread.submit(call)
+        future.add_done_callback(lambda _: self._places.release())
+        return future
+
+    def let_go(self) -> None:
+        """Disconnect and end the thread, after what was submitted; does not wait for that. Submit nothing more."""
+        self._thread.submit(self.close)
+        self._thread.shutdown(wait=False)
+
+    def stop(self) -> None:
+        """The same, but of what was submitted nothing more is begun."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        self.close()
 
     def close(self) -> None:
         """Disconnect, once what is asked was answered; does not wait for that."""

@@ -1,15 +1,18 @@
 """What the console knows and asks, against a real broker."""
 
+import asyncio
 import json
 import threading
+import time
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
 from edge.config import MqttConfig
 from edge.console.camera import EVENTS_MAX
-from edge.console.household import CAMERAS_MAX, Asker, Household
+from edge.console.household import CAMERAS_MAX, WAITING_MAX, Asker, Household
 from edge.errors import BrokerError
-from tests.edge.mqtt.test_controller import answering
+from tests.edge.mqtt.test_controller import SOON_SECONDS, answering
 from tests.household import until
 
 
@@ -117,3 +120,114 @@ def test_who_asks_a_camera_that_goes_meanwhile_closes_the_connection(broker, hou
     asker.close()
     assert asker.ask("person/list", {}) == {"people": []}
     assert set(threading.enumerate()) == others
+
+
+def online_but_silent(household, console, *silent):
+    """Cameras that are online and answer, but for the silent ones; returns the requests to these, as they come."""
+    answering(household, data={"people": []})
+    answer, unanswered = household.client.on_message, []
+
+    def hear(client, userdata, message):
+        if message.topic.split("/")[1] not in silent:
+            answer(client, userdata, message)
+        elif "/request/" in message.topic:
+            unanswered.append(message)
+
+    household.client.on_message = hear
+    for device in ("garden", *silent):
+        publish(household, device, "status", b"online")
+    until(lambda: len(console.cameras()) == 1 + len(silent))
+    return unanswered
+
+
+def asking_threads(before=()):
+    return [one for one in set(threading.enumerate()) - set(before) if one.name.startswith("ask")]
+
+
+@asynccontextmanager
+async def asked(console, device, count):
+    """While so many requests to a camera are not answered."""
+    tasks = [asyncio.create_task(console.answer(device, "person/list")) for _ in range(count)]
+    try:
+        yield tasks
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def met(condition):
+    """until(), beside what else the event loop does."""
+    await asyncio.to_thread(until, condition)
+
+
+def test_a_silent_camera_holds_one_thread_and_the_others_answer_at_once(console, household):
+    before = threading.enumerate()
+    unanswered = online_but_silent(household, console, "porch")
+
+    async def ask():
+        async with asked(console, "porch", 20):
+            await met(lambda: unanswered)
+            assert len(asking_threads(before)) == 1
+            began = time.monotonic()
+            assert await console.answer("garden", "person/list") == {"people": []}
+            assert await console.everybody("garden") == []
+            assert time.monotonic() - began < SOON_SECONDS
+            assert len(asking_threads(before)) == 2
+        publish(household, "porch", "status", b"offline")  # or the one that is asked would wait for its answer
+
+    asyncio.run(ask())
+    until(lambda: console.asked == ["garden"] and len(asking_threads(before)) == 1)
+    assert len(unanswered) == 1  # who has left is not asked for
+
+
+def test_who_leaves_while_a_camera_is_asked_lets_nobody_past(console, household):
+    before = threading.enumerate()
+    unanswered = online_but_silent(household, console, "porch")
+
+    async def ask():
+        for _ in range(5):
+            async with asked(console, "porch", 1):
+                await met(lambda: unanswered)
+        assert len(asking_threads(before)) == 1
+        publish(household, "porch", "status", b"offline")
+
+    asyncio.run(ask())
+    until(lambda: not asking_threads(before))
+    assert len(unanswered) == 1
+
+
+def test_not_more_than_so_many_wait_for_one_camera(console, household):
+    online_but_silent(household, console, "porch")
+
+    async def ask():
+        async with asked(console, "porch", WAITING_MAX):
+            await asyncio.sleep(0)
+            with pytest.raises(BrokerError, match=f"{WAITING_MAX} requests .* 'porch'"):
+                await console.everybody("porch")
+            assert await console.everybody("garden") == []
+        async with asked(console, "porch", WAITING_MAX - 1) as tasks:  # but for the one that is asked
+            await asyncio.sleep(0)
+            assert not [one for one in tasks if one.done()]
+        publish(household, "porch", "status", b"offline")
+
+    asyncio.run(ask())
+
+
+def test_after_the_end_no_camera_is_asked(console, household):
+    before = threading.enumerate()
+    unanswered = online_but_silent(household, console, "porch")
+
+    async def ask():
+        async with asked(console, "porch", 3) as tasks:
+            await met(lambda: unanswered)
+            console.stop()
+            with suppress(asyncio.CancelledError):
+                await tasks[-1]  # which waited for its turn
+            with pytest.raises(BrokerError, match="ends"):
+                await console.answer("porch", "person/list")
+        publish(household, "porch", "status", b"offline")
+
+    asyncio.run(ask())
+    until(lambda: not asking_threads(before))
+    assert len(unanswered) == 1
