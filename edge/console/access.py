@@ -6,9 +6,11 @@ name that was rebound to this machine stands in Host; neither is let through.
 
 import asyncio
 import hmac
+import math
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from contextlib import suppress
 from html import escape
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -71,12 +73,14 @@ class Access:
             await refuse(scope, send, *problem)
         elif self._password is not None and scope.get("path") == "/login" and scope["type"] == "http":
             await self._login(scope, receive, send, headers)
-        elif self._password is not None and not self._is_known(headers.get("cookie", "")):
+        elif (until := self._lets_in_until(headers.get("cookie", ""))) <= time.monotonic():
             if scope["type"] == "http" and scope.get("method") == "GET":
                 await respond(send, 303, b"", [(b"location", b"/login")])
             else:
                 await refuse(scope, send, 401, "log in first")
         else:
+            if scope["type"] == "websocket" and until < math.inf:
+                receive = ending(receive, until)
             browser = Browser(receive)
             try:
                 await self._app(scope, browser.receive, send)
@@ -99,17 +103,19 @@ class Access:
             return 405, "only GET, HEAD and POST"
         return None
 
-    def _is_known(self, cookies: str) -> bool:
-        """Whether there is the cookie of a login that holds."""
-        now = time.monotonic()
-        given = [
-            value for name, _, value in (one.strip().partition("=") for one in cookies.split(";")) if name == COOKIE
-        ]
-        return any(
-            hmac.compare_digest(token.encode(), one.encode())
-            for one in given
-            for token, until in self._logins.items()
-            if until > now
+    def _lets_in_until(self, cookies: str) -> float:
+        """Until when these cookies let somebody in, by time.monotonic(); -inf where none of them is that of a login."""
+        if self._password is None:
+            return math.inf
+        parts = (one.strip().partition("=") for one in cookies.split(";"))
+        given = [value.encode() for name, _, value in parts if name == COOKIE]
+        return max(
+            (
+                until
+                for token, until in self._logins.items()
+                if any(hmac.compare_digest(token.encode(), one) for one in given)
+            ),
+            default=-math.inf,
         )
 
     async def _login(self, scope: Scope, receive: Receive, send: Send, headers: dict[str, str]) -> None:
@@ -121,7 +127,7 @@ class Access:
         if scope["method"] != "POST":
             if scope.get("query_string") != KEPT.encode():
                 await show(200, "")
-            elif self._is_known(headers.get("cookie", "")):
+            elif self._lets_in_until(headers.get("cookie", "")) > time.monotonic():
                 await respond(send, 303, b"", [(b"location", b"/")])
             else:
                 await show(200, lost.format(here=escape(f"{scope.get('scheme', 'http')}://{headers['host']}")))
@@ -187,6 +193,24 @@ class Browser:
             message = {"type": "http.disconnect"}
         self.left |= message["type"] == "http.disconnect"
         return message
+
+
+def ending(receive: Receive, until: float) -> Receive:
+    """The same for a websocket, which ends at that time, by time.monotonic(), as if the browser had left.
+
+    Its cookie comes with the handshake alone, and a page may stay open for days: only this ends with the login what
+    the page can see and do. Whoever serves a websocket waits for its messages, and closes it after the last.
+    """
+
+    async def received() -> MutableMapping[str, Any]:
+        left = until - time.monotonic()
+        if left > 0:  # else a message that is there already would be taken
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    return await receive()
+        return {"type": "websocket.disconnect", "code": 1008, "reason": "log in again"}
+
+    return received
 
 
 def with_headers(send: Send, headers: list[tuple[bytes, bytes]]) -> Send:

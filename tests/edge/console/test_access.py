@@ -2,6 +2,8 @@
 
 import asyncio
 import stat
+import time
+from contextlib import suppress
 
 import pytest
 from click.testing import CliRunner
@@ -142,6 +144,57 @@ def test_a_login_holds_for_its_cookie_alone(password):
     assert status(access, cookie=f"other=1; {held}") == 200
     for wrong in (f"{COOKIE}=", f"{COOKIE}=x", f"x{held}", held[:-1], ""):
         assert status(access, cookie=wrong) == 303, wrong
+
+
+async def talk(access, cookie, seconds, interval=0.05):
+    """What is heard of a browser that says something all the time, over a websocket that is open so long at most."""
+    heard, opened = [], False
+
+    async def behind(_scope, receive, _send):
+        while not heard or heard[-1]["type"] != "websocket.disconnect":
+            heard.append(await receive())
+
+    async def receive():
+        nonlocal opened
+        if opened:
+            await asyncio.sleep(interval)
+        message = {"type": "websocket.receive", "text": "x"} if opened else {"type": "websocket.connect"}
+        opened = True
+        return message
+
+    async def send(message):
+        heard.append(message)
+
+    access._app = behind
+    headers = [(b"host", b"localhost"), (b"cookie", cookie.encode())]
+    with suppress(TimeoutError):
+        await asyncio.wait_for(access({"type": "websocket", "headers": headers}, receive, send), seconds)
+    return [one["type"].removeprefix("websocket.") for one in heard]
+
+
+def ending(access, said, seconds):
+    """The cookie of that login, which from now on holds so long."""
+    cookie = cookie_of(said).partition(";")[0]
+    access._logins[cookie.partition("=")[2]] = time.monotonic() + seconds
+    return cookie
+
+
+@pytest.mark.parametrize("interval", [0.0, 0.05, 60.0])  # whether or not something is there to be received
+def test_a_websocket_ends_with_its_login(password, interval):
+    access = Access(page, password=password)
+    cookie = ending(access, log_in(access, WORD.replace(" ", "+")), 0.3)
+    began = time.monotonic()
+    heard = asyncio.run(talk(access, cookie, 20, interval))
+    assert 0.3 <= time.monotonic() - began < 10
+    assert (heard[0], heard[-1], set(heard[1:-1])) == ("connect", "disconnect", {"receive"} if interval < 1 else set())
+    assert asyncio.run(talk(access, cookie, 20)) == ["close"]  # nor is another one opened
+
+
+def test_a_websocket_lasts_as_long_as_the_login_that_holds_longest_and_without_a_password_for_ever(password):
+    access = Access(page, password=password)
+    cookies = [ending(access, log_in(access, WORD.replace(" ", "+")), seconds) for seconds in (0.1, 60, 0.1)]
+    for one, cookie in ((access, "; ".join(cookies)), (Access(page), "")):
+        assert "disconnect" not in asyncio.run(talk(one, cookie, 0.5))
 
 
 def test_whoever_has_the_password_but_keeps_no_cookie_is_told_why(password):
