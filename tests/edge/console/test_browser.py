@@ -6,9 +6,10 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import urllib.request
 import uuid
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import pytest
 from selenium import webdriver
@@ -22,6 +23,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from edge.config import CameraConfig, Config, GalleryConfig, HistoryConfig, MqttConfig, StrangersConfig
+from edge.console.password import write_password
 from edge.console.texts import DE
 from edge.demo.film import Film
 from edge.demo.story import portrait
@@ -52,6 +54,8 @@ class Page:
     """A browser at one console."""
 
     def __init__(self, address, language="en"):
+        if CHROMIUM is None or DRIVER is None:
+            pytest.skip("chromium is not here: apt install chromium chromium-driver")
         options = webdriver.ChromeOptions()
         options.binary_location = CHROMIUM
         for flag in (*FLAGS, f"--lang={language}", f"--accept-lang={language}"):
@@ -128,11 +132,17 @@ def porch(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def address(porch, tmp_path_factory):
+    with served(porch, tmp_path_factory.mktemp("log") / "log", "-m", "edge", "console") as address:
+        yield address
+
+
+@contextmanager
+def served(porch, log, *words):
+    """A console in a process of its own; its address."""
     port = free_port()
     broker = f"127.0.0.1:{porch.broker.port}"
-    words = [sys.executable, "-m", "edge", "console", "--no-show", "--port", str(port), "--broker", broker]
+    words = [sys.executable, *words, "--no-show", "--port", str(port), "--broker", broker]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}  # NiceGUI asks
-    log = tmp_path_factory.mktemp("log") / "log"
     with log.open("wb") as said:
         process = subprocess.Popen(words, stdout=said, stderr=said, env=environment)
     try:
@@ -151,8 +161,6 @@ def is_served(port):
 
 @pytest.fixture(scope="module")
 def page(address):
-    if CHROMIUM is None or DRIVER is None:
-        pytest.skip("chromium is not here: apt install chromium chromium-driver")
     SHOTS.mkdir(parents=True, exist_ok=True)
     page = Page(address)
     yield page
@@ -355,6 +363,52 @@ def test_two_people_look_at_once_and_the_broker_goes_and_comes_back(porch, page,
         until(lambda: "Keine Verbindung" not in other.text)
     finally:
         other.driver.quit()
+
+
+# `limen console` whose logins hold for so many seconds.
+CONSOLE_OF_SHORT_LOGINS = """
+import sys
+import edge.console.access
+from edge.commands.main import main
+edge.console.access.LOGIN_SECONDS = float(sys.argv.pop(1))
+main()
+"""
+WORD = "long enough a word"
+LOGIN_SECONDS = 12.0  # enough for what is done before
+
+
+def test_a_tab_does_nothing_more_when_its_login_has_run_out_and_asks_for_the_password(porch, tmp_path):
+    def recognizes():
+        return json.loads(porch.newest("config"))["recognition"]
+
+    password = tmp_path / "password"
+    write_password(password, WORD)
+    words = ("-c", CONSOLE_OF_SHORT_LOGINS, str(LOGIN_SECONDS), "console", "--password-file", str(password))
+    with served(porch, tmp_path / "log", *words) as address:
+        page = Page(address)
+        try:
+            page.driver.get(f"{address}/settings")
+            page.driver.find_element(By.NAME, "password").send_keys(WORD + Keys.ENTER)
+            page.shows("At the door")
+            page.open("settings")
+            switch = page.driver.find_element(By.XPATH, "//*[@role='switch']")
+            for state in (False, True):
+                switch.send_keys(Keys.SPACE)
+                until(lambda state=state: recognizes() is state)
+            until(lambda: not page.driver.execute_script("return window.socket.connected"))
+            before = len(porch.on("config"))
+            switch.send_keys(Keys.SPACE)
+            porch.ask("person/list", {"transaction": "later"})
+            for _ in range(3):
+                page.driver.execute_script("window.socket.connect()")
+                time.sleep(1.0)
+                assert not page.driver.execute_script("return window.socket.connected")
+            assert (recognizes(), len(porch.on("config"))) == (True, before)
+            page.driver.refresh()
+            assert page.driver.find_element(By.NAME, "password").is_displayed()
+            assert "Recognition" not in page.text
+        finally:
+            page.driver.quit()
 
 
 def test_a_camera_that_keeps_no_visits_says_how_to_turn_them_on(porch, page, tmp_path):
