@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from edge.commands.config_file import load_config
 from edge.inference.embedder import LITE, STANDARD
 from edge.inference.model_card import card_path, cohort_path
 from edge.runtime.assembly import model_path
+from tests.household import until
 
 ROOT = Path(__file__).parents[2]
 CONFIG = """device = "porch" # ours
@@ -129,6 +131,48 @@ def test_an_upgrade_with_the_same_models_changes_nothing(installed, tmp_path):
     assert installed.models("--after", release).returncode == 0
     assert installed.templates() == before
     assert "no model before" in installed.models("--rollback").stderr
+
+
+def test_an_install_with_no_release_before_rebuilds_what_an_earlier_embedder_made(installed, tmp_path):
+    before = installed.templates()
+    installed.config.write_text(installed.config.read_text().replace('"standard"', '"lite"', 1))
+    assert not recognized(installed, tmp_path)
+    done = installed.models("--after")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "1 template rebuilt" in done.stdout
+    assert recognized(installed, tmp_path)
+    assert installed.templates() != before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_limen_is_not_left_stopped_by_who_ends_it_while_templates_are_rebuilt(installed, tmp_path, number):
+    (tmp_path / "run" / "systemd" / "system").mkdir(parents=True)
+    (tmp_path / "bin").mkdir()
+    texts = {
+        tmp_path / "bin" / "systemctl": f'echo "$*" >> {tmp_path}/log\n',
+        tmp_path / "bin" / "runuser": 'shift 3\nexec "$@"\n',
+        installed.home
+        / "current"
+        / "bin"
+        / "limen": f"echo $$ > {tmp_path}/pid\nmv {tmp_path}/pid {tmp_path}/rebuilds\nexec sleep 60\n",
+    }
+    for path, text in texts.items():
+        path.write_text(f"#!/bin/sh\n{text}")
+        path.chmod(0o755)
+    installed.environment |= {"LIMEN_ROOT": str(tmp_path), "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+    script = subprocess.Popen(
+        [sys.executable, ROOT / "deploy" / "models", "embedder", "lite"],
+        env=installed.environment, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    until((tmp_path / "rebuilds").exists)
+    script.send_signal(number)
+    said = script.communicate(timeout=20)[1]
+    assert script.returncode == -signal.SIGINT
+    assert said.endswith("\nlimen: ended before all was done: limen doctor says which templates wait\n")
+    assert "Traceback" not in said
+    assert (tmp_path / "log").read_text() == "stop limen\nstart limen\n"
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "rebuilds").read_text()), 0)
 
 
 def test_what_cannot_look_is_not_switched_to(installed, own_model, tmp_path):
