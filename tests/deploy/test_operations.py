@@ -2,6 +2,7 @@
 
 import configparser
 import json
+import os
 import re
 import shlex
 import shutil
@@ -37,7 +38,11 @@ NOT_RUN = {
     "pip install ": "it needs a network; this test runs in what it made",
     "journalctl ": OF_THE_SYSTEM,
     "vcgencmd ": OF_A_PI,
-    "mosquitto_sub ": "it waits for a device",
+    "mosquitto_sub ": "it waits for a device; a test below runs that with a password",
+    "mkdir -p ~": "a test below runs it",
+    "touch ~": "a test below runs it",
+    "chmod 0600 ~": "a test below runs it",
+    "nano ~": "an editor",
     "gpg ": "a test below runs it with a passphrase that nobody types",
     "openssl ": "a test below runs it",
     "sudo cat ": "a test below runs it without sudo",
@@ -47,7 +52,7 @@ NOT_RUN = {
     "sudo umount ": OF_THE_SYSTEM,
     "sudo cp ": OF_THE_SYSTEM,
     "sudo raspi-config ": OF_A_PI,
-    "sudo sed ": OF_A_PI,
+    "sudo sed ": "a test below runs it on a line like a Pi's",
     "sudo reboot": OF_THE_SYSTEM,
     "sudo install ": OF_THE_SYSTEM,
     "sudo mosquitto_passwd ": OF_THE_SYSTEM,
@@ -154,10 +159,70 @@ def test_an_upgrade_begins_with_the_new_version():
 def test_health_is_read_by_an_account_that_may():
     (line,) = [line for line in PAGE.commands if line.startswith("mosquitto_sub -h")]
     words = shlex.split(line)
+    (options,) = PAGE.blocks_of("mosquitto_sub")
+    (username,) = re.findall("^-u (.+)$", options, flags=re.MULTILINE)
     acl = (ROOT / "deploy" / "mosquitto" / "limen.acl").read_text()
-    rules = acl.split(f"user {words[words.index('-u') + 1]}\n")[1].split("\n\n")[0]
+    rules = acl.split(f"user {username}\n")[1].split("\n\n")[0]
     assert words[words.index("-t") + 1] == "limen/+/health"
     assert "topic read limen/+/health" in rules.splitlines()
+
+
+def test_health_is_read_without_a_password_on_the_command_line(tmp_path):
+    """By mosquitto_sub, with the file that the page makes and fills."""
+    if None in map(shutil.which, ("mosquitto_passwd", "mosquitto_sub", "mosquitto_pub")):
+        pytest.skip("mosquitto-clients is not here")
+    (options,) = PAGE.blocks_of("mosquitto_sub")
+    username, password = re.findall("^-[uP] (.+)$", options, flags=re.MULTILINE)
+    (tmp_path / "broker").mkdir()
+    passwords = tmp_path / "broker" / "passwords"
+    subprocess.run(["mosquitto_passwd", "-b", "-c", passwords, username, password], check=True)
+    broker = Broker(tmp_path / "broker")
+    closed = broker.config.read_text().replace(
+        "allow_anonymous true", f"allow_anonymous false\npassword_file {passwords}"
+    )
+    broker.config.write_text(closed)
+    at = ["-h", "127.0.0.1", "-p", str(broker.port)]
+    environment = {name: value for name, value in os.environ.items() if name != "XDG_CONFIG_HOME"}
+    environment["HOME"] = str(tmp_path)
+    (block,) = (block for block in PAGE.blocks_of("sh") if "~/.config/mosquitto_sub" in block)
+    (line,) = [line for line in PAGE.commands if line.startswith("mosquitto_sub -h")]
+    assert password not in line
+    subprocess.run(["bash", "-ec", re.sub("^nano .*", "", block, flags=re.MULTILINE)], env=environment, check=True)
+    file = tmp_path / ".config" / "mosquitto_sub"
+    assert file.stat().st_mode & 0o777 == 0o600
+    file.write_text(options)
+    with broker:
+        said = ["mosquitto_pub", *at, "-u", username, "-P", password, "-t", "limen/porch/health", "-m", "good", "-r"]
+        subprocess.run(said, check=True)
+        words = ["mosquitto_sub", *at, *shlex.split(line)[shlex.split(line).index("-t") :], "-W", "10"]
+        done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "good\n")
+
+
+def test_an_overlay_is_set_again_and_lifted():
+    """On lines like that of /boot/firmware/cmdline.txt: raspi-config puts the word first where it is not there."""
+    overlay, lift = (shlex.split(line)[3] for line in PAGE.commands if line.startswith("sudo sed "))
+
+    def sed(expression, text):
+        done = subprocess.run(["sed", expression], input=text, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    for rest in ("console=serial0,115200 root=PARTUUID=1-02 rootwait\n", "rootwait\n"):
+        once = sed(overlay, f"overlayroot=tmpfs {rest}")
+        assert once == f"overlayroot=tmpfs:recurse=0 {rest}"
+        assert sed(overlay, once) == once
+        assert sed(lift, once) == rest
+        assert sed(lift, f"overlayroot=tmpfs {rest}") == rest
+        assert sed(lift, rest) == rest
+    assert sed(lift, "rootwait overlayroot=tmpfs:recurse=0\n").split() == ["rootwait"]
+
+
+def test_the_boot_partition_is_made_writable_before_it_is_changed():
+    """do_overlayfs may have made it read-only."""
+    (overlay, lift) = (block.splitlines() for block in PAGE.blocks_of("sh") if "overlayroot=" in block)
+    assert overlay[0] == lift[0] == "sudo mount -o remount,rw /boot/firmware"
+    assert overlay[-1] == lift[-1] == "sudo reboot"
+    assert not any("do_overlayfs 1" in line for line in PAGE.commands)
 
 
 def test_the_settings_that_the_page_names_are_there():
