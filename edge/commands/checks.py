@@ -4,12 +4,15 @@ import json
 import os
 import platform
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from edge.api.signing import WINDOW_SECONDS, key_id
@@ -22,8 +25,8 @@ from edge.config import Config
 from edge.core.align import CROP_PX
 from edge.core.reach import FIELD_OF_VIEW_DEG, part_of_view_deg, reach_text
 from edge.core.turning import upright
-from edge.core.types import Frame
-from edge.errors import LimenError
+from edge.core.types import About, Frame
+from edge.errors import CameraError, LimenError
 from edge.inference.detector import Detector
 from edge.inference.runtime import interpreter_class
 from edge.mqtt.controller import Controller
@@ -38,6 +41,7 @@ RUNTIMES = ("ai-edge-litert", "tflite-runtime")
 PACKAGES = (*RUNTIMES, "numpy", "opencv-python-headless", "paho-mqtt", "picamera2")
 FRAME_SECONDS = 10.0
 FRAMES_FOR_FACES = 5
+HEALTH_SECONDS = 0.5  # in which the broker sends the health that it keeps
 DISK_FREE_MB_MIN = 100
 NOWHERE = Path(os.devnull) / "gallery.db"
 # By check; what a check found may say more.
@@ -67,6 +71,13 @@ class Finding:
     level: str
     text: str
     remedy: str = ""
+
+
+class CameraHealth(msgspec.Struct):
+    """What `health` says of the camera."""
+
+    camera_ok: bool
+    camera_problem: str | None = None
 
 
 def examine(config: Config, path: Path | None) -> Iterator[Finding]:
@@ -147,8 +158,40 @@ def disk(config: Config) -> str:
 
 
 def camera(config: Config) -> str:
-    """Some frames. Raises CameraError, OSError, or Warned where they are odd, or the faces in them not upright."""
-    source, what = open_source(config.camera), f"{config.camera.kind} {masked(config.camera.location)}"
+    """Some frames, or what the running limen says of its camera, which it alone may open.
+
+    Raises CameraError, OSError, or Warned where the frames are odd, or the faces in them not upright.
+    """
+    what, live = f"{config.camera.kind} {masked(config.camera.location)}", config.camera.kind == "picamera"
+    live |= config.camera.kind == "video" and is_live(config.camera.location)
+    try:
+        frames, about = some_frames(config)
+    except CameraError as error:
+        if live and (said := said_by_running(config)):
+            return f"{what}: {said}"
+        raise error from None
+    pictures = [frame.best for frame in frames]
+    height, width = pictures[0].shape[:2]
+    across = height if config.camera.rotate_deg in {90, 270} else width
+    said = f"{what}: {width}x{height}, mean level {pictures[0].mean():.0f}; {reach(config, across, about.width_share)}"
+    if about.text:
+        said += f"; {about.text}"
+    if config.camera.kind != "images" and (problem := problem_of(frames)):
+        text = (
+            f"{said}; its frames are {problem.replace('_', ' ')} ({len(frames)} of {len(frames)}): {REMEDIES[problem]}"
+        )
+        if live:
+            raise OSError(text)
+        raise Warned(text)  # a film may begin so
+    if turn := turn_of_faces(config, pictures):
+        right = (config.camera.rotate_deg + (-turn if config.camera.mirror else turn)) % 360
+        raise Warned(f"{said}; faces are found only in the picture turned by {turn}: set camera.rotate_deg = {right}")
+    return said
+
+
+def some_frames(config: Config) -> tuple[list[Frame], About]:
+    """Some frames of the camera, and what it says of itself. Raises CameraError or OSError."""
+    source = open_source(config.camera)
     frames: list[Frame] = []
     try:
         while len(frames) < FRAMES_FOR_FACES and (frame := source.read(FRAME_SECONDS)) is not None:
@@ -157,24 +200,36 @@ def camera(config: Config) -> str:
         source.close()
     if not frames:
         raise no_frame(config.camera, source.about, FRAME_SECONDS)
-    pictures = [frame.best for frame in frames]
-    height, width = pictures[0].shape[:2]
-    across = height if config.camera.rotate_deg in {90, 270} else width
-    about = source.about
-    said = f"{what}: {width}x{height}, mean level {pictures[0].mean():.0f}; {reach(config, across, about.width_share)}"
-    if about.text:
-        said += f"; {about.text}"
-    if config.camera.kind != "images" and (problem := problem_of(frames)):
-        text = (
-            f"{said}; its frames are {problem.replace('_', ' ')} ({len(frames)} of {len(frames)}): {REMEDIES[problem]}"
-        )
-        if config.camera.kind == "picamera" or is_live(config.camera.location):
-            raise OSError(text)
-        raise Warned(text)  # a film may begin so
-    if turn := turn_of_faces(config, pictures):
-        right = (config.camera.rotate_deg + (-turn if config.camera.mirror else turn)) % 360
-        raise Warned(f"{said}; faces are found only in the picture turned by {turn}: set camera.rotate_deg = {right}")
-    return said
+    return frames, source.about
+
+
+def said_by_running(config: Config) -> str:
+    """What this very device, where it runs, says of its camera; "" where it is not online, as far as is known.
+
+    Raises Warned where that is nothing good.
+    """
+    instance, healths, heard = None, [b""], threading.Event()
+
+    def hear(name: str, payload: bytes) -> None:
+        if name == "health":
+            healths.append(payload)
+            heard.set()
+
+    with suppress(LimenError), Controller(config.mqtt, config.device, hear) as controller:  # broker says what is wrong
+        instance = controller.online_instance()
+        if instance:
+            heard.wait(HEALTH_SECONDS)
+    if not instance or not is_own(instance, config):
+        return ""
+    has = "the running limen has the camera"
+    try:
+        health = msgspec.json.decode(healths[-1], type=CameraHealth)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        topic = f"limen/{config.device}/health"
+        raise Warned(f"{has}; how it is stands in {topic}, which this account does not get to read") from None
+    if not health.camera_ok:
+        raise Warned(f"{has}, and its health says that camera_ok is false: {health.camera_problem}")
+    return f"{has}, and its health says camera_ok"
 
 
 def turn_of_faces(config: Config, pictures: list[np.ndarray]) -> int:

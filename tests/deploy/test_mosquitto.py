@@ -228,7 +228,10 @@ def test_a_camera_hears_requests_to_itself_alone(account):
         until(lambda: porch.heard)
         time.sleep(0.2)
         # Kept from earlier tests.
-        own = {"limen/porch/status", "limen/porch/info", discovery_topic("homeassistant", "porch")}
+        own = {
+            *(f"limen/porch/{name}" for name in ("status", "info", "health")),
+            discovery_topic("homeassistant", "porch"),
+        }
         assert [topic for topic in porch.heard if topic not in own] == ["limen/porch/request/person/list"]
 
 

@@ -1,10 +1,13 @@
 """What the doctor says of files and of the system's unit."""
 
+import json
 import os
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import cv2
 import numpy as np
 import pytest
 
@@ -12,7 +15,11 @@ from edge.commands import checks, file_checks
 from edge.commands.checks import Finding, examine
 from edge.config import CameraConfig, Config, FleetConfig, GalleryConfig, ModelsConfig, MqttConfig
 from edge.errors import ModelError
+from edge.mqtt.identity import instance_of
 from edge.runtime.assembly import Device
+from edge.runtime.device_name import keep_name
+from edge.storage.gallery import SqliteGallery
+from tests.household import Household, Nothing, running, until
 
 NOBODY = 65534
 
@@ -215,3 +222,50 @@ def test_models_and_clock_are_examined_without_a_gallery_that_may_not_be_opened(
     found = {one.what: one for one in examine(config, None)}
     assert (found["models"].level, found["clock"].level) == ("OK", "WARN")
     assert (found["gallery"].level, found["gallery"].remedy) == ("FAIL", checks.ANOTHER_USER)
+
+
+def test_of_a_camera_that_the_running_limen_holds_its_health_is_said(config, broker, tmp_path, monkeypatch):
+    """As after every installation: nobody else can open a camera that is in use."""
+    monkeypatch.setattr(checks, "FRAME_SECONDS", 0.2)
+    mqtt = MqttConfig(host="127.0.0.1", port=broker.port)
+    config = replace(config, device="porch", mqtt=mqtt, camera=CameraConfig("video", "/dev/video99"))
+
+    def camera(config=config):
+        found = finding(config, "camera")
+        return found.level, found.text
+
+    level, failure = camera()
+    assert level == "FAIL"
+    with Household(broker.port) as household:
+
+        def has(**health):
+            data = json.dumps(health).encode() if health else b""
+            household.client.publish("limen/porch/health", data, qos=1, retain=True)
+            until(lambda: household.newest("health") == data)
+            return camera()
+
+        with running(config, Nothing):
+            until(lambda: household.newest("health") and household.newest("status") == b"online")
+            with closing(SqliteGallery(config.gallery.path, "a" * 64)) as store:  # as `limen run` does
+                keep_name(store, config, instance_of(household.newest("info")))
+            said = "the running limen has the camera"
+            assert has(camera_ok=True) == ("OK", f"video /dev/video99: {said}, and its health says camera_ok")
+            assert has(camera_ok=False, camera_problem="black") == (
+                "WARN", f"{said}, and its health says that camera_ok is false: black"
+            )  # fmt: skip
+            assert has()[0] == "WARN"  # an older ACL lets nobody but others read it
+            film = replace(config, camera=CameraConfig("video", str(tmp_path / "gone.mp4")))
+            assert camera(film) == ("FAIL", f"there is no video {tmp_path / 'gone.mp4'}")
+            assert camera(replace(config, camera=CameraConfig("picamera")))[0] == "WARN"
+            has(camera_ok=True)
+            another = replace(config, gallery=GalleryConfig(tmp_path / "another" / "gallery.db"))
+            assert camera(another) == ("FAIL", failure)
+        until(lambda: household.newest("status") == b"offline")
+        assert camera() == ("FAIL", failure)
+
+
+def test_a_camera_that_can_be_opened_is_not_asked_for_at_the_broker(config, tmp_path, monkeypatch):
+    cv2.imwrite(str(tmp_path / "1.png"), np.full((480, 640, 3), 128, dtype=np.uint8))
+    monkeypatch.setattr(checks, "said_by_running", None)
+    config = replace(config, device="porch", camera=CameraConfig("images", str(tmp_path)))
+    assert checks.camera(config).startswith(f"images {tmp_path}: 640x480")
