@@ -162,8 +162,8 @@ def camera(config: Config) -> str:
 
     Raises CameraError, OSError, or Warned where the frames are odd, or the faces in them not upright.
     """
-    what, live = f"{config.camera.kind} {masked(config.camera.location)}", config.camera.kind == "picamera"
-    live |= config.camera.kind == "video" and is_live(config.camera.location)
+    kind, location = config.camera.kind, config.camera.location
+    what, live = f"{kind} {masked(location)}", kind == "picamera" or (kind == "video" and is_live(location))
     try:
         frames, about = some_frames(config)
     except CameraError as error:
