@@ -4,44 +4,29 @@ import json
 import os
 import platform
 import shutil
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
 from edge.api.signing import WINDOW_SECONDS, key_id
-from edge.capture import no_frame, open_source
-from edge.capture.health import REMEDIES, problem_of
-from edge.capture.video import is_live
-from edge.commands import file_checks
+from edge.commands import camera_checks, file_checks
 from edge.commands.file_checks import Warned
 from edge.config import Config
 from edge.core.align import CROP_PX
-from edge.core.reach import FIELD_OF_VIEW_DEG, part_of_view_deg, reach_text
-from edge.core.turning import upright
-from edge.core.types import About, Frame
-from edge.errors import CameraError, LimenError
-from edge.inference.detector import Detector
+from edge.errors import LimenError
 from edge.inference.runtime import interpreter_class
 from edge.mqtt.controller import Controller
 from edge.mqtt.identity import REMEDY
-from edge.runtime.assembly import Device, model_path, open_or_empty
-from edge.runtime.device_name import INSTANCE
+from edge.runtime.assembly import Device, open_or_empty
 from edge.system.clock import NOT_SET_REMEDY, PEERS_APART, rfc3339
 from edge.system.files import is_dir
-from edge.system.secret import masked
 
 RUNTIMES = ("ai-edge-litert", "tflite-runtime")
 PACKAGES = (*RUNTIMES, "numpy", "opencv-python-headless", "paho-mqtt", "picamera2")
-FRAME_SECONDS = 10.0
-FRAMES_FOR_FACES = 5
-HEALTH_SECONDS = 0.5  # in which the broker sends the health that it keeps
 DISK_FREE_MB_MIN = 100
 NOWHERE = Path(os.devnull) / "gallery.db"
 # By check; what a check found may say more.
@@ -73,13 +58,6 @@ class Finding:
     remedy: str = ""
 
 
-class CameraHealth(msgspec.Struct):
-    """What `health` says of the camera."""
-
-    camera_ok: bool
-    camera_problem: str | None = None
-
-
 def examine(config: Config, path: Path | None) -> Iterator[Finding]:
     """Run every check, whatever the others found. path: of the configuration."""
     checks: dict[str, Callable[[Config], str]] = {
@@ -89,7 +67,7 @@ def examine(config: Config, path: Path | None) -> Iterator[Finding]:
         "gallery": file_checks.gallery,
         "secrets": lambda config: file_checks.secrets(config, path),
         "disk": disk,
-        "camera": camera,
+        "camera": camera_checks.camera,
         "broker": broker,
         "addresses": file_checks.fence,
         "clock": clock,
@@ -157,102 +135,6 @@ def disk(config: Config) -> str:
     return f"{config.gallery.path}, {free_mb} MB free"
 
 
-def camera(config: Config) -> str:
-    """Some frames, or what the running limen says of its camera, which it alone may open.
-
-    Raises CameraError, OSError, or Warned where the frames are odd, or the faces in them not upright.
-    """
-    kind, location = config.camera.kind, config.camera.location
-    what, live = f"{kind} {masked(location)}", kind == "picamera" or (kind == "video" and is_live(location))
-    try:
-        frames, about = some_frames(config)
-    except CameraError as error:
-        if live and (said := said_by_running(config)):
-            return f"{what}: {said}"
-        raise error from None
-    pictures = [frame.best for frame in frames]
-    height, width = pictures[0].shape[:2]
-    across = height if config.camera.rotate_deg in {90, 270} else width
-    said = f"{what}: {width}x{height}, mean level {pictures[0].mean():.0f}; {reach(config, across, about.width_share)}"
-    if about.text:
-        said += f"; {about.text}"
-    if config.camera.kind != "images" and (problem := problem_of(frames)):
-        text = (
-            f"{said}; its frames are {problem.replace('_', ' ')} ({len(frames)} of {len(frames)}): {REMEDIES[problem]}"
-        )
-        if live:
-            raise OSError(text)
-        raise Warned(text)  # a film may begin so
-    if turn := turn_of_faces(config, pictures):
-        right = (config.camera.rotate_deg + (-turn if config.camera.mirror else turn)) % 360
-        raise Warned(f"{said}; faces are found only in the picture turned by {turn}: set camera.rotate_deg = {right}")
-    return said
-
-
-def some_frames(config: Config) -> tuple[list[Frame], About]:
-    """Some frames of the camera, and what it says of itself. Raises CameraError or OSError."""
-    source = open_source(config.camera)
-    frames: list[Frame] = []
-    try:
-        while len(frames) < FRAMES_FOR_FACES and (frame := source.read(FRAME_SECONDS)) is not None:
-            frames.append(frame)
-    finally:
-        source.close()
-    if not frames:
-        raise no_frame(config.camera, source.about, FRAME_SECONDS)
-    return frames, source.about
-
-
-def said_by_running(config: Config) -> str:
-    """What this very device, where it runs, says of its camera; "" where it is not online, as far as is known.
-
-    Raises Warned where that is nothing good.
-    """
-    instance, healths, heard = None, [b""], threading.Event()
-
-    def hear(name: str, payload: bytes) -> None:
-        if name == "health":
-            healths.append(payload)
-            heard.set()
-
-    with suppress(LimenError), Controller(config.mqtt, config.device, hear) as controller:  # broker says what is wrong
-        instance = controller.online_instance()
-        if instance:
-            heard.wait(HEALTH_SECONDS)
-    if not instance or not is_own(instance, config):
-        return ""
-    has = "the running limen has the camera"
-    try:
-        health = msgspec.json.decode(healths[-1], type=CameraHealth)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        topic = f"limen/{config.device}/health"
-        raise Warned(f"{has}; how it is stands in {topic}, which this account does not get to read") from None
-    if not health.camera_ok:
-        raise Warned(f"{has}, and its health says that camera_ok is false: {health.camera_problem}")
-    return f"{has}, and its health says camera_ok"
-
-
-def turn_of_faces(config: Config, pictures: list[np.ndarray]) -> int:
-    """By how many degrees clockwise pictures must be turned for their faces to be upright, where all agree; else 0."""
-    detector = Detector(model_path("detector", config.models.detector))
-    turns = {upright(picture, detector.detect) for picture in pictures} - {None}
-    return (turns.pop() or 0) if len(turns) == 1 else 0
-
-
-def reach(config: Config, width_px: int, share: float) -> str:
-    """From how far a face is detected and recognized. share: of the lens's view, that the picture shows."""
-    fov_deg = config.camera.fov_deg
-    if fov_deg is None and config.camera.kind == "picamera":
-        from edge.capture.picamera import sensor_name
-
-        lens_deg = FIELD_OF_VIEW_DEG.get(sensor_name())
-        fov_deg = None if lens_deg is None else part_of_view_deg(lens_deg, share)
-    recognized_px = config.decision.quality.face_px_min
-    if fov_deg is None:
-        return f"{recognized_px:g} px of a face are needed; set camera.fov_deg to know at how many metres that is"
-    return reach_text(width_px, fov_deg, recognized_px)
-
-
 def broker(config: Config) -> str:
     """The broker lets the device in. Raises BrokerError, or ConfigError for a file that cannot be used."""
     mqtt = config.mqtt
@@ -262,18 +144,9 @@ def broker(config: Config) -> str:
     tls, key = "TLS" if mqtt.ca_file else "no TLS", mqtt.signing_key()
     signed = f"requests are signed by key {key_id(key)}" if key else "requests are not signed"
     said = f"{mqtt.host}:{mqtt.port} lets in {who}; {tls}; {signed}; this device is '{config.device}'"
-    if instance and not is_own(instance, config):
+    if instance and not camera_checks.is_own(instance, config):
         raise Warned(f"{said}, and another device is online as '{config.device}': {REMEDY}")
     return said
-
-
-def is_own(instance: str, config: Config) -> bool:
-    """Whether it is the newest run of a device with this gallery; also where the gallery cannot be read."""
-    try:
-        with open_or_empty(config) as device:
-            return device.store.setting(INSTANCE) == instance
-    except LimenError:  # another check says so
-        return True
 
 
 def clock(config: Config) -> str:

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edge.capture import no_frame, open_source
-from edge.commands.checks import is_own
+from edge.commands.camera_checks import is_own
 from edge.config import PASSWORD_VARIABLE, CameraConfig, Config
 from edge.errors import BrokerError, LimenError
 from edge.inference.detector import Detector

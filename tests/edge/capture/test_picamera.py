@@ -14,7 +14,7 @@ import pytest
 from edge.capture import open_source
 from edge.capture.picamera import rgb_of_yuv420, sensor_name
 from edge.capture.sensor import best_mode, modes_of, small_size
-from edge.commands.checks import reach
+from edge.commands.camera_checks import reach
 from edge.config import CameraConfig, Config
 from edge.errors import CameraError
 from tests.edge.capture.fakes import BUFFERS, IMX219, IMX708, FakePicamera2, mode_score

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.commands import checks, file_checks
+from edge.commands import camera_checks, checks, file_checks
 from edge.commands.checks import Finding, examine
 from edge.config import CameraConfig, Config, FleetConfig, GalleryConfig, ModelsConfig, MqttConfig
 from edge.errors import ModelError
@@ -226,7 +226,7 @@ def test_models_and_clock_are_examined_without_a_gallery_that_may_not_be_opened(
 
 def test_of_a_camera_that_the_running_limen_holds_its_health_is_said(config, broker, tmp_path, monkeypatch):
     """As after every installation: nobody else can open a camera that is in use."""
-    monkeypatch.setattr(checks, "FRAME_SECONDS", 0.2)
+    monkeypatch.setattr(camera_checks, "FRAME_SECONDS", 0.2)
     mqtt = MqttConfig(host="127.0.0.1", port=broker.port)
     config = replace(config, device="porch", mqtt=mqtt, camera=CameraConfig("video", "/dev/video99"))
 
@@ -266,6 +266,6 @@ def test_of_a_camera_that_the_running_limen_holds_its_health_is_said(config, bro
 
 def test_a_camera_that_can_be_opened_is_not_asked_for_at_the_broker(config, tmp_path, monkeypatch):
     cv2.imwrite(str(tmp_path / "1.png"), np.full((480, 640, 3), 128, dtype=np.uint8))
-    monkeypatch.setattr(checks, "said_by_running", None)
+    monkeypatch.setattr(camera_checks, "said_by_running", None)
     config = replace(config, device="porch", camera=CameraConfig("images", str(tmp_path)))
-    assert checks.camera(config).startswith(f"images {tmp_path}: 640x480")
+    assert camera_checks.camera(config).startswith(f"images {tmp_path}: 640x480")
