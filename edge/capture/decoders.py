@@ -199,7 +199,7 @@ class PyAvDecoder:
         self.damage = ""
         self._frames = self._decode(stream)
         self._frame: Any = None
-        self._asked_at = 0.0  # for a frame, on the monotonic clock
+        self._asked_at = 0.0  # for a packet of the picture, on the monotonic clock
 
     def grab(self) -> float | None:
         """See Decoder."""
@@ -237,6 +237,7 @@ class PyAvDecoder:
                 if time.monotonic() - self._asked_at > READ_SECONDS_MAX:
                     raise CameraError(f"{self._name} gave sound and no picture for {READ_SECONDS_MAX:g} s")
                 continue
+            self._asked_at = time.monotonic()  # also before a key frame, when nothing can be decoded yet
             try:
                 frames = packet.decode()
             except self._invalid:

@@ -147,7 +147,7 @@ class VideoFrames:
                 wait = min(2 * wait, BACKOFF_SECONDS[1])
 
     def _until_it_fails(self) -> Iterator[Frame]:
-        """Yield frames of a live source, at most fps_max a second. Raises CameraError when there are no more."""
+        """Yield frames of a live source, on average at most fps_max a second. Raises CameraError at its end."""
         decoder, due = self._open(), Due(1 / self.fps_max)
         try:
             while not self._closed.is_set():

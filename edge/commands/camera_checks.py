@@ -23,7 +23,7 @@ from edge.system.secret import masked
 
 FRAME_SECONDS = 10.0
 FRAMES_FOR_FACES = 5
-HEALTH_SECONDS = 0.5  # in which the broker sends the health that it keeps
+HEALTH_SECONDS = 2.0  # in which the broker sends the health that it keeps
 
 
 class CameraHealth(msgspec.Struct):
@@ -43,9 +43,10 @@ def camera(config: Config) -> str:
     try:
         frames, about = some_frames(config)
     except CameraError as error:
-        if live and (said := said_by_running(config)):
-            return f"{what}: {said}"
-        raise error from None
+        health = health_of_running(config) if live else None
+        if health is None:
+            raise
+        return f"{what}: {said_by_running(health, error, config)}"
     pictures = [frame.best for frame in frames]
     height, width = pictures[0].shape[:2]
     across = height if config.camera.rotate_deg in {90, 270} else width
@@ -79,10 +80,10 @@ def some_frames(config: Config) -> tuple[list[Frame], About]:
     return frames, source.about
 
 
-def said_by_running(config: Config) -> str:
-    """What this very device, where it runs, says of its camera; "" where it is not online, as far as is known.
+def health_of_running(config: Config) -> bytes | None:
+    """What this very device, where it runs, publishes as its health; empty where that may not be read.
 
-    Raises Warned where that is nothing good.
+    None where it is not online, as far as is known.
     """
     instance, healths, heard = None, [b""], threading.Event()
 
@@ -95,17 +96,24 @@ def said_by_running(config: Config) -> str:
         instance = controller.online_instance()
         if instance:
             heard.wait(HEALTH_SECONDS)
-    if not instance or not is_own(instance, config):
-        return ""
-    has = "the running limen has the camera"
+    return healths[-1] if instance and is_own(instance, config) else None
+
+
+def said_by_running(payload: bytes, error: CameraError, config: Config) -> str:
+    """What a health says of a camera that could not be opened here.
+
+    error: why not. Raises CameraError where the running limen has no picture either, and Warned where it may have one.
+    """
     try:
-        health = msgspec.json.decode(healths[-1], type=CameraHealth)
+        health = msgspec.json.decode(payload, type=CameraHealth)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         topic = f"limen/{config.device}/health"
-        raise Warned(f"{has}; how it is stands in {topic}, which this account does not get to read") from None
+        raise Warned(
+            f"{error}; limen runs and may hold it: {topic}, which this account does not get to read, says so"
+        ) from None
     if not health.camera_ok:
-        raise Warned(f"{has}, and its health says that camera_ok is false: {health.camera_problem}")
-    return f"{has}, and its health says camera_ok"
+        raise CameraError(f"{error}; limen runs, and its health says: {health.camera_problem}")
+    return "the running limen has the camera, and its health says camera_ok"
 
 
 def turn_of_faces(config: Config, pictures: list[np.ndarray]) -> int:

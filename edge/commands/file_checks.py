@@ -114,8 +114,10 @@ def host_of(location: str) -> str | None:
     """The host in a camera's address, or None. Raises Warned where it cannot be told."""
     try:
         return urlsplit(location).hostname
-    except ValueError as error:  # such as a [ in its password
-        raise Warned(f"{masked(location)}: {error}; write such characters of a password as %XX") from error
+    except ValueError:  # such as a [ in its password, which the error's text holds
+        raise Warned(
+            f"{masked(location)}: its host cannot be told; write what is neither letter nor digit in a password as %XX"
+        ) from None
 
 
 def addresses_of(host: str) -> set[IPv4Address | IPv6Address]:

@@ -204,9 +204,10 @@ class History:
         """Have erased who is not enrolled any more, and what looks like them. Raises GalleryError."""
         self._erase_at = time.monotonic() + RETRY_SECONDS  # where the next fails
         self._erasing, like = self._store.removed.load(self._gallery.people)
+        joined = parts(self._store) if self._file.there else {}
         self._erase_at = None
         if self._file.there:
-            self._words.parts = parts(self._store)
+            self._words.parts = joined
             enrolled, within = self._words.enrolled(), self._gallery.tau
             self._working = self._file.do(lambda file: file.erase_all_but(enrolled, like, within))
         else:

@@ -29,5 +29,7 @@ def secret(variable: str, key: str, file: Path | None) -> str | None:
 
 
 def masked(location: str) -> str:
-    """An address without the password that may be in it, before the host or in what is asked of it."""
+    """An address without the password that may be in it, before the host or in what is asked of it; else as it is."""
+    if "://" not in location:
+        return location
     return re.sub(r"\?.*", f"?{MASK}", re.sub(r"(//[^:/]*):.*@", rf"\1:{MASK}@", location))

@@ -29,6 +29,10 @@ RESEARCH_ONLY = (
     "research and private use. For other uses train on pictures that you have the rights to: limen-train run "
     "EXPERIMENT."
 )
+OLDER_RESEARCH_ONLY = (  # in kept weights
+    "The pictures and the teacher this model learned from are research material, so its weights are too: for research "
+    "and private use. For other uses retrain on pictures you have the rights to: limen-train run EXPERIMENT."
+)
 YOUR_OWN = "Trained on the user's own pictures: their terms are the user's."
 OMNIGLOT = "Trained on Omniglot (Lake, Salakhutdinov, Tenenbaum 2015), which has the MIT licence, as this code has."
 DRAWN = "Trained on drawings that this project's code makes: only the project's own licence applies."
@@ -36,8 +40,7 @@ DRAWN = "Trained on drawings that this project's code makes: only the project's 
 
 def terms_of_both(before: str, own: str) -> str:
     """The terms of weights that learned from something of `own` terms after something of others."""
-    if own == RESEARCH_ONLY:  # the strictest, however an older file words it
-        return f"{own} {YOUR_OWN}" if YOUR_OWN in before else own
+    before = before.replace(OLDER_RESEARCH_ONLY, RESEARCH_ONLY)
     if own in before or own == DRAWN:
         return before
     return own if before == DRAWN else f"{before} {own}"

@@ -97,9 +97,9 @@ def read_checkpoint(path: Path, experiment: Experiment) -> dict[str, Any]:
     try:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         name, fingerprint = checkpoint["experiment"], checkpoint["fingerprint"]
-    except OSError:  # the file may be whole
-        raise
     except Exception as error:  # torch.load passes on whatever pickle, zip or tensor code raises
+        if isinstance(error, OSError) and error.filename is not None:  # of the system: the file may be whole
+            raise
         reason = f"{type(error).__name__} {error}".splitlines()[0]
         raise ExperimentError(
             f"checkpoint {path} cannot be read ({reason}): where it is damaged, restore it, or remove it to start again"

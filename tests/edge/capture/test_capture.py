@@ -262,6 +262,7 @@ def test_an_address_is_shown_without_its_password():
     assert masked("rtsp://camera/1?user=u&password=secret") == "rtsp://camera/1?********"
     assert masked("rtsp://me@mail.example:secret@camera/1") == "rtsp://me@mail.example:********@camera/1"
     assert masked("/dev/video0") == "/dev/video0"
+    assert masked("pictures/img_?.png") == "pictures/img_?.png"
 
 
 def test_privacy_zones_are_black_in_every_picture_of_a_frame():

@@ -517,3 +517,23 @@ def test_a_stream_whose_picture_stops_while_its_sound_goes_on_fails(tmp_path, mo
             assert decoder.grab() is not None
         decoder.grab()
     decoder.close()
+
+
+@needs_pyav
+def test_a_stream_that_is_joined_long_before_its_next_key_frame_is_waited_for(tmp_path, monkeypatch):
+    """Its sound comes meanwhile, and its picture too, of which nothing can be decoded yet."""
+    decoder = PyAvDecoder(str(written(tmp_path / "film.mp4")), pyav())
+    whole = next(decoder._frames)
+
+    def packet(index, *frames):
+        return SimpleNamespace(stream=SimpleNamespace(index=index), decode=lambda: list(frames))
+
+    before = [packet(index) for _ in range(100) for index in (0, 1, 1)]
+    demux = Mock(return_value=[*before, packet(0, whole)])
+    decoder._container.close()
+    decoder._container = SimpleNamespace(demux=demux, close=Mock())
+    decoder._frames = decoder._decode(SimpleNamespace(index=0))
+    clock = itertools.count(step=0.5)
+    monkeypatch.setattr(decoders.time, "monotonic", lambda: next(clock))
+    assert decoder.grab() == whole.time
+    decoder.close()

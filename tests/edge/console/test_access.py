@@ -182,10 +182,10 @@ def ending(access, said, seconds):
 @pytest.mark.parametrize("interval", [0.0, 0.05, 60.0])  # whether or not something is there to be received
 def test_a_websocket_ends_with_its_login(password, interval):
     access = Access(page, password=password)
-    cookie = ending(access, log_in(access, WORD.replace(" ", "+")), 0.3)
     began = time.monotonic()
+    cookie = ending(access, log_in(access, WORD.replace(" ", "+")), 1.0)
     heard = asyncio.run(talk(access, cookie, 20, interval))
-    assert 0.3 <= time.monotonic() - began < 10
+    assert 1.0 <= time.monotonic() - began < 15
     assert (heard[0], heard[-1], set(heard[1:-1])) == ("connect", "disconnect", {"receive"} if interval < 1 else set())
     assert asyncio.run(talk(access, cookie, 20)) == ["close"]  # nor is another one opened
 

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from edge.errors import ExperimentError
 from training.cli import main
-from training.data.terms import DRAWN, RESEARCH_ONLY, YOUR_OWN
+from training.data.terms import DRAWN, OLDER_RESEARCH_ONLY, RESEARCH_ONLY, YOUR_OWN
 from training.embedder.backbone import Backbone
 from training.embedder.lineage import lineage, terms, trained_backbone
 from training.embedder.weights import weights_to_start_from
@@ -101,9 +101,11 @@ def test_the_terms_of_all_that_was_learned_from_are_told(saved, about, tiny, tmp
     assert terms(with_weights(mine, str(again))) == terms(mine)
     packs = msgspec.structs.replace(tiny, data=DataConfig(source="packs", packs=("pins",), teacher="kw_mobilefacenet"))
     assert terms(with_weights(packs, str(research))) == RESEARCH_ONLY
-    older = save_weights(saved[0], about | {"terms": "For research, in older words."}, tmp_path / "older.safetensors")
+    older = save_weights(saved[0], about | {"terms": OLDER_RESEARCH_ONLY}, tmp_path / "older.safetensors")
     assert terms(with_weights(packs, str(older))) == RESEARCH_ONLY
     assert terms(with_weights(packs, str(again))) == f"{RESEARCH_ONLY} {YOUR_OWN}"
+    theirs = save_weights(saved[0], about | {"terms": "Name the authors."}, tmp_path / "theirs.safetensors")
+    assert terms(with_weights(packs, str(theirs))) == f"Name the authors. {RESEARCH_ONLY}"
 
 
 @pytest.mark.parametrize("told", [["a list"], {"backbone": {}}, {"terms": None}, {"lineage": None}])

@@ -174,7 +174,9 @@ def test_a_broken_or_missing_checkpoint_is_named(tiny, tmp_path):
     with pytest.raises(ExperimentError, match=r"'tiny' has no checkpoint .*checkpoint\.pt: run fit first"):
         trained_backbone(tiny, tmp_path)
     (tmp_path / "tiny").mkdir()
-    for content in (b"half a checkpoint", b""):  # a power cut may leave it empty
+    torch.save({"module": torch.zeros(3000)}, tmp_path / "whole")
+    whole = (tmp_path / "whole").read_bytes()
+    for content in (b"half a checkpoint", b"", whole[: len(whole) // 2]):  # a power cut may leave it empty
         (tmp_path / "tiny" / CHECKPOINT).write_bytes(content)
         with pytest.raises(
             ExperimentError, match=r"checkpoint .*\.pt cannot be read \(.+\): where it is damaged, restore it, or"
