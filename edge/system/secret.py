@@ -30,6 +30,6 @@ def secret(variable: str, key: str, file: Path | None) -> str | None:
 
 def masked(location: str) -> str:
     """An address without the password that may be in it, before the host or in what is asked of it; else as it is."""
-    if "://" not in location:
+    if "//" not in location:  # a file; a mistyped address may lack its colon
         return location
     return re.sub(r"\?.*", f"?{MASK}", re.sub(r"(//[^:/]*):.*@", rf"\1:{MASK}@", location))
