@@ -54,7 +54,7 @@ def agree(found: np.ndarray, known: np.ndarray | None) -> bool:
 
 
 @click.command(help=__doc__)
-@click.option("--data", type=click.Path(path_type=Path, exists=True), default=Path("../shared"), show_default=True)
+@click.option("--data", type=click.Path(path_type=Path), default=Path("../shared"), show_default=True)
 @click.option("--cache", type=click.Path(path_type=Path), default=Path(".cache"), show_default=True)
 @click.option("--write", is_flag=True, help="Keep what was found.")
 def main(data: Path, cache: Path, write: bool) -> None:

@@ -21,7 +21,7 @@ from training.engine.experiment_files import load_experiment
 
 
 @click.command(help=__doc__)
-@click.option("--data", type=click.Path(path_type=Path, exists=True), default=Path("../shared"), show_default=True)
+@click.option("--data", type=click.Path(path_type=Path), default=Path("../shared"), show_default=True)
 @click.option("--cache", type=click.Path(path_type=Path), default=Path(".cache"), show_default=True)
 @click.option("--write", is_flag=True, help="Keep what was found.")
 def main(data: Path, cache: Path, write: bool) -> None:
