@@ -27,14 +27,14 @@ HEALTH_SECONDS = 2.0  # in which the broker sends the health that it keeps
 
 
 class CameraHealth(msgspec.Struct):
-    """What `health` says of the camera."""
+    """The fields of `health` about the camera."""
 
     camera_ok: bool
     camera_problem: str | None = None
 
 
 def camera(config: Config) -> str:
-    """Some frames, or what the running limen says of its camera, which it alone may open.
+    """A description of some frames, or the state that the running limen publishes, which alone can open its camera.
 
     Raises CameraError, OSError, or Warned where the frames are odd, or the faces in them not upright.
     """
@@ -46,28 +46,28 @@ def camera(config: Config) -> str:
         health = health_of_running(config) if live else None
         if health is None:
             raise
-        return f"{what}: {said_by_running(health, error, config)}"
+        return f"{what}: {text_of_health(health, error, config)}"
     pictures = [frame.best for frame in frames]
     height, width = pictures[0].shape[:2]
     across = height if config.camera.rotate_deg in {90, 270} else width
-    said = f"{what}: {width}x{height}, mean level {pictures[0].mean():.0f}; {reach(config, across, about.width_share)}"
+    seen = f"{what}: {width}x{height}, mean level {pictures[0].mean():.0f}; {reach(config, across, about.width_share)}"
     if about.text:
-        said += f"; {about.text}"
+        seen += f"; {about.text}"
     if config.camera.kind != "images" and (problem := problem_of(frames)):
         text = (
-            f"{said}; its frames are {problem.replace('_', ' ')} ({len(frames)} of {len(frames)}): {REMEDIES[problem]}"
+            f"{seen}; its frames are {problem.replace('_', ' ')} ({len(frames)} of {len(frames)}): {REMEDIES[problem]}"
         )
         if live:
             raise OSError(text)
         raise Warned(text)  # a film may begin so
     if turn := turn_of_faces(config, pictures):
         right = (config.camera.rotate_deg + (-turn if config.camera.mirror else turn)) % 360
-        raise Warned(f"{said}; faces are found only in the picture turned by {turn}: set camera.rotate_deg = {right}")
-    return said
+        raise Warned(f"{seen}; faces are found only in the picture turned by {turn}: set camera.rotate_deg = {right}")
+    return seen
 
 
 def some_frames(config: Config) -> tuple[list[Frame], About]:
-    """Some frames of the camera, and what it says of itself. Raises CameraError or OSError."""
+    """Some frames of the camera, and what is known of it. Raises CameraError or OSError."""
     source = open_source(config.camera)
     frames: list[Frame] = []
     try:
@@ -92,15 +92,16 @@ def health_of_running(config: Config) -> bytes | None:
             healths.append(payload)
             heard.set()
 
-    with suppress(LimenError), Controller(config.mqtt, config.device, hear) as controller:  # broker says what is wrong
+    # Why there is no broker is reported by its own check.
+    with suppress(LimenError), Controller(config.mqtt, config.device, hear) as controller:
         instance = controller.online_instance()
         if instance:
             heard.wait(HEALTH_SECONDS)
     return healths[-1] if instance and is_own(instance, config) else None
 
 
-def said_by_running(payload: bytes, error: CameraError, config: Config) -> str:
-    """What a health says of a camera that could not be opened here.
+def text_of_health(payload: bytes, error: CameraError, config: Config) -> str:
+    """The state of a camera that could not be opened here, by the health of the running limen.
 
     error: why not. Raises CameraError where the running limen has no picture either, and Warned where it may have one.
     """

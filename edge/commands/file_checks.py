@@ -111,12 +111,12 @@ def fence(config: Config) -> str:
 
 
 def host_of(location: str) -> str | None:
-    """The host in a camera's address, or None. Raises Warned where it cannot be told."""
+    """The host in a camera's address, or None. Raises Warned where the address cannot be parsed."""
     try:
         return urlsplit(location).hostname
     except ValueError:  # such as a [ in its password, which the error's text holds
         raise Warned(
-            f"{masked(location)}: its host cannot be told; write what is neither letter nor digit in a password as %XX"
+            f"{masked(location)}: it cannot be parsed; write what is neither letter nor digit in a password as %XX"
         ) from None
 
 

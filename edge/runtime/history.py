@@ -109,12 +109,12 @@ class History:
     def page(self, wanted: Wanted) -> list[tuple[Visit, int]]:
         """Visits, the newest first, each with its number. Raises RefusedError with history_off or storage."""
         self._require_on()
-        told = list[tuple[Visit, int]]()
+        visits = list[tuple[Visit, int]]()
         while True:
             found = self._asked(partial(SqliteHistory.page, wanted=wanted), list[StoredVisit]())
-            told += [(visit, one.number) for one in found if (visit := self._words.visit(one)) is not None]
-            if len(told) >= wanted.count or len(found) < wanted.count:
-                return told[: wanted.count]
+            visits += [(visit, one.number) for one in found if (visit := self._words.visit(one)) is not None]
+            if len(visits) >= wanted.count or len(found) < wanted.count:
+                return visits[: wanted.count]
             wanted = replace(wanted, before=found[-1].number)
 
     def ids_of(self, person_id: str) -> tuple[str, ...]:
@@ -204,10 +204,10 @@ class History:
         """Have erased who is not enrolled any more, and what looks like them. Raises GalleryError."""
         self._erase_at = time.monotonic() + RETRY_SECONDS  # where the next fails
         self._erasing, like = self._store.removed.load(self._gallery.people)
-        joined = parts(self._store) if self._file.there else {}
+        if self._file.there:
+            self._words.parts = parts(self._store)
         self._erase_at = None
         if self._file.there:
-            self._words.parts = joined
             enrolled, within = self._words.enrolled(), self._gallery.tau
             self._working = self._file.do(lambda file: file.erase_all_but(enrolled, like, within))
         else:

@@ -67,8 +67,7 @@ class SqliteReplication:
         with self._db.reading():
             rows = self._db.rows("SELECT said FROM revision ORDER BY rowid")
         try:
-            # bounded: the first release kept whatever number it received
-            revisions = [bounded(msgspec.msgpack.decode(packed, type=Revision)) for (packed,) in rows]
+            revisions = [unpacked(packed) for (packed,) in rows]
         except msgspec.DecodeError as error:
             raise GalleryError(f"gallery {self._db.path}: a revision is damaged: {error}") from error
         self.revisions = {revision.person_id: revision for revision in revisions}
@@ -274,6 +273,14 @@ class SqliteReplication:
             ]
 
 
+def unpacked(packed: bytes) -> Revision:
+    """A revision as it is stored, within its limits: the first release kept whatever number it received.
+
+    Raises msgspec.DecodeError.
+    """
+    return bounded(msgspec.msgpack.decode(packed, type=Revision))
+
+
 def parts(db: SqliteGallery) -> dict[str, str]:
     """Who is a part of a person of another id, and that id: two cameras enrolled them under one name.
 
@@ -282,7 +289,7 @@ def parts(db: SqliteGallery) -> dict[str, str]:
     revisions = list[Revision]()
     for (packed,) in db.rows("SELECT said FROM revision"):
         with suppress(msgspec.DecodeError):
-            revisions.append(bounded(msgspec.msgpack.decode(packed, type=Revision)))
+            revisions.append(unpacked(packed))
     shown = members(revisions)
     return {part: person_id for person_id, member in shown.items() for part in member.revisions - {person_id}}
 

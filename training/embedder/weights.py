@@ -8,14 +8,14 @@ from training.engine.encoder_experiment import BackboneConfig, EmbedderExperimen
 from training.engine.weights import About, read_weights
 
 
-class _ToldData(msgspec.Struct, frozen=True):
+class _AboutData(msgspec.Struct, frozen=True):
     source: str
     held_out_fraction: float = 0.0
 
 
-class _Told(msgspec.Struct, frozen=True):
+class _About(msgspec.Struct, frozen=True):
     backbone: BackboneConfig
-    data: _ToldData
+    data: _AboutData
     lineage: About
     terms: str
 
@@ -28,15 +28,15 @@ def weights_to_start_from(experiment: EmbedderExperiment) -> dict[str, Tensor]:
     name = str(experiment.from_weights)
     state, about = read_weights(name)
     try:
-        told = msgspec.convert(about, _Told)
+        parsed = msgspec.convert(about, _About)
     except msgspec.ValidationError as error:
         raise ExperimentError(f"weights {name} are not an embedder's: {error}") from error
-    if told.backbone != experiment.backbone:
+    if parsed.backbone != experiment.backbone:
         raise ExperimentError(
             f"experiment '{experiment.name}' starts from weights '{name}' of another backbone: {about['backbone']}"
         )
-    if told.data.source == experiment.data.source:
-        held_before, held = told.data.held_out_fraction, experiment.data.held_out_fraction
+    if parsed.data.source == experiment.data.source:
+        held_before, held = parsed.data.held_out_fraction, experiment.data.held_out_fraction
         if held > held_before:
             raise ExperimentError(
                 f"experiment '{experiment.name}' holds out {held:g} of the people, but weights '{name}', which it "
