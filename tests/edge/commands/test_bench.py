@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from edge.commands.main import main
 from edge.demo.scene import porch
-from tests.edge.commands.test_cli import one_line
+from tests.edge.commands.results import one_line
 
 
 def rows(output):

@@ -13,9 +13,9 @@ from edge.core.thresholds import OneThreshold
 from edge.core.track import CLEARLY
 from edge.core.types import Person, Template
 from edge.storage.gallery import SqliteGallery
+from tests.edge.core.doors import BLUE, EASY, RED, enrolled, watch
 from tests.edge.core.fakes import ColourEmbedder, SquareDetector
 from tests.edge.core.learned import GOOD, MODEL, TAU, Porch, distances, turned
-from tests.edge.core.test_recognizer import BLUE, EASY, RED, enrolled, watch
 
 VISITS = 1000
 LOOKS_DIFFERENT = 0.45  # d of Anna's face, as it is now, from her picture: her samples are about 0.6 from it

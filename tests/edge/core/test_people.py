@@ -24,7 +24,7 @@ from tests.edge.core.asking import (
     SetPerson,
     handle,
 )
-from tests.edge.core.test_recognizer import (
+from tests.edge.core.doors import (
     BLUE,
     GREEN,
     MODEL,

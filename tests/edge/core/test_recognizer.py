@@ -1,92 +1,20 @@
 """The product, told through its two calls: frames in, events out; commands in, replies out."""
 
-import time
-from dataclasses import replace
-
-import numpy as np
 import pytest
 
-from edge.core.gallery import Gallery
-from edge.core.quality import QualityRules
-from edge.core.recognizer import Recognizer, RecognizerRules
-from edge.core.thresholds import OneThreshold
 from edge.core.types import Frame
 from edge.errors import GalleryError, RefusedError
-from edge.storage.gallery import SqliteGallery
-from edge.storage.strangers import SqliteStrangers
 from tests.edge.core.asking import (
-    CancelEnrollment,
-    CorrectEvent,
     EnrollImages,
-    FinishEnrollment,
-    ForgetExpired,
-    IgnoreStranger,
-    LabelStranger,
-    ListPeople,
-    ListStrangers,
-    MergePeople,
-    PurgeStrangers,
-    RebuildGallery,
     RecognizeImage,
     RemovePerson,
-    RenamePerson,
     SetPerson,
     StartEnrollment,
     SwitchRecognition,
     handle,
 )
-from tests.edge.core.fakes import ColourEmbedder, SquareDetector, square
-
-RED, GREEN, BLUE, PINK = (255, 20, 20), (20, 255, 20), (20, 20, 255), (255, 20, 250)
-MODEL = "a" * 64
-EASY = QualityRules(face_px_min=20, sharpness_min=0, brightness_min=1)  # a square of one colour is never sharp
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "gallery.db"
-
-
-def open_door(path, embedder=None, model=MODEL, strangers=True, **rules):
-    gallery, store = Gallery(model, OneThreshold(lambda _fmr: 0.3)), SqliteGallery(path, model, 3, clock_trusted=True)
-    rules = RecognizerRules(EASY, **rules)
-    kept = SqliteStrangers(store, strangers_max=3) if strangers else None
-    return Recognizer(SquareDetector(), embedder or ColourEmbedder(), gallery, store, rules, kept)
-
-
-@pytest.fixture
-def door(path):
-    return open_door(path)
-
-
-def picture(*faces, shape=(240, 320)):
-    image = np.full((*shape, 3), 40, dtype=np.uint8)
-    for colour, left, top, size in faces:
-        square(image, colour, left, top, size)
-    return image
-
-
-def watch(door, faces_at, seconds, start=0.0, fps=10):
-    events = []
-    for step in range(round(seconds * fps)):
-        faces = faces_at(step / fps) if callable(faces_at) else faces_at
-        events += door.process(Frame(picture(*faces), start + step / fps))
-    return events
-
-
-def walking(colour, top=80):
-    return lambda at: [(colour, int(40 + 40 * at), top, 48)]
-
-
-def said(events):
-    return [(event.event_type, event.phase, event.name) for event in events]
-
-
-def enrolled(door, **people):
-    for name, colour in people.items():
-        reply = handle(door, EnrollImages(name, [picture((colour, 100, 80, 60))]))
-        assert reply.ok, reply.error
-    return door
+from tests.edge.core.doors import BLUE, GREEN, RED, enrolled, open_door, picture, said, visit, walking, watch
+from tests.edge.core.fakes import ColourEmbedder
 
 
 def test_a_stranger_comes_is_enrolled_returns_and_another_stays_unknown(door):
@@ -217,117 +145,6 @@ def test_the_face_is_cut_from_the_larger_picture(door):
     assert events[0].quality.face_px == pytest.approx(64)
 
 
-@pytest.mark.parametrize(
-    ("faces", "code"),
-    [
-        ([()], "no_face"),
-        ([((RED, 20, 60, 48), (GREEN, 150, 60, 48))], "multiple_faces"),
-        ([((RED, 20, 60, 12),)], "too_small"),
-        ([((RED, 20, 60, 48),), ((GREEN, 20, 60, 48),)], "different_people"),
-        ([((BLUE, 20, 60, 48),)], "conflicts_with"),
-        ([], "no_image"),
-        ([((RED, 20, 60, 48),)] * 21, "no_image"),
-    ],
-)
-def test_an_enrollment_is_refused_by_name_and_nothing_is_stored(door, faces, code):
-    enrolled(door, bob=BLUE)
-    reply = handle(door, EnrollImages("alice", [picture(*some) for some in faces]))
-    assert not reply.ok
-    assert reply.code == code
-    assert reply.error
-    assert [person["name"] for person in handle(door, ListPeople()).data["people"]] == ["bob"]
-
-
-def test_a_refusal_says_how_large_the_face_was_and_what_is_needed(door):
-    small = handle(door, EnrollImages("alice", [picture((RED, 20, 60, 12))]))
-    assert "12 px" in small.error
-    assert "20 px are needed" in small.error
-    assert "320x240 px" in handle(door, EnrollImages("alice", [picture()])).error
-    assert "40 to 48 px" in handle(door, EnrollImages("a", [picture((RED, 20, 60, 48), (GREEN, 150, 60, 40))])).error
-
-
-def test_the_largest_of_several_is_enrolled_where_that_is_asked_and_somebody_far_does_not_count(door):
-    two = picture((RED, 20, 60, 48), (GREEN, 150, 60, 40))
-    (sample,) = door.samples("alice", [two], largest=True).samples
-    assert sample.quality.face_px == pytest.approx(48)
-    assert handle(door, EnrollImages("alice", [picture((RED, 20, 60, 48), (GREEN, 150, 60, 12))])).ok
-
-
-def test_people_are_listed_renamed_and_forgotten(door, path):
-    enrolled(door, alice=RED, bob=BLUE)
-    assert handle(door, EnrollImages("ALICE", [picture(((255, 100, 20), 60, 60, 50))])).ok
-    people = {person["name"]: person["templates"] for person in handle(door, ListPeople()).data["people"]}
-    assert people == {"alice": 2, "bob": 1}
-    assert handle(door, RenamePerson("alice", "bob")).code == "name_taken"
-    assert handle(door, RenamePerson("carol", "dora")).code == "no_such_person"
-    assert handle(door, RenamePerson("alice", "Alice")).ok
-    assert handle(door, RemovePerson("bob")).ok
-    assert handle(door, RemovePerson("bob")).code == "no_such_person"
-    assert said(watch(door, walking(BLUE), 3)) == [("unknown", "new", None)]
-    again = open_door(path)
-    assert [person["name"] for person in handle(again, ListPeople()).data["people"]] == ["Alice"]
-
-
-def looks(door, *colours):
-    """What a live enrollment says to somebody of these colours, one after the other."""
-    said = []
-    for colour in colours:
-        door.process(Frame(picture(*([(colour, 60, 60, 50)] if colour else [])), len(said) / 10))
-        said += [(news.samples, news.reason) for news in door.progress()]
-    return said
-
-
-def test_somebody_is_enrolled_live_from_looks_that_differ(door):
-    enrolled(door, bob=BLUE)
-    assert handle(door, StartEnrollment("alice", 3)).data == {"shots": 0, "of": 3}
-    assert handle(door, StartEnrollment("carol", 3)).code == "enrolling"
-    assert looks(door, None, None, RED, RED, RED, (255, 90, 20)) == [
-        (0, "no_face"),
-        (1, None),
-        (1, "too_similar"),  # said once
-        (2, None),
-    ]
-    assert looks(door, GREEN, (255, 20, 90), RED) == [(2, "different_people"), (3, None)]  # then it has what it wants
-    assert handle(door, FinishEnrollment()).data["templates"] == 3
-    people = {person.name: person.templates for person in door.people.summaries()}
-    assert people == {"bob": 1, "alice": 3}
-    assert looks(door, RED) == []
-
-
-def test_two_at_once_and_a_small_face_give_no_shot(door):
-    handle(door, StartEnrollment("alice", 3))
-    door.process(Frame(picture((RED, 20, 60, 48), (GREEN, 150, 60, 48)), 0.0))
-    door.process(Frame(picture((RED, 20, 60, 12)), 0.1))
-    assert [news.reason for news in door.progress()] == ["multiple_faces", "too_small"]
-
-
-def test_somebody_who_is_known_is_not_enrolled_under_another_name(door):
-    enrolled(door, bob=BLUE)
-    handle(door, StartEnrollment("alice", 3))
-    door.process(Frame(picture((BLUE, 60, 60, 50)), 0.0))
-    (news,) = door.progress()
-    assert news.refusal.code == "conflicts_with"
-    assert "the person before the camera is bob" in str(news.refusal)
-    assert door.live is None
-    assert handle(door, StartEnrollment("bob", 3)).ok  # more of the same person
-
-
-def test_a_live_enrollment_ends_with_what_there_is_or_with_nothing(door):
-    assert handle(door, FinishEnrollment()).code == "not_enrolling"
-    assert handle(door, CancelEnrollment()).code == "not_enrolling"
-    assert handle(door, StartEnrollment("alice", 0)).code == "invalid"
-    assert handle(door, StartEnrollment("unknown", 3)).code == "invalid"
-    handle(door, StartEnrollment("alice", 3))
-    assert handle(door, FinishEnrollment()).code == "timeout"
-    handle(door, StartEnrollment("alice", 3))
-    looks(door, RED)
-    assert handle(door, CancelEnrollment()).data == {"name": "alice"}
-    assert door.people.summaries() == []
-    handle(door, StartEnrollment("alice", 3))
-    looks(door, RED)
-    assert handle(door, FinishEnrollment()).data["templates"] == 1
-
-
 def test_somebody_is_undecided_from_when_they_are_seen_until_they_are_told_or_gone(door):
     enrolled(door, alice=RED)
     undecided = []
@@ -366,20 +183,6 @@ def test_a_switch_that_could_not_be_written_is_not_switched(door, monkeypatch):
     assert watch(door, walking(RED), 2) == []
 
 
-def test_two_names_of_one_person_become_one(door, path):
-    enrolled(door, alice=RED, al=PINK, bob=BLUE)
-    merged = handle(door, MergePeople("al", "Alice"))
-    assert merged.data["templates"] == 2
-    assert handle(door, MergePeople("al", "alice")).code == "no_such_person"
-    assert handle(door, MergePeople("alice", "nemo")).code == "no_such_person"
-    assert handle(door, MergePeople("alice", "alice")).code == "invalid"
-    assert said(watch(door, walking(PINK), 2)) == [("recognized", "new", "alice")]
-    assert {person.name: person.templates for person in open_door(path).people.summaries()} == {
-        "alice": 2,
-        "bob": 1,
-    }
-
-
 def test_somebody_has_a_tau_of_their_own(door, path):
     enrolled(door, alice=RED)
     near = (255, 90, 20)  # d 0.08 from RED; the gallery's tau is 0.3
@@ -392,70 +195,6 @@ def test_somebody_has_a_tau_of_their_own(door, path):
     assert handle(door, SetPerson("nemo", {"tau": 0.5})).code == "no_such_person"
 
 
-def visit(door, colour, start):
-    """Somebody comes, and has gone again before the next one does."""
-    events = watch(door, walking(colour), 2, start) + watch(door, [], 3, start + 2)
-    assert [event.phase for event in events] == ["new", "end"]
-    return events[0]
-
-
-def strangers(door):
-    return {told["stranger_id"]: told["sightings"] for told in handle(door, ListStrangers()).data["strangers"]}
-
-
-def test_a_stranger_who_comes_again_is_the_same_stranger(door, path):
-    first, other, again = visit(door, RED, 0), visit(door, GREEN, 10), visit(door, RED, 20)
-    assert {event.event_type for event in (first, other, again)} == {"unknown"}
-    assert first.stranger == again.stranger != other.stranger
-    assert strangers(door) == {first.stranger: 2, other.stranger: 1}
-    after = open_door(path)  # a restart
-    assert visit(after, RED, 0).stranger == first.stranger
-    assert handle(after, PurgeStrangers(other.stranger)).data == {"strangers": 1}
-    assert handle(after, PurgeStrangers(other.stranger)).code == "no_such_stranger"
-    assert strangers(after) == {first.stranger: 3}
-    assert handle(after, PurgeStrangers()).ok
-    assert strangers(after) == {}
-    assert visit(after, RED, 10).stranger != first.stranger
-
-
-def test_of_strangers_the_last_few_are_kept(door):
-    met = [visit(door, colour, 10 * turn).stranger for turn, colour in enumerate((RED, GREEN, BLUE, (255, 255, 20)))]
-    assert list(strangers(door)) == met[1:]
-
-
-def test_nothing_of_strangers_is_kept_where_it_is_not_wanted(path):
-    door = open_door(path, strangers=False)
-    assert visit(door, RED, 0).stranger is None
-    for command in (ListStrangers(), PurgeStrangers(), LabelStranger("u_1", "al"), IgnoreStranger("u_1", True)):
-        assert handle(door, command).code == "strangers_not_kept"
-    assert strangers(open_door(path)) == {}
-
-
-def test_a_stranger_gets_a_name(door, path):
-    stranger = visit(door, RED, 0).stranger
-    assert handle(door, LabelStranger("u_0", "alice")).code == "no_such_stranger"
-    assert handle(door, LabelStranger(stranger, "unknown")).code == "invalid"
-    assert handle(door, LabelStranger(stranger, "alice")).data["templates"] == 1
-    assert strangers(door) == {}
-    assert visit(open_door(path), RED, 0).name == "alice"
-
-
-def test_of_a_stranger_who_is_ignored_nothing_is_told_as_unknown(door):
-    stranger = visit(door, RED, 0).stranger
-    assert handle(door, IgnoreStranger(stranger, ignored=True)).data["ignored"]
-    assert [event.event_type for event in (visit(door, RED, 10), visit(door, GREEN, 20))] == ["ignored", "unknown"]
-    handle(door, IgnoreStranger(stranger, ignored=False))
-    assert visit(door, RED, 30).event_type == "unknown"
-
-
-def test_a_disk_that_cannot_be_written_does_not_stop_the_door(door, monkeypatch):
-    def fail(*_):
-        raise GalleryError("disk full")
-
-    monkeypatch.setattr(door.people.strangers.store, "meet", fail)
-    assert (visit(door, RED, 0).event_type, visit(door, RED, 10).stranger) == ("unknown", None)
-
-
 def test_somebody_of_whom_nothing_is_to_be_told(door, path):
     enrolled(door, alice=RED)
     assert handle(door, SetPerson("alice", {"notify": False})).data["notify"] is False
@@ -463,81 +202,8 @@ def test_somebody_of_whom_nothing_is_to_be_told(door, path):
     assert (event.event_type, event.name) == ("ignored", "alice")
 
 
-def test_a_guest_is_forgotten_when_their_time_is_over(door, path):
-    assert handle(door, EnrollImages("guest", [picture((RED, 100, 80, 60))], expires=1000.0)).ok
-    enrolled(door, alice=BLUE)
-    assert visit(door, RED, 0).name == "guest"
-    visit(door, GREEN, 10)
-    never = 0.0
-    assert handle(door, ForgetExpired(999.0, never)).data == {"people": [], "strangers": 0}
-    assert handle(door, ForgetExpired(1001.0, never)).data == {"people": ["guest"], "strangers": 0}
-    assert [person.name for person in open_door(path).people.summaries()] == ["alice"]
-    assert visit(door, RED, 20).event_type == "unknown"
-    assert len(strangers(door)) == 2
-    assert handle(door, ForgetExpired(1001.0, time.time() + 60)).data == {"people": [], "strangers": 2}
-
-
-def test_what_was_said_can_be_corrected(door, path):
-    """Pink is near to red: the door takes Bob for Alice until it is told."""
-    enrolled(door, alice=RED)
-    taken = visit(door, (255, 100, 20), 0)
-    assert taken.name == "alice"
-    assert handle(door, CorrectEvent(taken, "Bob")).data["name"] == "Bob"
-    assert [visit(door, colour, 10).name for colour in ((255, 100, 20),)] == ["Bob"]
-    assert visit(open_door(path), RED, 0).name == "alice"
-
-
-def test_a_look_can_be_nobodys(door, path):
-    enrolled(door, alice=RED)
-    taken = visit(door, (255, 100, 20), 0)
-    assert handle(door, CorrectEvent(taken, None)).data == {"name": None, "not": "alice"}
-    again = visit(open_door(path), (255, 100, 20), 0)
-    assert (again.event_type, again.name) == ("unknown", None)
-    assert handle(door, CorrectEvent(again, None)).code == "not_named"
-    assert visit(door, RED, 20).name == "alice"
-    handle(door, RemovePerson("alice"))
-    assert handle(door, CorrectEvent(taken, None)).code == "not_named"
-
-
-def test_names_that_are_alike_are_of_two_people(door):
-    enrolled(door, Zoë=RED, Александр=BLUE)
-    for name, look in (("Zoe", GREEN), ("Александра", PINK)):
-        assert handle(door, EnrollImages(name, [picture((look, 60, 60, 50))])).ok
-    assert {person.name for person in door.people.summaries()} == {"Zoë", "Александр", "Zoe", "Александра"}
-    assert handle(door, RenamePerson("ZOË", "zoë")).ok
-    assert handle(door, RenamePerson("Zoë", "Zoe")).code == "name_taken"
-    assert handle(door, RenamePerson("Zoë", "Zoe!")).ok  # one's own name may be written otherwise
-
-
-def test_whoever_has_a_name_that_none_can_have_any_more_is_renamed_or_removed(door):
-    enrolled(door, alice=RED, bob=BLUE)
-    for name in ("alice", "bob"):
-        door.people.store.update(replace(door.gallery.find(name), name=f"{name}\x1b[31m"))
-    door.reload()
-    assert handle(door, RenamePerson("alice\x1b[31m", "alice")).ok
-    assert handle(door, RemovePerson("BOB\x1b[31m")).ok
-    assert handle(door, RemovePerson("bob\x1b[31m")).code == "invalid"
-    assert [person.name for person in door.people.summaries()] == ["alice"]
-
-
 def test_everybody_in_a_picture_is_answered_for(door):
     enrolled(door, alice=RED)
     faces = handle(door, RecognizeImage(picture((RED, 20, 60, 48), (GREEN, 150, 60, 48)))).data["faces"]
     assert sorted((face["name"] or "nobody") for face in faces) == ["alice", "nobody"]
     assert handle(door, RecognizeImage(picture())).data["faces"] == []
-
-
-class TurnedEmbedder(ColourEmbedder):
-    """Another model: the same people, elsewhere in space."""
-
-    def embed(self, crop):
-        return super().embed(crop)[[1, 2, 0]].copy()
-
-
-def test_a_new_model_embeds_everybody_again(door, path):
-    enrolled(door, alice=RED)
-    newer = open_door(path, TurnedEmbedder(), "b" * 64, strangers=False)
-    assert said(watch(newer, walking(RED), 3)) == [("unknown", "new", None)]
-    assert handle(newer, RebuildGallery()).data == {"templates": 1, "without_picture": 0}
-    assert said(watch(newer, [], 3, start=5)) == [("unknown", "end", None)]
-    assert said(watch(newer, walking(RED), 2, start=10)) == [("recognized", "new", "alice")]
