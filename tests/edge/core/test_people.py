@@ -4,7 +4,6 @@ import json
 from contextlib import closing
 
 import numpy as np
-import pytest
 
 from edge.api.messages import event_message
 from edge.core.thresholds import OneThreshold
@@ -40,16 +39,6 @@ from tests.edge.core.doors import (
 )
 
 LIKE_RED = (255, 100, 20)  # within tau of RED
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "gallery.db"
-
-
-@pytest.fixture
-def door(path):
-    return open_door(path)
 
 
 def named(door, colour):

@@ -18,11 +18,6 @@ VISIT = "a" * 32
 
 
 @pytest.fixture
-def path(tmp_path):
-    return tmp_path / "gallery.db"
-
-
-@pytest.fixture
 def porch(path):
     return Porch(path)
 
