@@ -16,7 +16,7 @@ SHARED = "limen/household/home/person/+"
 
 
 class Replication:
-    """Cameras that are switched on and off, and somebody who hears each of them."""
+    """Cameras that are switched on and off, and a client that subscribes to each of them."""
 
     def __init__(self, stack):
         self.stack, self.on, self.configs, self.services, self.households = stack, {}, {}, {}, {}
@@ -104,7 +104,7 @@ def kept_at(port):
 
 
 def settled(fleet, heard):
-    """Nobody has anything more to say: what is said is said once, and not for ever."""
+    """Wait until no camera publishes any more, and check that none has an unpublished revision."""
 
     def still():
         before = sum(map(len, heard.values()))
