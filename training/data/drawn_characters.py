@@ -1,5 +1,7 @@
 """Drawn characters: enough to run the whole ladder without a data set."""
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 
@@ -8,6 +10,7 @@ from training.data.drawings import Drawings, Prepare
 CANVAS_PX = 105
 TREMBLE_PX = 3.5  # standard deviation of the points of a stroke, from one drawer to another
 PER_ALPHABET = 20
+NUMBERS = range(1, PER_ALPHABET + 1)
 
 
 def drawn_alphabets(prefix: str, alphabets: int, drawers: int, prepare: Prepare, seed: int) -> Drawings:
@@ -15,18 +18,30 @@ def drawn_alphabets(prefix: str, alphabets: int, drawers: int, prepare: Prepare,
 
     A character is a few curves; every drawer moves their points a little.
     """
-    images, characters = [], []
+    canvases = drawn_canvases(alphabets, drawers, seed)
+    return Drawings(
+        np.stack([prepare(canvas) for canvas in canvases]),
+        np.repeat(
+            [f"{prefix}-{alphabet}/{number:02d}" for alphabet in range(alphabets) for number in NUMBERS], drawers
+        ),
+        np.tile(np.arange(1, drawers + 1), alphabets * PER_ALPHABET),
+    )
+
+
+@lru_cache(maxsize=4)  # a ladder draws the same for every row; one value of a smoke test has 21 MB
+def drawn_canvases(alphabets: int, drawers: int, seed: int) -> tuple[np.ndarray, ...]:
+    """(105, 105) bool, read-only, for every drawer of every character of every alphabet, in this order of loops."""
+    canvases = []
     for alphabet in range(alphabets):
         for number in range(PER_ALPHABET):
             rng = np.random.default_rng([seed, alphabet, number])
             strokes = [rng.uniform(18, CANVAS_PX - 18, (3, 2)) for _ in range(rng.integers(2, 4))]
-            for drawer in range(drawers):
-                hand = np.random.default_rng([seed, alphabet, number, drawer])
-                images.append(prepare(draw(strokes, hand)))
-                characters.append(f"{prefix}-{alphabet}/{number + 1:02d}")
-    return Drawings(
-        np.stack(images), np.array(characters), np.tile(np.arange(1, drawers + 1), alphabets * PER_ALPHABET)
-    )
+            canvases += [
+                draw(strokes, np.random.default_rng([seed, alphabet, number, drawer])) for drawer in range(drawers)
+            ]
+    for canvas in canvases:
+        canvas.flags.writeable = False
+    return tuple(canvases)
 
 
 def draw(strokes: list[np.ndarray], hand: np.random.Generator) -> np.ndarray:
