@@ -43,7 +43,7 @@ PAGES = [README, EDGE, TESTS, CONFIGURATION, MQTT, TRAINING, CONSOLE]
 LINKED = [*PAGES, Page("deploy/OPERATIONS.md"), Page("deploy/rehearsal.md")]
 
 # Each does one thing, once its environment is made.
-SCRIPTS = {"deploy/demo": "limen demo", "tests/run": "pytest -n 3 --dist loadfile --no-loadscope-reorder"}
+SCRIPTS = {"deploy/demo": "limen demo", "tests/run": "pytest -n 4 --dist loadfile --no-loadscope-reorder"}
 # Commands that do not run here, and why.
 NOT_RUN = {
     "sudo apt install ": "it changes the operating system",
