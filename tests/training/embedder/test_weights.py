@@ -77,46 +77,6 @@ def test_another_backbone_is_refused(saved, tiny):
         weights_to_start_from(with_weights(other, str(saved[1])))
 
 
-def with_blocks(experiment, *blocks, **others):
-    backbone = msgspec.structs.replace(experiment.backbone, blocks=blocks, **others)
-    return msgspec.structs.replace(experiment, backbone=backbone)
-
-
-@pytest.mark.parametrize("blocks", [(0, 0, 2, 0), (1, 2, 1, 1), (0, 0, 3, 2)])
-def test_a_backbone_of_more_blocks_computes_the_same_at_first(saved, tiny, blocks):
-    backbone, path = saved
-    large = with_blocks(tiny, *blocks)
-    state = weights_to_start_from(with_weights(large, str(path)))
-    grown = Backbone(large.backbone)
-    grown.load_state_dict(state)
-    crops = torch.randn(4, 3, 112, 112)
-    backbone.load_state_dict(read_weights(str(path))[0])
-    with torch.no_grad():
-        assert torch.equal(grown.eval()(crops), backbone.eval()(crops))
-    new = sum(blocks) - sum(tiny.backbone.blocks)
-    scales = [value for name, value in state.items() if name.endswith("second.1.weight")]
-    assert sum(not scale.any() for scale in scales) == new
-    assert all(torch.isfinite(value).all() for value in state.values())
-
-
-def test_a_block_that_begins_as_the_identity_learns(saved, tiny):
-    large = with_blocks(tiny, 0, 0, 2, 0)
-    grown = Backbone(large.backbone)
-    grown.load_state_dict(weights_to_start_from(with_weights(large, str(saved[1]))))
-    grown(torch.randn(4, 3, 112, 112)).square().sum().backward()
-    [new] = [
-        weight for name, weight in grown.named_parameters() if name.endswith("second.1.weight") and not weight.any()
-    ]
-    assert new.grad.abs().max() > 0
-
-
-@pytest.mark.parametrize("blocks", [(0, 0, 0, 0), (0, 0, 1, 0, 0)])
-def test_a_backbone_of_fewer_blocks_or_more_stages_is_refused(saved, tiny, blocks):
-    others = {"widths": (*tiny.backbone.widths, 32)} if len(blocks) == 5 else {}
-    with pytest.raises(ExperimentError, match=r"'tiny' starts from weights .* of another backbone"):
-        weights_to_start_from(with_weights(with_blocks(tiny, *blocks, **others), str(saved[1])))
-
-
 def test_weights_that_were_trained_on_people_to_be_held_out_are_refused(saved, tiny):
     more = msgspec.structs.replace(tiny, data=msgspec.structs.replace(tiny.data, held_out_fraction=0.5))
     with pytest.raises(ExperimentError, match=r"holds out 0\.5 of the people, but weights .* only 0\.25"):

@@ -179,7 +179,5 @@ def test_the_fingerprints_of_long_runs_stay():
         "detector-first": "979bb54f24df",
         "detector": "42ede130a4cd",
         "embedder-trunk": "0da9b33f83f1",
-        "embedder-trunk-2": "55cdff616445",
-        "embedder-trunk-3": "5ec6136afa43",
     }
     assert {name: load_experiment(name).fingerprint() for name in runs} == runs
