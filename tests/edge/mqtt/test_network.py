@@ -48,7 +48,7 @@ def test_only_the_network_thread_calls_paho(world, link):
     link.clear_retained("person/x")
     link.send(Outgoing(TOPICS.of("event"), b"x"))
     link.refetch("limen/household/home/a")
-    until(lambda: link.pending() == [] and link.depth == 0)
+    until(lambda: link.pending() == [] and link.depth == 0 and "unsubscribe" in {name for name, _ in world.calls})
     world.pahos[-1].lose()
     until(lambda: link.pending() == [] and link.connections == 2)
     link.stop()
