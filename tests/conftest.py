@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from tests.collection import no_collection as without_collection
 from tests.household import Broker, Household
 from training.data.generated import draw_face
 from training.engine.encoder_experiment import BackboneConfig, DataConfig, EmbedderExperiment, LossConfig, SamplerConfig
@@ -85,6 +86,13 @@ def shared() -> Path:
 def cache_dir() -> Path:
     """The project's own cache, so that packs are decoded once and not once a test run."""
     return ROOT / ".cache"
+
+
+@pytest.fixture
+def no_collection():
+    """For inputs that are nested until the stack is used up."""
+    with without_collection():
+        yield
 
 
 @pytest.fixture

@@ -100,7 +100,7 @@ SHORTER = {
     "python -m tests.bench.detector_speed": ["--rounds", "10"],
     "python -m tests.bench.embedder_speed": ["--rounds", "10"],
     "python -m tests.bench.pipeline_speed": ["--frames", "30"],
-    "python -m tests.bench.footage": ["--clips", "0", "--size", "1280x720"],
+    "python -m tests.bench.footage": ["--clips", "0"],
     "python -m tests.bench.tracks": ["--clips", "1"],
     "python -m tests.bench.stills": ["--pictures", "1"],
     "python -m tests.bench.growth": ["--people", "10", "--rounds", "2"],

@@ -1,4 +1,3 @@
-import gc
 import os
 from pathlib import Path
 
@@ -92,14 +91,6 @@ def test_values_are_typed_and_reach_the_rules(written):
 def test_what_does_not_hold_is_named(written, text, says):
     with pytest.raises(ConfigError, match=says):
         load_config(written(text))
-
-
-@pytest.fixture
-def no_collection():
-    """Other packages' callbacks of the garbage collector fail where tomllib has used up the stack."""
-    gc.disable()
-    yield
-    gc.enable()
 
 
 @pytest.mark.usefixtures("no_collection")

@@ -154,6 +154,7 @@ def test_what_does_not_hold_is_refused_with_a_code_and_a_reason(verb, data, code
     assert says in reason
 
 
+@pytest.mark.usefixtures("no_collection")
 def test_the_transaction_is_read_where_there_is_one():
     assert transaction_of(json.loads(payload(name=5))) == "t1"
     for value in ([], {"transaction": 7}, {"transaction": ""}, {"transaction": "x" * 129}, {}, None, "t1"):

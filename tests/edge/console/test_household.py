@@ -63,6 +63,7 @@ def test_what_a_page_holds_does_not_change_under_it(console, household):
     assert [one.id for one in console.camera("porch").events] == ["last", "e"]
 
 
+@pytest.mark.usefixtures("no_collection")
 def test_what_cannot_be_read_and_what_is_too_much_changes_nothing(console, household):
     publish(household, "porch", "status", b"online")
     until(console.cameras)

@@ -176,6 +176,7 @@ def test_a_card_from_which_no_tau_follows_is_refused(copy, points, says):
         read_card(copy, EmbedderCard).tau_within(1e-3)
 
 
+@pytest.mark.usefixtures("no_collection")
 @pytest.mark.parametrize("text", [b'{"schema": ' + b"[" * 100_000, b'{"name": "\xff"}', b""])
 def test_whatever_is_no_card_is_named(copy, text):
     card_path(copy).write_bytes(text)

@@ -133,7 +133,7 @@ def test_with_mqtt_5_the_answer_goes_where_it_was_asked_for_if_that_is_allowed(h
         assert getattr(answer.properties, "CorrelationData", None) == (b"\x07" if topic == expected else None)
 
 
-@pytest.mark.usefixtures("porch")
+@pytest.mark.usefixtures("porch", "no_collection")
 def test_whatever_is_asked_is_answered_with_a_code(household):
     two_faces = base64_of(np.concatenate([astronaut()[:300, 80:380]] * 2, axis=1))
     nobody = base64_of(np.full((240, 320, 3), 90, np.uint8), ".png")

@@ -216,6 +216,7 @@ def test_the_topics_of_an_earlier_release_are_cleared_at_the_first_start(config,
     assert soren.name == "Søren"
 
 
+@pytest.mark.usefixtures("no_collection")
 @pytest.mark.parametrize(
     "payload", [b"{", b"[]", b'{"cmps": {"seen_x/#": {"stat_t": 1}, "face": {}}}', b"\xff", b"[" * 9999]
 )
